@@ -1,0 +1,69 @@
+"""Ordinary modules made from a skeleton (structure without numbers) and a set of tensors."""
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+def tensors_of(module: nn.Module) -> dict[str, Tensor]:
+    """All parameters and persistent buffers by name: live, not copied."""
+    return module.state_dict(keep_vars=True)
+
+
+def skeleton_of(module: nn.Module) -> nn.Module:
+    """A copy of the module's structure on the meta device, which holds no numbers."""
+    return copy.deepcopy(module).to("meta")
+
+
+def assemble(skeleton: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """An ordinary contiguous module: the skeleton's structure with copies of ``tensors``.
+
+    Their shapes may differ from the skeleton's; the layers' size attributes follow them. A
+    weight in channels-last order stays in it.
+    """
+    module = copy.deepcopy(skeleton)
+    for name, tensor in tensors.items():
+        owner = module.get_submodule(name.rpartition(".")[0])
+        leaf = name.rpartition(".")[2]
+        own = tensor.detach().clone(memory_format=_order(tensor))
+        if leaf in owner._parameters:
+            wanted = owner._parameters[leaf]
+            own = nn.Parameter(
+                own, requires_grad=wanted is None or wanted.requires_grad
+            )
+        setattr(owner, leaf, own)
+    for layer in module.modules():
+        _adopt_sizes(layer)
+    return module
+
+
+def batch_statistics(module: nn.Module) -> nn.Module:
+    """Make every batch-norm of ``module`` normalise by its batch, in either mode, and return it.
+
+    It then has no running statistics that a pass could change, its own or another module's.
+    """
+    for layer in module.modules():
+        if isinstance(layer, _BatchNorm):
+            layer.track_running_stats = False
+            layer.running_mean = layer.running_var = layer.num_batches_tracked = None
+    return module.eval()
+
+
+def _order(tensor: Tensor) -> torch.memory_format:
+    # The dense order a (possibly sliced) tensor has: the channels vary fastest in channels-last.
+    if tensor.dim() == 4 and tensor.stride(1) == 1 and tensor.shape[2:].numel() > 1:
+        return torch.channels_last
+    return torch.contiguous_format
+
+
+def _adopt_sizes(layer: nn.Module) -> None:
+    if isinstance(layer, nn.Linear):
+        layer.out_features, layer.in_features = layer.weight.shape
+    elif isinstance(layer, _BatchNorm) and layer.weight is not None:
+        layer.num_features = len(layer.weight)
+    elif isinstance(layer, nn.Conv2d):
+        layer.out_channels = layer.weight.shape[0]
+        layer.in_channels = layer.weight.shape[1] * layer.groups

@@ -1,0 +1,164 @@
+"""What the commands do. Imported when one runs, since torch takes a second."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+import lord.training as training
+from lord.cli.flags import Flags
+from lord.config import UserError, choose
+from lord.data import DataConfig, load_images, measure_normalisation
+from lord.methods import METHODS
+from lord.reporting import find_records, summarise, terminal, write_report
+from lord.streams import PRESETS
+from lord.training.config import fields
+
+console = Console()
+
+
+def _given(flags: Flags) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings from file and flags, and apart what a file may name besides: method, seed, preset."""
+    values = training.read_yaml(flags.config) if flags.config else {}
+    chosen = {
+        name: values.pop(name)
+        for name in ("method", "preset", "seed")
+        if name in values
+    }
+    if flags.preset:
+        chosen["preset"] = flags.preset
+    return values | flags.given(), chosen
+
+
+def run(
+    flags: Flags,
+    method: str | None,
+    seed: int | None,
+    out: Path | None,
+    *,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    given, chosen = _given(flags)
+    method = method or str(chosen.get("method", "lord"))
+    seed = _seed(chosen.get("seed", 0) if seed is None else seed)
+    config = training.compose(method, given, preset=chosen.get("preset"), seed=seed)
+    out = out or Path("runs") / f"{config.preset}-{method}-seed{seed}"
+    try:
+        record = training.run(
+            config, out, overwrite=overwrite, console=None if quiet else console
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted: partial results are in {out}") from None
+    if not quiet:
+        console.print(terminal(summarise([record])))
+        console.print(f"results are in {out}")
+
+
+def compare(
+    flags: Flags,
+    methods: str,
+    seeds: int,
+    out: Path | None,
+    jobs: int,
+    *,
+    overwrite: bool,
+) -> None:
+    given, chosen = _given(flags)
+    names = [name.strip() for name in methods.split(",") if name.strip()]
+    if seeds < 1 or jobs < 0 or not names:
+        raise UserError(
+            f"need at least one method and one seed, got '{methods}' and {seeds}"
+        )
+    configs = [
+        training.compose(
+            name, given, preset=chosen.get("preset"), seed=seed, beside=names
+        )
+        for seed in range(seeds)
+        for name in names
+    ]
+    out = out or Path("runs") / f"compare-{configs[0].preset}"
+    try:
+        records = training.compare(
+            configs, out, jobs=jobs, overwrite=overwrite, say=_say
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted: finished runs are in {out}; the same command goes on"
+        ) from None
+    _show(out, records)
+
+
+def report(folder: Path) -> None:
+    _show(folder, find_records(folder))
+
+
+def methods(name: str | None) -> None:
+    if name is not None:
+        method = METHODS[choose("method", name, METHODS)]
+        console.print(f"{name}: {(method.__doc__ or '').strip()}\n", highlight=False)
+        table = Table("setting", "default")
+        for field in fields(method.Config):
+            table.add_row(field, str(getattr(method.Config(), field)))
+        console.print(table)
+        return
+    table = Table("method", "what it is")
+    for name, method in METHODS.items():
+        table.add_row(name, (method.__doc__ or "").strip().splitlines()[0])
+    console.print(table)
+    presets = Table("preset", "stream")
+    for name, protocol in PRESETS.items():
+        presets.add_row(name, protocol.about)
+    console.print(presets)
+
+
+def data(path: str, holdout: float | None, resize: int | None) -> None:
+    given = {"data": path, "holdout": holdout, "resize": resize}
+    images = load_images(training.config.build(DataConfig, given))
+    channels, height, width = images.shape
+    mean, std = measure_normalisation(images.train_images)
+    table = Table(show_header=False)
+    table.add_row("layout", images.kind)
+    table.add_row(
+        "images", f"{height} x {width}, {'grey' if channels == 1 else 'colour'}"
+    )
+    for split in ("train", "test"):
+        labels = getattr(images, f"{split}_labels")
+        counts = labels.bincount(minlength=len(images.classes))
+        table.add_row(
+            split, f"{len(labels)} images, {counts.min()} to {counts.max()} a class"
+        )
+    names = ", ".join(images.classes[:20]) + (
+        " ..." if len(images.classes) > 20 else ""
+    )
+    table.add_row("classes", f"{len(images.classes)}: {names}")
+    table.add_row(
+        "mean / std",
+        " ".join(f"{m:.4f}/{s:.4f}" for m, s in zip(mean, std, strict=True)),
+    )
+    known = {image.tobytes() for image in images.train_images.numpy()}
+    twice = len(images.train_images) - len(known)
+    leaked = sum(image.tobytes() in known for image in images.test_images.numpy())
+    table.add_row("sound", "every image could be read")
+    table.add_row("twice in train", str(twice))
+    table.add_row("test images also in train", str(leaked))
+    console.print(table)
+
+
+def _show(out: Path, records: list[Any]) -> None:
+    written = write_report(out, records)
+    console.print(terminal(summarise(records)))
+    console.print(
+        "written: " + ", ".join(str(file) for file in written), soft_wrap=True
+    )
+
+
+def _say(text: str) -> None:
+    console.print(text, highlight=False, soft_wrap=True)
+
+
+def _seed(seed: Any) -> int:
+    if not isinstance(seed, int) or not 0 <= seed < 2**31:
+        raise UserError(f"seed: expected a whole number from 0, got {seed!r}")
+    return seed

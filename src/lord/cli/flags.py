@@ -1,0 +1,94 @@
+"""Flags that several commands share. No torch here: help must be quick."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Group, Parameter
+
+from lord.config import UserError
+
+STREAM = Group("Stream", sort_key=1)
+TRAINING = Group("Training", sort_key=2)
+METHOD = Group("Method", sort_key=3)
+
+
+@Parameter(name="*")
+@dataclass(kw_only=True)
+class Flags:
+    """What is not given comes from the configuration file, else from the presets."""
+
+    preset: Annotated[str | None, Parameter(group=STREAM)] = None
+    """Stream: digits, s-cifar10, s-cifar100, s-tinyimg, or images for any other."""
+    data: Annotated[str | None, Parameter(group=STREAM)] = None
+    """Images: parquet, CIFAR archive, Tiny-ImageNet, image folders or .npz."""
+    holdout: Annotated[float | None, Parameter(group=STREAM)] = None
+    """Share of each class kept for testing, where the data has no test split."""
+    resize: Annotated[int | None, Parameter(group=STREAM)] = None
+    """Side in pixels all images are resized to."""
+    tasks: Annotated[int | None, Parameter(group=STREAM)] = None
+    """Number of tasks; must divide the number of classes."""
+    order: Annotated[str | None, Parameter(group=STREAM)] = None
+    """Order of the classes: natural or seeded."""
+    split: Annotated[str | None, Parameter(group=STREAM)] = None
+    """Classes of each task spelt out, such as 0,1/2,3,4/5."""
+    subset: Annotated[float | None, Parameter(group=STREAM)] = None
+    """Share of each class's training images that is used."""
+    network: Annotated[str | None, Parameter(group=TRAINING)] = None
+    """resnet18 or cnn."""
+    width: Annotated[int | None, Parameter(group=TRAINING)] = None
+    """Filters of the network's first stage."""
+    epochs: Annotated[int | None, Parameter(group=TRAINING)] = None
+    """Passes over each task."""
+    batch: Annotated[int | None, Parameter(group=TRAINING)] = None
+    """Images of a step."""
+    lr: Annotated[float | None, Parameter(group=TRAINING)] = None
+    """Learning rate."""
+    momentum: Annotated[float | None, Parameter(group=TRAINING)] = None
+    nesterov: Annotated[bool | None, Parameter(group=TRAINING)] = None
+    weight_decay: Annotated[float | None, Parameter(group=TRAINING)] = None
+    schedule: Annotated[str | None, Parameter(group=TRAINING)] = None
+    """Learning rate over a task: constant, cosine or triangle."""
+    precision: Annotated[str | None, Parameter(group=TRAINING)] = None
+    """fp32 or bf16."""
+    device: Annotated[str | None, Parameter(group=TRAINING)] = None
+    """auto, cpu or cuda."""
+    threads: Annotated[int | None, Parameter(group=TRAINING)] = None
+    """CPU threads of a run; 0 for all cores."""
+    buffer: Annotated[int | None, Parameter(group=METHOD)] = None
+    """Samples kept for rehearsal."""
+    replay: Annotated[int | None, Parameter(group=METHOD)] = None
+    """Samples drawn from the buffer at a time."""
+    statistics: Annotated[str | None, Parameter(group=METHOD)] = None
+    """Batch-norm statistics of the headline: trained or recomputed."""
+    set: Annotated[list[str] | None, Parameter(group=METHOD, negative=())] = None
+    """A setting of a method, such as rho=0.25 or lord.rho=0.25; 'lord methods' lists them."""
+    config: Annotated[Path | None, Parameter(group="Parameters")] = None
+    """YAML file of settings; flags come before it."""
+
+    def given(self) -> dict[str, Any]:
+        """What was given on the command line, as setting names and values."""
+        own = {name: value for name, value in vars(self).items() if value is not None}
+        for name in ("preset", "config", "set"):
+            own.pop(name, None)
+        if self.split is not None:
+            own["split"] = _split(self.split)
+        for assignment in self.set or ():
+            name, equals, value = assignment.partition("=")
+            if not (name and equals and value):
+                raise UserError(
+                    f"set: expected NAME=VALUE, such as rho=0.25, got '{assignment}'"
+                )
+            own[name.replace("-", "_")] = {"true": True, "false": False}.get(
+                value, value
+            )
+        return own
+
+
+def _split(text: str) -> list[list[int]]:
+    try:
+        return [[int(label) for label in task.split(",")] for task in text.split("/")]
+    except ValueError:
+        raise UserError(
+            f"split: expected class numbers such as 0,1/2,3, got '{text}'"
+        ) from None

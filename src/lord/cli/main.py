@@ -1,0 +1,161 @@
+"""The ``lord`` command: reads the command line, answers mistakes in one line."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+
+import lord
+from lord.cli.flags import Flags
+from lord.config import UserError
+
+EXAMPLES = """
+Examples:
+
+  lord run                                    learn the digits with LoRD\n
+  lord compare --methods sgd,er,der++,lord    compare methods on them\n
+  lord data photos/                           what images are there\n
+  lord compare --preset s-cifar10 --data cifar10/ --width 16 --subset 0.2 --epochs 5\n
+  lord report runs/compare                    tables and pictures again
+"""
+
+app = App(
+    name="lord",
+    help="Continual learning with the highest accuracy per training FLOP.",
+    help_epilogue=EXAMPLES,
+    version=lord.__version__,
+    help_on_error=False,
+)
+
+
+@app.command
+def run(
+    flags: Flags | None = None,
+    *,
+    method: str | None = None,
+    seed: int | None = None,
+    out: Path | None = None,
+    overwrite: Annotated[bool, Parameter(negative="")] = False,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Train one method on one stream.
+
+    Parameters
+    ----------
+    method
+        lord (the default), der++, er, sgd or joint.
+    seed
+        Of everything random; 0 by default.
+    out
+        Folder for the results; by default runs/<preset>-<method>-seed<seed>.
+    overwrite
+        Replace results already in that folder.
+    quiet
+        No progress bar and no table.
+    """
+    from lord.cli import commands
+
+    commands.run(flags or Flags(), method, seed, out, overwrite=overwrite, quiet=quiet)
+
+
+@app.command
+def compare(
+    flags: Flags | None = None,
+    *,
+    methods: str = "sgd,er,der++,lord",
+    seeds: int = 3,
+    out: Path | None = None,
+    jobs: int = 0,
+    overwrite: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Run several methods with several seeds, and put them in one table.
+
+    A comparison that was stopped goes on where it was: finished runs are kept.
+
+    Parameters
+    ----------
+    methods
+        Names, separated by commas.
+    seeds
+        Number of seeds: 0, 1, 2 ...
+    out
+        Folder for the results; by default runs/compare-<preset>.
+    jobs
+        Runs at a time; 0 for one a core.
+    overwrite
+        Run everything again.
+    """
+    from lord.cli import commands
+
+    commands.compare(flags or Flags(), methods, seeds, out, jobs, overwrite=overwrite)
+
+
+@app.command
+def report(folder: Path, /) -> None:
+    """Write tables and pictures again from the results in a folder.
+
+    Parameters
+    ----------
+    folder
+        Of a comparison, or of one run.
+    """
+    from lord.cli import commands
+
+    commands.report(folder)
+
+
+@app.command
+def methods(name: str | None = None, /) -> None:
+    """List the methods, or the settings of one.
+
+    Parameters
+    ----------
+    name
+        A method.
+    """
+    from lord.cli import commands
+
+    commands.methods(name)
+
+
+@app.command
+def data(
+    path: str = "digits", /, *, holdout: float | None = None, resize: int | None = None
+) -> None:
+    """Tell what images are at a path, and whether they are sound.
+
+    Parameters
+    ----------
+    path
+        Images in any layout 'lord run' takes.
+    holdout
+        Share of each class to hold out for testing.
+    resize
+        Side in pixels to resize to.
+    """
+    from lord.cli import commands
+
+    commands.data(path, holdout, resize)
+
+
+def main() -> None:
+    """Run the command; a mistake is one line on standard error, and exit code 2."""
+    try:
+        app(exit_on_error=False, print_error=False)
+    except (UserError, CycloptsError) as error:
+        _complain(" ".join(str(error).split()))
+        sys.exit(2)
+    except KeyboardInterrupt as stop:
+        _complain(str(stop) or "interrupted")
+        sys.exit(130)
+    except BrokenPipeError:  # such as 'lord methods | head'
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def _complain(text: str) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(
+        f"error: {text}"
+    )

@@ -1,0 +1,86 @@
+"""How a configuration is checked, and how a wrong value is answered."""
+
+import difflib
+import math
+from collections.abc import Collection, Iterable, Mapping
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+import msgspec
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Natural = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NonNegative = Annotated[float, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Momentum = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+
+
+class UserError(Exception):
+    """What the user can put right, in one line: what was wrong, what was given, what is allowed.
+
+    The command line prints it and exits with code 2.
+    """
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every configuration: immutable, keyword-only, its fields documented in place."""
+
+
+T = TypeVar("T", bound=Settings)
+
+
+def nearest(given: str, allowed: Iterable[str]) -> str:
+    """A hint naming the closest allowed word, or nothing.
+
+    >>> nearest("lrod", ["lord", "er"])
+    " (did you mean 'lord'?)"
+    """
+    close = difflib.get_close_matches(given.lower(), list(allowed), n=1, cutoff=0.5)
+    return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def choose(kind: str, given: str, allowed: Collection[str]) -> str:
+    """Return ``given`` if it is allowed, else raise the error that names the nearest word."""
+    if given in allowed:
+        return given
+    known = ", ".join(allowed)
+    raise UserError(
+        f"unknown {kind} '{given}'{nearest(given, allowed)}; known: {known}"
+    )
+
+
+def build(config: type[T], values: Mapping[str, Any]) -> T:
+    """Check ``values`` field by field and make the configuration.
+
+    Raises:
+        UserError: names the field, what was given and what is allowed.
+    """
+    hints = get_type_hints(config, include_extras=True)
+    for name in values:
+        if name not in hints:
+            choose("setting", name, sorted(hints))
+    return config(
+        **{name: _convert(name, value, hints[name]) for name, value in values.items()}
+    )
+
+
+def _convert(name: str, value: Any, hint: Any) -> Any:
+    if get_origin(hint) is Literal:
+        return choose(f"value of {name}", str(value), get_args(hint))
+    try:
+        converted = msgspec.convert(value, hint, strict=False)
+    except msgspec.ValidationError as error:
+        said = str(error).split(" - at")[0].split(", got")[0].replace("`", "").lower()
+        raise UserError(f"{name}: {said}, got {value!r}") from None
+    if isinstance(converted, float) and not math.isfinite(converted):
+        raise UserError(f"{name}: expected a finite number, got {value!r}")
+    return converted

@@ -1,0 +1,7 @@
+"""What training costs: FLOPs, seconds, bytes. Measured from outside; no method mentions them."""
+
+from lord.costs.bytes import peak_bytes, tensor_bytes
+from lord.costs.flops import FlopCount
+from lord.costs.meter import Meter
+
+__all__ = ["FlopCount", "Meter", "peak_bytes", "tensor_bytes"]

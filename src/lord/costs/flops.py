@@ -1,0 +1,80 @@
+"""FLOPs of every pass, off the hot path.
+
+A layer's FLOPs depend on shapes alone. The first call of a layer with new shapes is measured by
+PyTorch's own counter on the meta device, where nothing is computed; later ones are looked up.
+"""
+
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.utils.flop_counter import FlopCounterMode
+
+LAYERS = (nn.Conv2d, nn.Linear)
+"""Where the arithmetic is; batch-norm, activations and pooling count nothing, as is usual."""
+
+
+class FlopCount:
+    """While entered, counts the FLOPs of every convolution and linear layer that runs.
+
+    A multiply-add is 2 FLOPs. A pass that records gradients is taken to be followed by its
+    backward pass, whose FLOPs are counted at once: of the weight's gradient where the weight is
+    trained, and of the input's where the input needs one.
+
+    >>> with FlopCount() as count, torch.no_grad():
+    ...     _ = nn.Linear(3, 5)(torch.zeros(2, 3))
+    >>> count.total
+    60
+    """
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._known: dict[tuple[Any, ...], int] = {}
+        self._measuring = False
+
+    def __enter__(self) -> "FlopCount":
+        self._hook = register_module_forward_pre_hook(self._count)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._hook.remove()
+
+    def _count(self, layer: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if not isinstance(layer, LAYERS) or self._measuring:
+            return
+        x, weight = inputs[0], layer.weight
+        back = torch.is_grad_enabled()
+        needs = (back and x.requires_grad, back and weight.requires_grad)
+        key = (x.shape, weight.shape, *needs, getattr(layer, "stride", None))
+        if key not in self._known:
+            self._measuring = True
+            try:
+                self._known[key] = _measure(layer, x, *needs)
+            finally:
+                self._measuring = False
+        self.total += self._known[key]
+
+
+def _measure(layer: nn.Module, x: Tensor, input_grad: bool, weight_grad: bool) -> int:
+    weights = {
+        name: torch.empty(p.shape, device="meta", requires_grad=weight_grad)
+        for name, p in layer.named_parameters()
+    }
+    meta = torch.empty(x.shape, device="meta", requires_grad=input_grad)
+    device = x.device.type
+    with (
+        FlopCounterMode(display=False) as counter,
+        torch.autocast(device, enabled=False),
+    ):
+        out = functional_call(layer, weights, (meta,))
+        if out.requires_grad:
+            out.sum().backward()
+    return counter.get_total_flops()

@@ -1,0 +1,73 @@
+"""Decoded images on disk: written once, memory-mapped ever after."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+FORMAT = 1
+"""Raised when decoding changes, so that nothing decoded the old way is used."""
+
+Arrays = dict[str, np.ndarray]
+
+
+def cache_folder() -> Path:
+    """$LORD_CACHE, or lord/ in the user's cache folder."""
+    if own := os.environ.get("LORD_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "lord"
+
+
+def content_key(files: Iterable[Path], root: Path, *options: object) -> str:
+    """A hash of the files' names and contents and of what else decides the decoded result."""
+    digest = hashlib.blake2b(
+        json.dumps([FORMAT, *map(str, options)]).encode(), digest_size=16
+    )
+    for file in files:
+        name = str(file.relative_to(root) if file != root else file.name).encode()
+        digest.update(len(name).to_bytes(4) + name)
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "blake2b").digest())
+    return digest.hexdigest()
+
+
+def cached(key: str, make: Callable[[], tuple[Arrays, dict]]) -> tuple[Arrays, dict]:
+    """The arrays and notes stored under ``key``, made and stored first if need be.
+
+    Writing is atomic: a folder is complete or not there. Where the cache cannot be written, what
+    was made is returned all the same. Arrays are mapped copy-on-write; the files stay as written.
+    """
+    folder = cache_folder() / key
+    if not (folder / "notes.json").is_file():
+        arrays, notes = make()
+        try:
+            _store(folder, arrays, notes)
+        except OSError:
+            return arrays, notes
+    notes = json.loads((folder / "notes.json").read_text())
+    return {file.stem: _map(file) for file in folder.glob("*.npy")}, notes
+
+
+def _map(file: Path) -> np.ndarray:
+    return np.load(file, mmap_mode="c", allow_pickle=False)
+
+
+def _store(folder: Path, arrays: Arrays, notes: dict) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
+    try:
+        for name, array in arrays.items():
+            np.save(draft / f"{name}.npy", array, allow_pickle=False)
+        (draft / "notes.json").write_text(json.dumps(notes))
+        try:
+            draft.rename(folder)
+        except OSError:
+            if not (folder / "notes.json").is_file():  # no other process was first
+                raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

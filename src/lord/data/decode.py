@@ -1,0 +1,67 @@
+"""From encoded pictures to one uint8 array."""
+
+import io
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from PIL import Image
+
+from lord.config import UserError
+from lord.data.pictures import Encoded
+
+Image.MAX_IMAGE_PIXELS = (
+    100_000_000  # a picture beyond this is taken for an attack, not decoded
+)
+
+
+def decode(pictures: list[Encoded], resize: int | None) -> np.ndarray:
+    """Decode to N x H x W x C uint8; C is 1 if every picture is grey, else 3.
+
+    Args:
+        pictures: at least one.
+        resize: side of the square every picture is resized to; None to keep their size.
+
+    Raises:
+        UserError: names the picture that is corrupt, or that has another size than the first.
+    """
+
+    def one(picture: Encoded) -> np.ndarray:
+        name, read = picture
+        try:
+            with Image.open(io.BytesIO(read())) as image:
+                image = image.convert(
+                    "L" if image.mode in ("L", "1", "I;16") else "RGB"
+                )
+                if resize:
+                    image = image.resize((resize, resize), Image.Resampling.BILINEAR)
+                pixels = np.asarray(image)
+        except OSError as error:
+            raise UserError(
+                f"cannot read the image {name}: {_first_line(error)}"
+            ) from None
+        except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise UserError(
+                f"cannot decode the image {name}: {_first_line(error)}"
+            ) from None
+        return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        arrays = list(pool.map(one, pictures))
+    height, width, _ = arrays[0].shape
+    for (name, _), pixels in zip(pictures, arrays, strict=True):
+        if pixels.shape[:2] != (height, width):
+            own = f"{pixels.shape[0]} x {pixels.shape[1]}"
+            raise UserError(
+                f"images differ in size: {name} is {own}, {pictures[0][0]} is {height} x {width}; "
+                "give --resize N"
+            )
+    depth = max(pixels.shape[2] for pixels in arrays)
+    out = np.empty((len(arrays), height, width, depth), dtype=np.uint8)
+    for row, pixels in enumerate(arrays):
+        out[row] = pixels  # a grey picture among coloured ones fills all three channels
+    return out
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,122 @@
+"""The one loader: from a path to images in memory."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+from msgspec import Meta
+from torch import Tensor
+
+from lord.config import Settings, UserError
+from lord.data.cache import Arrays, cached, content_key
+from lord.data.decode import decode
+from lord.data.pictures import Part, Pictures, hold_out
+from lord.data.sources import npz, recognise
+
+DIGITS = Path(__file__).parent / "digits.npz"
+"""UCI optical recognition of handwritten digits (Alpaydin & Kaynak 1998), CC BY 4.0."""
+
+
+class DataConfig(Settings):
+    data: str = "digits"
+    """Path of the images, or 'digits' for the set that comes with the package."""
+    holdout: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    """Share of each class to hold out as test split, where the data has none."""
+    resize: Annotated[int, Meta(ge=4, le=1024)] | None = None
+    """Side, in pixels, every image is resized to."""
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A data set. Images are N x C x H x W uint8 (stored channels-last), labels N int64.
+
+    Attributes:
+        kind: which layout it was read from.
+        key: hash of the content.
+        classes: name of each label.
+    """
+
+    kind: str
+    key: str
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    classes: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        channels, height, width = self.train_images.shape[1:]
+        return channels, height, width
+
+
+def load_images(config: DataConfig) -> ImageData:
+    """Load what ``config`` names, decoding it only the first time.
+
+    Raises:
+        UserError: names what is missing, corrupt or unknown.
+    """
+    if config.data == "digits":
+        path, kind, source = DIGITS, "UCI digits", npz
+    else:
+        path = Path(config.data)
+        kind, source = recognise(path)
+    missing = [file for file in source.files(path) if not file.is_file()]
+    if missing:
+        raise UserError(f"'{path}' is incomplete: no {missing[0].name}")
+
+    def make() -> tuple[Arrays, dict]:
+        return _decoded(source.read(path), path, config)
+
+    if source is npz:  # already decoded
+        arrays, notes = make()
+        key = content_key([path], path, config.holdout, config.resize)
+    else:
+        key = content_key(source.files(path), path, config.holdout, config.resize)
+        arrays, notes = cached(key, make)
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    for name in ("train_images", "test_images"):
+        tensors[name] = tensors[name].permute(0, 3, 1, 2)
+    return ImageData(kind, key, **tensors, classes=tuple(notes["classes"]))
+
+
+def _decoded(pictures: Pictures, path: Path, config: DataConfig) -> tuple[Arrays, dict]:
+    if pictures.test is None and config.holdout is None:
+        raise UserError(f"no test split in '{path}': add one, or give --holdout 0.2")
+    if pictures.test is not None and config.holdout is not None:
+        raise UserError(
+            f"holdout: '{path}' has a test split already; leave --holdout out"
+        )
+    if config.holdout is not None:
+        pictures = hold_out(pictures, config.holdout)
+    if len(pictures.classes) < 2:
+        raise UserError(
+            f"only one class in '{path}' ({pictures.classes[0]}); need at least 2"
+        )
+    arrays: Arrays = {}
+    for split, part in (("train", pictures.train), ("test", pictures.test)):
+        assert part is not None
+        if not len(part.labels):
+            raise UserError(f"no {split} images in '{path}'")
+        if part.labels.min() < 0 or part.labels.max() >= len(pictures.classes):
+            raise UserError(
+                f"a {split} label of '{path}' is {part.labels.max()}, "
+                f"but there are {len(pictures.classes)} classes"
+            )
+        arrays[f"{split}_images"] = _pixels(part, path, config.resize)
+        arrays[f"{split}_labels"] = part.labels
+    train, test = arrays["train_images"].shape[1:], arrays["test_images"].shape[1:]
+    if train != test:
+        raise UserError(f"train images of '{path}' are {train}, test images {test}")
+    return arrays, {"classes": pictures.classes}
+
+
+def _pixels(part: Part, path: Path, resize: int | None) -> np.ndarray:
+    if not isinstance(part.images, np.ndarray):
+        return decode(part.images, resize)
+    if resize and part.images.shape[1:3] != (resize, resize):
+        raise UserError(f"resize: '{path}' holds arrays, which are not resized")
+    return part.images

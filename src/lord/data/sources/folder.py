@@ -1,0 +1,71 @@
+"""Plain image folders: train/<class>/* with test/ or val/, or one tree of <class>/*."""
+
+from pathlib import Path
+
+import numpy as np
+
+from lord.config import UserError
+from lord.data.pictures import Encoded, Part, Pictures
+
+ENDINGS = {
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".bmp",
+    ".gif",
+    ".webp",
+    ".tif",
+    ".tiff",
+    ".ppm",
+    ".pgm",
+}
+TEST = ("test", "val", "valid", "validation")
+
+
+def recognises(path: Path) -> bool:
+    return path.is_dir() and any(_pictures(_root(path)))
+
+
+def files(path: Path) -> list[Path]:
+    roots = [_root(path), *([test] if (test := _test(path)) else [])]
+    return [file for root in roots for _, file in _pictures(root)]
+
+
+def read(path: Path) -> Pictures:
+    train = list(_pictures(_root(path)))
+    names = sorted({name for name, _ in train})
+    test = _test(path)
+    held = list(_pictures(test)) if test else None
+    if held is not None and (strange := {name for name, _ in held} - set(names)):
+        raise UserError(f"class '{min(strange)}' is in {test} but not in {_root(path)}")
+    part = _part(held, names) if held else None
+    return Pictures(_part(train, names), part, tuple(names))
+
+
+def _part(found: list[tuple[str, Path]], names: list[str]) -> Part:
+    pictures: list[Encoded] = [(str(file), file.read_bytes) for _, file in found]
+    index = {name: label for label, name in enumerate(names)}
+    return Part(pictures, np.array([index[name] for name, _ in found], dtype=np.int64))
+
+
+def _root(path: Path) -> Path:
+    return path / "train" if (path / "train").is_dir() else path
+
+
+def _test(path: Path) -> Path | None:
+    if not (path / "train").is_dir():
+        return None
+    return next((path / name for name in TEST if (path / name).is_dir()), None)
+
+
+def _pictures(root: Path) -> list[tuple[str, Path]]:
+    """(class, file) of every picture below root/<class>/, in a fixed order."""
+    if not root.is_dir():
+        return []
+    return [
+        (folder.name, file)
+        for folder in sorted(root.iterdir())
+        if folder.is_dir() and not folder.name.startswith(".")
+        for file in sorted(folder.rglob("*"))
+        if file.suffix.lower() in ENDINGS and file.is_file()
+    ]

@@ -1,0 +1,51 @@
+"""NumPy archives: x_train, y_train, and x_test, y_test or a holdout; class_names if wanted."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from lord.config import UserError
+from lord.data.pictures import Part, Pictures
+
+
+def recognises(path: Path) -> bool:
+    return path.is_file() and path.suffix == ".npz"
+
+
+def files(path: Path) -> list[Path]:
+    return [path]
+
+
+def read(path: Path) -> Pictures:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+    train = _part(path, arrays, "train")
+    if train is None:
+        raise UserError(
+            f"{path}: no x_train and y_train, found {', '.join(sorted(arrays))}"
+        )
+    names = arrays.get("class_names", np.arange(int(train.labels.max()) + 1))
+    return Pictures(
+        train, _part(path, arrays, "test"), tuple(str(name) for name in names)
+    )
+
+
+def _part(path: Path, arrays: dict[str, np.ndarray], split: str) -> Part | None:
+    images, labels = arrays.get(f"x_{split}"), arrays.get(f"y_{split}")
+    if images is None or labels is None:
+        return None
+    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+        shape = " x ".join(map(str, images.shape))
+        raise UserError(
+            f"{path}: x_{split} must be uint8 of N x H x W or N x H x W x C, "
+            f"got {images.dtype} of {shape}"
+        )
+    labels = labels.reshape(-1)
+    if len(labels) != len(images) or not np.issubdtype(labels.dtype, np.integer):
+        raise UserError(f"{path}: y_{split} must be {len(images)} whole numbers")
+    images = images if images.ndim == 4 else images[..., None]
+    return Part(np.ascontiguousarray(images), labels.astype(np.int64))

@@ -1,0 +1,119 @@
+"""A trained network in one safetensors file: tensors, and in its header what rebuilds the shapes."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Generator, Tensor, nn
+
+from lord.channels import assemble
+from lord.config import UserError
+from lord.data import Augment
+from lord.networks import NetworkConfig, build_network
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network and what is needed to use it.
+
+    Attributes:
+        network: in evaluation mode, perhaps narrower than ``config`` says.
+        classes: name of each output.
+        shape: channels, height, width of the images.
+        mean, std: normalisation of each channel.
+        config: name and full width of the network.
+    """
+
+    network: nn.Module
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    config: NetworkConfig
+
+    @torch.no_grad()
+    def predict(self, images: Tensor) -> Tensor:
+        """N x C x H x W uint8 images to N x classes logits.
+
+        Raises:
+            ValueError: for images of another shape or type.
+        """
+        if images.dtype != torch.uint8 or tuple(images.shape[1:]) != self.shape:
+            raise ValueError(
+                f"expected N x {self.shape} uint8 images, got {images.shape}"
+            )
+        plain = Generator(images.device)
+        augment = Augment(self.mean, self.std, crop=0, flip=False, generator=plain)
+        return self.network(augment.normalise(images))
+
+
+def save_model(model: Model, path: Path) -> None:
+    """Write ``model`` to ``path``."""
+    header = {
+        "format": FORMAT,
+        "classes": model.classes,
+        "shape": model.shape,
+        "mean": model.mean,
+        "std": model.std,
+        "config": msgspec.to_builtins(model.config),
+    }
+    tensors = {name: t.contiguous() for name, t in model.network.state_dict().items()}
+    save_file(tensors, path, metadata={"lord": json.dumps(header)})
+
+
+def load_model(path: str | Path) -> Model:
+    """Read a model, from its file or from the folder of the run that made it.
+
+    Nothing in the file is executed; a file that does not fit is refused.
+
+    Raises:
+        UserError: if there is no such file, or it is not a whole model of ours.
+    """
+    path = Path(path)
+    file = path / "model.safetensors" if path.is_dir() else path
+    try:
+        with safe_open(file, framework="pt") as opened:
+            header = json.loads((opened.metadata() or {})["lord"])
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        if header["format"] != FORMAT:
+            raise UserError(f"'{file}' has format {header['format']}, known: {FORMAT}")
+        config = msgspec.convert(header["config"], NetworkConfig)
+        with torch.device("meta"):
+            skeleton = build_network(
+                config, classes=len(header["classes"]), channels=header["shape"][0]
+            )
+        wanted = set(skeleton.state_dict())
+        if wanted != set(tensors):
+            raise UserError(f"'{file}' does not hold the tensors of a {config.network}")
+        network = (
+            assemble(skeleton, tensors).to(memory_format=torch.channels_last).eval()
+        )
+        shape = tuple(header["shape"])
+        model = Model(
+            network,
+            tuple(header["classes"]),
+            shape,
+            tuple(header["mean"]),
+            tuple(header["std"]),
+            config,
+        )
+        model.predict(torch.zeros((1, *shape), dtype=torch.uint8))
+    except FileNotFoundError:
+        raise UserError(f"no model at '{path}'") from None
+    except (
+        SafetensorError,
+        OSError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ) as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"'{file}' is not a model of LoRD: {said}") from None
+    return model

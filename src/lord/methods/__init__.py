@@ -1,0 +1,26 @@
+"""The methods, one file each, and what they share."""
+
+from lord.methods.method import (
+    Batch,
+    BufferConfig,
+    Method,
+    MethodConfig,
+    Scalars,
+    Setting,
+)
+from lord.methods.optim import Descent, OptimizerConfig
+from lord.methods.registry import METHODS
+from lord.methods.statistics import recomputed_statistics
+
+__all__ = [
+    "METHODS",
+    "Batch",
+    "BufferConfig",
+    "Descent",
+    "Method",
+    "MethodConfig",
+    "OptimizerConfig",
+    "Scalars",
+    "Setting",
+    "recomputed_statistics",
+]

@@ -1,0 +1,65 @@
+"""Dark experience replay ++ (Buzzega et al. 2020, arXiv:2004.07211)."""
+
+from typing import Any
+
+import torch.nn.functional as F
+
+from lord.config.rules import NonNegative
+from lord.methods.method import Batch, BufferConfig, Method, Scalars, Setting
+from lord.methods.terms import dark_experience
+from lord.rehearsal import Buffer
+from lord.streams import Task
+
+PUBLISHED = {
+    "s-cifar10": {
+        200: {"alpha": 0.1, "beta": 0.5},
+        500: {"alpha": 0.2, "beta": 0.5},
+        5120: {"alpha": 0.1, "beta": 1.0},
+    },
+    "s-tinyimg": {
+        200: {"alpha": 0.1, "beta": 1.0},
+        500: {"alpha": 0.2, "beta": 0.5},
+        5120: {"alpha": 0.1, "beta": 0.5},
+    },
+}
+PUBLISHED["s-cifar100"] = PUBLISHED["s-cifar10"]
+"""Weights by stream and buffer size, of DER++ and of LoRD's rehearsal alike."""
+
+
+class DERpp(Method):
+    """Replays stored logits and labels, on two independent draws from a reservoir.
+
+    Loss: CE(stream) + alpha MSE(logits of draw 1, stored) + beta CE(draw 2). The logits stored are
+    the training-mode ones of the augmented image.
+    """
+
+    name = "der++"
+    PRESETS = PUBLISHED
+
+    class Config(BufferConfig):
+        alpha: NonNegative = 0.2
+        """Weight of the distance to stored logits."""
+        beta: NonNegative = 0.5
+        """Weight of the replayed labels."""
+
+    def __init__(self, config: Any, setting: Setting) -> None:
+        super().__init__(config, setting)
+        self.buffer: Buffer = Buffer(config.buffer, self.generator)
+
+    def begin_task(self, task: Task) -> None:
+        self.descent.begin(self.setting.steps(task))
+
+    def step(self, batch: Batch) -> Scalars:
+        c = self.config
+        logits = self.student(self.augment(batch.images))
+        loss = F.cross_entropy(logits, batch.labels)
+        if len(self.buffer):
+            draws = [self.buffer.draw(c.replay) for _ in range(2)]
+            loss = loss + dark_experience(
+                self.student, self.augment, draws, c.alpha, c.beta
+            )
+        self.descent.update(loss)
+        self.buffer.offer(
+            images=batch.images, labels=batch.labels, logits=logits.detach().float()
+        )
+        return {"loss": loss.detach()}

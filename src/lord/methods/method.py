@@ -1,0 +1,138 @@
+"""What a method is: three hooks, a prediction, and a state."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Generator, Tensor, nn
+
+from lord.config import Settings, UserError
+from lord.config.rules import Count
+from lord.data import Augment
+from lord.methods.optim import Descent, OptimizerConfig
+from lord.rehearsal import Buffer
+from lord.streams import Task
+
+Scalars = dict[str, Tensor]
+"""What a step reports, by name: 0-dimensional tensors, left on the device."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of the current task. images: N x C x H x W uint8; labels: N int64."""
+
+    images: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a run gives its method.
+
+    Attributes:
+        network: at full width, freshly initialised, on the device, one output a class.
+        augment: of training images.
+        optimizer: how the method's student is trained.
+        shape: channels, height and width of the images.
+        classes: of the whole stream.
+        tasks: of the whole stream.
+        steps: number of steps of a task, for schedules.
+        generator: on the CPU, for every decision of the method.
+    """
+
+    network: nn.Module
+    augment: Augment
+    optimizer: OptimizerConfig
+    shape: tuple[int, int, int]
+    classes: int
+    tasks: int
+    steps: Callable[[Task], int]
+    generator: Generator
+
+
+class MethodConfig(Settings):
+    """Settings every method has. Each method's own ``Config`` extends it."""
+
+    statistics: Literal["trained", "recomputed"] = "trained"
+    """Batch-norm statistics behind the headline accuracy: the running ones as training left
+    them, or recomputed on the buffer."""
+
+
+class BufferConfig(MethodConfig):
+    """Settings of every method with a replay buffer."""
+
+    buffer: Count = 500
+    """Samples kept."""
+    replay: Count = 32
+    """Samples drawn from the buffer at a time."""
+
+    def __post_init__(self) -> None:
+        if self.buffer < self.replay:
+            raise UserError(
+                f"buffer: must hold at least one minibatch of {self.replay}, got {self.buffer}"
+            )
+
+
+class Method(ABC):
+    """A way to learn a stream. It owns its student, its optimizer and its buffer.
+
+    The loop calls ``begin_task``, then ``step`` for each batch, then ``end_task``; ``predict`` at
+    any time. ``step`` makes its own update and returns tensors; it never waits for the device.
+    """
+
+    name: ClassVar[str]
+    joint: ClassVar[bool] = False
+    """Whether it is trained on all tasks at once."""
+    Config: ClassVar[type[MethodConfig]]
+    PRESETS: ClassVar[dict[str, dict[int, dict[str, Any]]]] = {}
+    """Published hyperparameters: stream -> buffer size (0 without buffer) -> settings."""
+
+    def __init__(self, config: Any, setting: Setting) -> None:
+        self.config = config
+        self.setting = setting
+        self.generator = setting.generator
+        self.augment = setting.augment
+        self.student = setting.network.train()
+        self.descent = Descent(self.student.parameters(), setting.optimizer)
+        self.buffer: Buffer | None = None
+
+    @abstractmethod
+    def begin_task(self, task: Task) -> None:
+        """A task starts."""
+
+    @abstractmethod
+    def step(self, batch: Batch) -> Scalars:
+        """Learn from one batch."""
+
+    def end_task(self, task: Task) -> None:  # noqa: B027
+        """A task has ended; most methods have nothing to do."""
+
+    @torch.no_grad()
+    def predict(self, images: Tensor) -> Tensor:
+        """N x C x H x W uint8 images to N x classes logits, in evaluation mode."""
+        self.student.eval()
+        try:
+            return self.student(self.augment.normalise(images))
+        finally:
+            self.student.train()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that decides how learning goes on: plain values and (live) tensors."""
+        return {
+            "student": self.student.state_dict(),
+            "descent": self.descent.state_dict(),
+            "buffer": self.buffer.state_dict() if self.buffer else None,
+            "generator": self.generator.get_state(),
+            "augment": self.augment.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state saved by a method of the same configuration and setting."""
+        self.student.load_state_dict(state["student"])
+        self.descent.load_state_dict(state["descent"])
+        if self.buffer:
+            self.buffer.load_state_dict(state["buffer"])
+        self.generator.set_state(state["generator"])
+        self.augment.generator.set_state(state["augment"])

@@ -1,0 +1,87 @@
+"""Stochastic gradient descent with a schedule over each task."""
+
+import math
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from lord.config import Settings
+from lord.config.rules import Momentum, NonNegative, Positive
+
+
+class OptimizerConfig(Settings):
+    lr: Positive = 0.03
+    """Learning rate, the peak where a schedule changes it."""
+    momentum: Momentum = 0.0
+    nesterov: bool = False
+    """Nesterov's momentum; needs a momentum above 0."""
+    weight_decay: NonNegative = 0.0
+    schedule: Literal["constant", "cosine", "triangle"] = "constant"
+    """Learning rate over a task: constant; cosine to 0; rising for a fifth, then falling to 0."""
+
+
+def share_of_peak(schedule: str, progress: float) -> float:
+    """Learning rate as a share of its peak. progress: part of the task that is done, 0 to 1.
+
+    >>> share_of_peak("triangle", 0.1), share_of_peak("triangle", 0.6)
+    (0.5, 0.5)
+    """
+    if schedule == "cosine":
+        return (1 + math.cos(math.pi * progress)) / 2
+    if schedule == "triangle":
+        return min(progress / 0.2, (1 - progress) / 0.8)
+    return 1.0
+
+
+class Descent:
+    """SGD whose learning rate follows a schedule over each task.
+
+    Args:
+        parameters: what is trained.
+        config: see there.
+    """
+
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], config: OptimizerConfig
+    ) -> None:
+        self.config = config
+        self.torch = torch.optim.SGD(
+            parameters,
+            lr=config.lr,
+            momentum=config.momentum,
+            nesterov=config.nesterov and config.momentum > 0,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        self.steps, self.done = 1, 0
+
+    def begin(self, steps: int) -> None:
+        """A task of ``steps`` updates starts."""
+        self.steps, self.done = steps, 0
+
+    def update(self, loss: Tensor) -> None:
+        """Zero the gradients, go back through ``loss``, and step."""
+        self.torch.zero_grad()
+        loss.backward()
+        self.step()
+
+    def step(self) -> None:
+        """Step along the gradients as they are."""
+        progress = min((self.done + 0.5) / self.steps, 1.0)
+        for group in self.torch.param_groups:
+            group["lr"] = self.config.lr * share_of_peak(self.config.schedule, progress)
+        self.torch.step()
+        self.done += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "torch": self.torch.state_dict(),
+            "steps": self.steps,
+            "done": self.done,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.torch.load_state_dict(state["torch"])
+        self.steps, self.done = state["steps"], state["done"]

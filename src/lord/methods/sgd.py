@@ -1,0 +1,33 @@
+"""Plain fine-tuning and joint training: the lower and the upper bound."""
+
+import torch.nn.functional as F
+
+from lord.methods.method import Batch, Method, MethodConfig, Scalars
+from lord.streams import Task
+
+
+class SGD(Method):
+    """Fine-tuning: each task is learnt as if there were no other. The lower bound."""
+
+    name = "sgd"
+    Config = MethodConfig
+    PRESETS = {
+        "s-cifar10": {0: {"lr": 0.1}},
+        "s-cifar100": {0: {"lr": 0.1}},
+        "s-tinyimg": {0: {"lr": 0.03}},
+    }
+
+    def begin_task(self, task: Task) -> None:
+        self.descent.begin(self.setting.steps(task))
+
+    def step(self, batch: Batch) -> Scalars:
+        loss = F.cross_entropy(self.student(self.augment(batch.images)), batch.labels)
+        self.descent.update(loss)
+        return {"loss": loss.detach()}
+
+
+class Joint(SGD):
+    """Fine-tuning on one task that holds all the data. The upper bound, and no continual learner."""
+
+    name = "joint"
+    joint = True

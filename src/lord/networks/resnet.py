@@ -1,0 +1,60 @@
+"""The protocol's ResNet-18 for small images (He et al. 2016, arXiv:1512.03385)."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut, projected by a 1x1 convolution where shapes differ."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(
+            channels_in, channels_out, 3, stride, padding=1, bias=False
+        )
+        self.bn1 = nn.BatchNorm2d(channels_out)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels_out)
+        self.shortcut = nn.Sequential()
+        if stride != 1 or channels_in != channels_out:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(channels_in, channels_out, 1, stride, bias=False),
+                nn.BatchNorm2d(channels_out),
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(inner)) + self.shortcut(x))
+
+
+class ResNet18(nn.Module):
+    """ResNet-18 with a 3x3 stem of stride 1, no max-pool, and one linear head.
+
+    Args:
+        classes: outputs of the head, the classes of all tasks together.
+        width: channels of the first stage; the four stages have 1, 2, 4, 8 times as many.
+        channels: channels of the images.
+
+    Maps N x channels x H x W images to N x classes logits.
+    """
+
+    def __init__(self, classes: int, width: int = 64, channels: int = 3) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        self.bn = nn.BatchNorm2d(width)
+        stages = []
+        for stage in range(4):
+            last, own, stride = (
+                width << max(stage - 1, 0),
+                width << stage,
+                2 if stage else 1,
+            )
+            stages.append(
+                nn.Sequential(BasicBlock(last, own, stride), BasicBlock(own, own, 1))
+            )
+        self.stages = nn.Sequential(*stages)
+        self.head = nn.Linear(width * 8, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.stages(F.relu(self.bn(self.stem(x))))
+        return self.head(features.mean((2, 3)))

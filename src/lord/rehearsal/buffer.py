@@ -1,0 +1,86 @@
+"""The replay buffer: a reservoir of rows (Vitter 1985), decided and drawn without Python loops."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+
+class Buffer:
+    """All rows offered so far are equally likely to be among the ``size`` kept.
+
+    A row has one value in each column; columns (images, labels, logits ...) are made at the first
+    offer, on the device and with the type of what is offered.
+
+    Args:
+        size: rows kept at most.
+        generator: on the CPU; decides which rows stay and which are drawn.
+    """
+
+    def __init__(self, size: int, generator: Generator) -> None:
+        self.size = size
+        self.generator = generator
+        self.offered = 0
+        self.columns: dict[str, Tensor] = {}
+
+    def __len__(self) -> int:
+        return min(self.offered, self.size)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the rows now held."""
+        return sum(column[: len(self)].nbytes for column in self.columns.values())
+
+    def offer(self, **rows: Tensor) -> None:
+        """Offer a batch of rows, in order; the same as offering them one by one.
+
+        Args:
+            rows: column name -> one value a row, along the first dimension.
+        """
+        count = len(next(iter(rows.values())))
+        order = self.offered + torch.arange(count)
+        drawn = torch.rand(count, generator=self.generator, dtype=torch.float64) * (
+            order + 1
+        )
+        slots = torch.where(order < self.size, order, drawn.long()).tolist()
+        kept = {
+            slot: row for row, slot in enumerate(slots) if slot < self.size
+        }  # a later row wins
+        self.offered += count
+        for name, values in rows.items():
+            if name not in self.columns:
+                self.columns[name] = values.new_zeros((self.size, *values.shape[1:]))
+            if kept:
+                column = self.columns[name]
+                places = _on(column.device, list(kept))
+                column[places] = values[_on(values.device, list(kept.values()))]
+
+    def draw(self, count: int) -> SimpleNamespace:
+        """``count`` distinct rows at random, fewer while the buffer holds fewer."""
+        rows = torch.randperm(len(self), generator=self.generator)[:count]
+        return SimpleNamespace(
+            **{
+                name: column[_on(column.device, rows)]
+                for name, column in self.columns.items()
+            }
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"offered": self.offered, "columns": dict(self.columns)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.offered = state["offered"]
+        self.columns = {
+            name: column.clone() for name, column in state["columns"].items()
+        }
+
+
+def _on(device: torch.device, rows: Any) -> Tensor:
+    # From ordinary host memory the copy would wait for a GPU; from pinned memory it does not.
+    rows = torch.as_tensor(rows)
+    if device.type == "cpu":
+        return rows
+    return (rows.pin_memory() if device.type == "cuda" else rows).to(
+        device, non_blocking=True
+    )

@@ -1,0 +1,105 @@
+"""One row a method: mean and standard deviation over seeds."""
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from lord.evaluation import RunRecord
+
+CONVENTION = (
+    "FLOPs: forward and backward of every pass of student, sub-network and teacher, teacher "
+    "search and recomputed statistics; multiply-add = 2; evaluation apart. "
+    "'re': with batch-norm statistics recomputed on the buffer. "
+    "*: the method's headline. Mean ± standard deviation over seeds; accuracies in %."
+)
+
+Pick = Callable[[RunRecord], float | None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method's runs."""
+
+    method: str
+    records: tuple[RunRecord, ...]
+
+    def mean(self, pick: Pick) -> float | None:
+        """Mean over seeds; None where a run has no such value."""
+        values = [value for value in map(pick, self.records) if value is not None]
+        return statistics.fmean(values) if len(values) == len(self.records) else None
+
+    def spread(self, pick: Pick) -> float | None:
+        """Standard deviation over seeds (of the sample); None for one seed."""
+        values = [value for value in map(pick, self.records) if value is not None]
+        return statistics.stdev(values) if len(values) > 1 else None
+
+    def show(self, pick: Pick, form: str = ".1f") -> str:
+        mean, spread = self.mean(pick), self.spread(pick)
+        if mean is None:
+            return "-"
+        return (
+            f"{mean:{form}}" if spread is None else f"{mean:{form}} ± {spread:{form}}"
+        )
+
+
+def summarise(records: Sequence[RunRecord]) -> list[Row]:
+    """Rows in the order methods first appear."""
+    order = dict.fromkeys(record.method for record in records)
+    return [Row(name, tuple(r for r in records if r.method == name)) for name in order]
+
+
+def _cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    reference = next((row for row in rows if row.method == "der++"), rows[0])
+    base = reference.mean(lambda r: r.training_flops) or 1
+    head = [
+        "method",
+        "seeds",
+        "Class-IL",
+        "Task-IL",
+        "Class-IL re",
+        "Task-IL re",
+        "forgetting",
+    ]
+    head += ["training FLOPs", f"of {reference.method}", "seconds", "state MB"]
+    body = []
+    for row in rows:
+        again = row.records[0].statistics == "recomputed"
+        star, star_again = ("", "*") if again else ("*", "")
+        recomputed = row.show(lambda r: r.class_il_recomputed)
+        body.append(
+            [
+                row.method,
+                str(len(row.records)),
+                row.show(lambda r: r.class_il) + star,
+                row.show(lambda r: r.task_il),
+                recomputed + (star_again if recomputed != "-" else ""),
+                row.show(lambda r: r.task_il_recomputed),
+                row.show(lambda r: r.forgetting),
+                f"{row.mean(lambda r: r.training_flops):.3g}",
+                f"{(row.mean(lambda r: r.training_flops) or 0) / base:.2f}",
+                f"{row.mean(lambda r: r.wall_s):.0f}",
+                f"{(row.mean(lambda r: r.state_bytes) or 0) / 1e6:.1f}",
+            ]
+        )
+    return head, body
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The table as Markdown, its convention below."""
+    head, body = _cells(rows)
+    rule = ["---"] + ["---:"] * (len(head) - 1)
+    lines = ["| " + " | ".join(cells) + " |" for cells in (head, rule, *body)]
+    return "\n".join(lines) + "\n\n" + CONVENTION + "\n"
+
+
+def terminal(rows: Sequence[Row]) -> Table:
+    """The table for a terminal."""
+    head, body = _cells(rows)
+    table = Table(caption=CONVENTION, caption_justify="left")
+    for place, name in enumerate(head):
+        table.add_column(name, justify="right" if place else "left", no_wrap=place == 0)
+    for cells in body:
+        table.add_row(*cells)
+    return table

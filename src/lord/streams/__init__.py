@@ -1,0 +1,14 @@
+"""How a data set becomes a sequence of tasks."""
+
+from lord.streams.presets import PRESETS, Protocol
+from lord.streams.stream import Stream, StreamConfig, Task, by_class, make_stream
+
+__all__ = [
+    "PRESETS",
+    "Protocol",
+    "Stream",
+    "StreamConfig",
+    "Task",
+    "by_class",
+    "make_stream",
+]

@@ -1,0 +1,144 @@
+"""Many runs, each a process of its own; what is finished is never run again."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import yaml
+
+from lord.config import UserError
+from lord.data import load_images
+from lord.evaluation import RunRecord, read_record
+from lord.streams import make_stream
+from lord.training.config import RunConfig, flat, read_yaml
+from lord.training.folder import claim, write_text
+
+FREE = ("threads",)
+"""Settings that may differ when a comparison is continued: they do not decide the result."""
+
+
+def compare(
+    configs: Sequence[RunConfig],
+    out: Path,
+    *,
+    jobs: int = 0,
+    overwrite: bool = False,
+    say: Callable[[str], None] = print,
+) -> list[RunRecord]:
+    """Run all configurations, several at a time, and return their records in that order.
+
+    Args:
+        configs: each gets the folder ``out/<method>-seed<seed>``.
+        out: holds the folders; finished runs found in it are not repeated.
+        jobs: processes at a time; 0 for one a core. Cores are shared out among them.
+        overwrite: repeat finished runs.
+        say: told in one line of each run that was found or has finished.
+
+    Raises:
+        UserError: if a finished run in ``out`` had another configuration, or a run failed.
+    """
+    cores = (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
+    folders = {out / f"{config.method}-seed{config.seed}": config for config in configs}
+    _check(folders, overwrite)
+    pending = []
+    for folder, config in folders.items():
+        if not overwrite and (folder / "summary.json").is_file():
+            say(f"{folder.name}: finished before, kept")
+        else:
+            pending.append((folder, config))
+    jobs = min(jobs or cores, max(len(pending), 1))
+    if pending:
+        for config in {
+            c.data: c for _, c in pending
+        }.values():  # decode once, complain early
+            make_stream(load_images(config.data), config.stream, config.seed)
+        _run_all(pending, jobs, max(cores // jobs, 1), say)
+    return [read_record(folder) for folder in folders]
+
+
+def line(record: RunRecord) -> str:
+    """A finished run in one line."""
+    class_il, task_il = record.headline
+    return (
+        f"{record.method}-seed{record.seed}: Class-IL {class_il:.1f}, Task-IL {task_il:.1f}, "
+        f"{record.training_flops:.3g} FLOPs, {record.wall_s:.0f} s"
+    )
+
+
+def _check(folders: dict[Path, RunConfig], overwrite: bool) -> None:
+    for folder, config in folders.items():
+        if overwrite or not (folder / "summary.json").is_file():
+            continue
+        before, now = read_yaml(folder / "config.yaml"), flat(config)
+        for name in sorted(before.keys() | now.keys()):
+            if name not in FREE and _plain(before.get(name)) != _plain(now.get(name)):
+                raise UserError(
+                    f"'{folder}' was run with {name} = {before.get(name)}, now "
+                    f"{now.get(name)}: give another --out, or --overwrite"
+                )
+
+
+def _plain(value: object) -> object:
+    return yaml.safe_load(yaml.safe_dump(value))
+
+
+def _run_all(
+    pending: list[tuple[Path, RunConfig]],
+    jobs: int,
+    threads: int,
+    say: Callable[[str], None],
+) -> None:
+    alive: set[subprocess.Popen[bytes]] = set()
+    stopping = threading.Event()
+
+    def one(folder: Path, config: RunConfig) -> RunRecord:
+        claim(folder, overwrite=True)
+        own = config.training.threads or threads
+        write_text(
+            folder / "config.yaml", yaml.safe_dump(flat(config) | {"threads": own})
+        )
+        command = [sys.executable, "-m", "lord", "run", "--overwrite", "--quiet"]
+        command += ["--config", str(folder / "config.yaml"), "--out", str(folder)]
+        with (folder / "log.txt").open("wb") as log:
+            if stopping.is_set():
+                raise UserError("stopped")
+            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+            alive.add(process)
+            code = process.wait()
+            alive.discard(process)
+        if code:
+            said = (folder / "log.txt").read_text(errors="replace").strip().splitlines()
+            why = (
+                said[-1].removeprefix("error: ") if said else f"ended with code {code}"
+            )
+            raise UserError(f"{folder.name}: {why} (see {folder / 'log.txt'})")
+        return read_record(folder)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(one, folder, config) for folder, config in pending]
+        failed: list[str] = []
+        try:
+            for future in as_completed(futures):
+                if isinstance(error := future.exception(), UserError):
+                    failed.append(str(error))
+                    say(f"failed: {error}")
+                else:
+                    say(line(future.result()))
+        except BaseException:
+            stopping.set()
+            for process in list(alive):
+                process.send_signal(signal.SIGINT)
+            raise
+    if failed:
+        raise UserError(
+            f"{len(failed)} of {len(pending)} runs failed, the first: {failed[0]}"
+        )

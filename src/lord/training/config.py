@@ -1,0 +1,179 @@
+"""One run's configuration: composed from presets, a file and flags, in that order, then frozen."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import yaml
+
+from lord.config import Settings, UserError, build, choose
+from lord.config.rules import Count, Natural
+from lord.data import DataConfig
+from lord.methods import METHODS, MethodConfig, OptimizerConfig
+from lord.networks import NetworkConfig
+from lord.streams import PRESETS, Protocol, StreamConfig
+
+
+class TrainingConfig(Settings):
+    epochs: Count = 1
+    """Passes over each task's images."""
+    batch: Annotated[int, msgspec.Meta(ge=2)] = 32
+    """Images of a step."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic of forward and backward passes; bf16 by autocast."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Natural = 0
+    """CPU threads; 0 for as many as there are cores."""
+
+
+class RunConfig(Settings):
+    """Everything that decides a run's outcome."""
+
+    method: str
+    preset: str
+    seed: int
+    data: DataConfig
+    stream: StreamConfig
+    network: NetworkConfig
+    optimizer: OptimizerConfig
+    training: TrainingConfig
+    settings: MethodConfig
+    """The method's own configuration."""
+
+    @property
+    def protocol(self) -> Protocol:
+        return PRESETS[self.preset]
+
+
+SECTIONS: dict[str, type[Settings]] = {
+    "data": DataConfig,
+    "stream": StreamConfig,
+    "network": NetworkConfig,
+    "optimizer": OptimizerConfig,
+    "training": TrainingConfig,
+}
+"""Parts of a run's configuration. Field names are unique over all of them and all methods', so
+that a file and the command line can give them side by side."""
+
+
+def fields(config: type[Settings]) -> tuple[str, ...]:
+    return config.__struct_fields__
+
+
+def known_settings() -> set[str]:
+    """Every name that may be given."""
+    own = {name for method in METHODS.values() for name in fields(method.Config)}
+    return own.union(*(fields(section) for section in SECTIONS.values()))
+
+
+def compose(
+    method: str,
+    given: Mapping[str, Any] | None = None,
+    *,
+    preset: str | None = None,
+    seed: int = 0,
+    beside: Collection[str] = (),
+) -> RunConfig:
+    """Fill in what is not given, check everything, and freeze it.
+
+    Args:
+        method: its name.
+        given: settings by name, as in a configuration file: of the run (``epochs``) and of the
+            method (``rho``), or of one method only (``lord.rho``).
+        preset: the stream; by default the digits without ``data``, else plain images.
+        seed: of network, class order, batches, augmentation and every decision of the method.
+        beside: other methods compared, whose own settings may be among those given.
+
+    Raises:
+        UserError: names the setting, what was given and what is allowed.
+    """
+    kind = METHODS[choose("method", method, METHODS)]
+    given = _for_method(dict(given or {}), method, beside)
+    if preset is None:
+        preset = "digits" if given.get("data", "digits") == "digits" else "images"
+    protocol = PRESETS[choose("preset", preset, PRESETS)]
+    if "data" not in given and preset != "digits":
+        raise UserError(f"preset '{preset}' needs --data PATH: {protocol.about}")
+    layers = [protocol.settings, published(method, preset, given), given]
+    merged = {name: value for layer in layers for name, value in layer.items()}
+    own = {name: merged[name] for name in fields(kind.Config) if name in merged}
+    parts = {
+        part: build(
+            section, {name: merged[name] for name in fields(section) if name in merged}
+        )
+        for part, section in SECTIONS.items()
+    }
+    return RunConfig(
+        method=method,
+        preset=preset,
+        seed=seed,
+        settings=build(kind.Config, own),
+        **parts,
+    )
+
+
+def published(method: str, preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The method's published settings for a stream, at the published buffer size nearest to ours."""
+    rows = METHODS[method].PRESETS.get(preset, {})
+    if not rows:
+        return {}
+    try:
+        size = int(given.get("buffer", PRESETS[preset].settings.get("buffer", 0)))
+    except (TypeError, ValueError):
+        size = 0  # refused later, by name
+    return rows[min(rows, key=lambda row: abs(row - size))]
+
+
+def flat(config: RunConfig) -> dict[str, Any]:
+    """The whole configuration by setting names: what ``compose`` takes, and config.yaml holds."""
+    values: dict[str, Any] = {
+        "method": config.method,
+        "preset": config.preset,
+        "seed": config.seed,
+    }
+    for part in (*SECTIONS, "settings"):
+        values |= msgspec.to_builtins(getattr(config, part))
+    return values
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A configuration file: setting names and values.
+
+    Raises:
+        UserError: if it is missing or not a mapping.
+    """
+    try:
+        read = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise UserError(
+            f"cannot read the configuration '{path}': {error.strerror}"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())
+        raise UserError(f"the configuration '{path}' is not YAML: {said}") from None
+    if not isinstance(read, dict):
+        raise UserError(f"the configuration '{path}' must be lines of 'setting: value'")
+    return {str(name).replace("-", "_"): value for name, value in read.items()}
+
+
+def _for_method(
+    given: dict[str, Any], method: str, beside: Collection[str]
+) -> dict[str, Any]:
+    """Settings that concern ``method``; the rest must concern one of those beside it."""
+    known, values = known_settings(), {}
+    for name, value in given.items():
+        owner, _, setting = name.rpartition(".")
+        if owner:
+            choose("method", owner, METHODS)
+        choose("setting", setting, sorted(known))
+        shared = any(setting in fields(section) for section in SECTIONS.values())
+        who = [owner] if owner else [method, *beside]
+        if not shared and not any(setting in fields(METHODS[m].Config) for m in who):
+            has = ", ".join(fields(METHODS[who[0]].Config))
+            raise UserError(
+                f"{' and '.join(who)} has no setting '{setting}'; it has: {has}"
+            )
+        if owner in ("", method):
+            values[setting] = value
+    return values

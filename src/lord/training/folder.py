@@ -1,0 +1,109 @@
+"""The folder a run leaves: every file complete or not there."""
+
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from lord.config import UserError
+
+RESULTS = ("summary.json", "metrics.jsonl", "model.safetensors")
+
+
+def write_atomic(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then rename it into place."""
+    handle, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    os.close(handle)
+    try:
+        write(Path(draft))
+        os.chmod(draft, 0o644)
+        os.replace(draft, path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    write_atomic(path, lambda draft: draft.write_text(text))
+
+
+def claim(folder: Path, *, overwrite: bool) -> None:
+    """Make ``folder`` ready to take results.
+
+    Raises:
+        UserError: if it holds results and may not be overwritten, or cannot be written.
+    """
+    held = [name for name in RESULTS if (folder / name).exists()]
+    if held and not overwrite:
+        raise UserError(
+            f"'{folder}' already holds results ({held[0]}): give another --out, or --overwrite"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in held:
+            (folder / name).unlink()
+        write_text(folder / ".writable", "")
+        (folder / ".writable").unlink()
+    except OSError as error:
+        raise UserError(f"cannot write to '{folder}': {error.strerror}") from None
+
+
+class RunFolder:
+    """Writes what a run leaves. With no path, nothing is written."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+
+    def config(self, values: dict[str, Any]) -> None:
+        self._text("config.yaml", yaml.safe_dump(values, sort_keys=False))
+
+    def environment(self, device: torch.device, data_key: str) -> None:
+        values = environment() | {"device": str(device), "data_key": data_key}
+        self._text("environment.json", json.dumps(values, indent=2) + "\n")
+
+    def metric(self, **values: Any) -> None:
+        """Append one line to metrics.jsonl."""
+        if self.path:
+            with (self.path / "metrics.jsonl").open("a") as file:
+                file.write(json.dumps(values) + "\n")
+
+    def json(self, name: str, text: bytes) -> None:
+        self._text(name, text.decode() + "\n")
+
+    def _text(self, name: str, text: str) -> None:
+        if self.path:
+            write_text(self.path / name, text)
+
+
+def environment() -> dict[str, Any]:
+    """Versions and machine, for a figure to be traced back to."""
+    return {
+        "lord": version("lord-cl"),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(
+            line.split(":")[1].strip()
+            for line in lines
+            if line.startswith("model name")
+        )
+    except (OSError, StopIteration):
+        return platform.processor()

@@ -1,0 +1,157 @@
+"""The loop: tasks, epochs, batches. It knows no method and no file."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Protocol
+
+import torch
+from torch import Generator, Tensor
+
+from lord.config import UserError
+from lord.costs import Meter
+from lord.evaluation import Matrices, Scores, score
+from lord.methods import Batch, Method, recomputed_statistics
+from lord.streams import Stream, Task
+
+INTERVAL = 25
+"""Steps between two looks at the loss: each look waits for the device."""
+
+
+class Watcher(Protocol):
+    """Told of what happens, at intervals: a progress bar, a file."""
+
+    def task_begins(self, task: int, tasks: int, images: int) -> None: ...
+    def trained(
+        self, task: int, step: int, images: int, scalars: dict[str, float]
+    ) -> None: ...
+    def task_ended(
+        self, task: int, trained: Scores, recomputed: Scores | None
+    ) -> None: ...
+
+
+class Loop:
+    """Trains a method on a stream and scores it after each task.
+
+    Args:
+        method: freshly made, or with a loaded state.
+        stream: what it learns.
+        epochs, batch: passes over each task, images of a step.
+        generator: on the CPU, for the order of images.
+        meter: entered by the caller; phases are search, step, recompute and evaluate.
+        autocast: makes the context passes run in.
+        watcher: told at intervals.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        stream: Stream,
+        *,
+        epochs: int,
+        batch: int,
+        generator: Generator,
+        meter: Meter,
+        autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+        watcher: Watcher | None = None,
+    ) -> None:
+        self.method, self.stream = method, stream
+        self.epochs, self.batch, self.generator = epochs, batch, generator
+        self.meter, self.autocast, self.watcher = meter, autocast, watcher
+        self.steps = self.images = 0
+        self.scores: list[tuple[Scores, Scores | None]] = []
+
+    def run(self) -> Matrices:
+        for task in self.stream.train:
+            self._train(task)
+            self._score(task)
+        trained = [scores for scores, _ in self.scores]
+        recomputed = [scores for _, scores in self.scores if scores]
+        return Matrices(
+            [scores.class_il for scores in trained],
+            [scores.task_il for scores in trained],
+            [scores.class_il for scores in recomputed] or None,
+            [scores.task_il for scores in recomputed] or None,
+        )
+
+    def _train(self, task: Task) -> None:
+        total = self.epochs * sum(
+            len(rows) for rows in batches(len(task.labels), self.batch)
+        )
+        if self.watcher:
+            self.watcher.task_begins(task.index, len(self.stream.train), total)
+        with self._spent_on("search"):
+            self.method.begin_task(task)
+        pending: list[dict[str, Tensor]] = []
+        for _ in range(self.epochs):
+            order = torch.randperm(len(task.labels), generator=self.generator)
+            for rows in batches(len(task.labels), self.batch):
+                chosen = order[rows].to(task.labels.device, non_blocking=True)
+                with self._spent_on("step"):
+                    batch = Batch(task.images[chosen], task.labels[chosen])
+                    pending.append(self.method.step(batch))
+                self.steps += 1
+                self.images += len(rows)
+                if len(pending) == INTERVAL:
+                    self._look(task, pending)
+        if pending:
+            self._look(task, pending)
+        with self._spent_on("step"):
+            self.method.end_task(task)
+
+    def _look(self, task: Task, pending: list[dict[str, Tensor]]) -> None:
+        names = pending[0].keys()
+        values = {
+            n: torch.stack([scalars[n] for scalars in pending]).tolist() for n in names
+        }
+        for place, loss in enumerate(values["loss"]):
+            if not abs(loss) < float("inf"):
+                step = self.steps - len(pending) + place + 1
+                raise UserError(
+                    f"the loss became {loss} at step {step} (task {task.index + 1}): "
+                    "lower the learning rate (--lr)"
+                )
+        means = {name: sum(each) / len(each) for name, each in values.items()}
+        if self.watcher:
+            images = min(len(pending) * self.batch, self.epochs * len(task.labels))
+            self.watcher.trained(task.index, self.steps, images, means)
+        pending.clear()
+
+    def _score(self, task: Task) -> None:
+        index = len(self.stream.test) - 1 if self.method.joint else task.index
+        test = self.stream.test[: index + 1]
+        seen = test[-1].classes[-1] + 1
+        with self._spent_on("evaluate"):
+            trained, recomputed = score(self.method.predict, test, seen), None
+        if self.method.buffer is not None:
+            with self.recomputed(), self._spent_on("evaluate"):
+                recomputed = score(self.method.predict, test, seen)
+        self.scores.append((trained, recomputed))
+        if self.watcher:
+            self.watcher.task_ended(task.index, trained, recomputed)
+
+    @contextmanager
+    def recomputed(self) -> Iterator[None]:
+        """Inside, the student has statistics recomputed on the buffer, at its cost."""
+        swapped = recomputed_statistics(self.method)
+        with self._spent_on("recompute"):
+            swapped.__enter__()
+        try:
+            yield
+        finally:
+            swapped.__exit__(None, None, None)
+
+    @contextmanager
+    def _spent_on(self, phase: str) -> Iterator[None]:
+        with self.meter.phase(phase), self.autocast():
+            yield
+
+
+def batches(count: int, size: int) -> list[range]:
+    """Places of each batch of an epoch. A last batch of one image is left out: batch-norm cannot
+    take it.
+
+    >>> [len(rows) for rows in batches(10, 4)], [len(rows) for rows in batches(9, 4)]
+    ([4, 4, 2], [4, 4])
+    """
+    cut = [range(start, min(start + size, count)) for start in range(0, count, size)]
+    return [rows for rows in cut if len(rows) > 1 or len(cut) == 1]

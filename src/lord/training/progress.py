@@ -1,0 +1,50 @@
+"""What a person sees of a run, and what its folder remembers of the way."""
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lord.evaluation import Scores
+from lord.training.folder import RunFolder
+
+
+class Journal:
+    """Writes metrics.jsonl, and draws a bar a task where there is a terminal to draw on."""
+
+    def __init__(self, folder: RunFolder, console: Console | None) -> None:
+        self.folder = folder
+        self.console = console if console and console.is_terminal else None
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("loss {task.fields[loss]:.3f}  {task.speed:.0f} images/s"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=self.console is None,
+        )
+
+    def __enter__(self) -> "Journal":
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+    def task_begins(self, task: int, tasks: int, images: int) -> None:
+        name = f"task {task + 1} of {tasks}"
+        self.current = self.bar.add_task(name, total=images, loss=float("nan"))
+
+    def trained(
+        self, task: int, step: int, images: int, scalars: dict[str, float]
+    ) -> None:
+        self.folder.metric(kind="train", task=task, step=step, **scalars)
+        self.bar.update(self.current, advance=images, loss=scalars["loss"])
+
+    def task_ended(self, task: int, trained: Scores, recomputed: Scores | None) -> None:
+        rows = {"class_il": trained.class_il, "task_il": trained.task_il}
+        if recomputed:
+            rows["class_il_recomputed"] = recomputed.class_il
+            rows["task_il_recomputed"] = recomputed.task_il
+        self.folder.metric(kind="evaluate", task=task, **rows)
+        if self.console:
+            mean = sum(trained.class_il) / len(trained.class_il)
+            self.console.print(f"after task {task + 1}: Class-IL {mean:.1f} %")

@@ -1,0 +1,223 @@
+"""One run: from a frozen configuration to a record and a folder."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import msgspec
+import torch
+from rich.console import Console
+from torch import Generator
+
+from lord.config import UserError
+from lord.costs import Meter, peak_bytes, tensor_bytes
+from lord.data import Augment, ImageData, load_images, measure_normalisation
+from lord.evaluation import (
+    Matrices,
+    RunRecord,
+    average_incremental,
+    final_average,
+    forgetting,
+)
+from lord.learner import Model, save_model
+from lord.methods import METHODS, Method, Setting
+from lord.networks import build_network, initialised
+from lord.streams import Stream, make_stream
+from lord.training.config import RunConfig, flat
+from lord.training.folder import RunFolder, claim, write_atomic
+from lord.training.loop import Loop, batches
+from lord.training.progress import Journal
+
+
+def run(
+    config: RunConfig,
+    out: Path | None = None,
+    *,
+    overwrite: bool = False,
+    console: Console | None = None,
+) -> RunRecord:
+    """Train one method on one stream, score it, and leave its results in ``out``.
+
+    Args:
+        config: from ``compose``.
+        out: folder for the results; None to write nothing.
+        overwrite: whether results already in ``out`` may be replaced.
+        console: where a progress bar is drawn, if it is a terminal.
+
+    Raises:
+        UserError: for data that does not fit, a folder that holds results, or a loss that is no
+            number any more. What was written by then stays.
+    """
+    start = time.perf_counter()
+    device = pick_device(config.training.device)
+    if out is not None:
+        claim(out, overwrite=overwrite)
+    folder = RunFolder(out)
+    with (
+        _threads(config.training.threads),
+        Meter() as meter,
+        Journal(folder, console) as journal,
+    ):
+        data = load_images(config.data)
+        stream = make_stream(data, config.stream, config.seed)
+        method, stream = make_method(config, data, stream, device)
+        folder.config(flat(config))
+        folder.environment(device, data.key)
+        bf16 = config.training.precision == "bf16"
+        loop = Loop(
+            method,
+            stream,
+            epochs=config.training.epochs,
+            batch=config.training.batch,
+            generator=_generator(config.seed, 3, torch.device("cpu")),
+            meter=meter,
+            autocast=lambda: torch.autocast(device.type, torch.bfloat16, enabled=bf16),
+            watcher=journal,
+        )
+        matrices = loop.run()
+        if out is not None:
+            _save(out, config, method, stream, data, loop)
+    record = _record(
+        config, method, loop, matrices, meter, time.perf_counter() - start, device
+    )
+    encoded = msgspec.json.format(msgspec.json.encode(matrices), indent=1)
+    folder.json("accuracy.json", encoded)
+    folder.json(
+        "summary.json", msgspec.json.format(msgspec.json.encode(record), indent=1)
+    )
+    return record
+
+
+def make_method(
+    config: RunConfig, data: ImageData, stream: Stream, device: torch.device
+) -> tuple[Method, Stream]:
+    """The method of a run, before it has learnt, and the stream it learns, on ``device``."""
+    kind = METHODS[config.method]
+    stream = (stream.joined() if kind.joint else stream).to(device)
+    channels = data.shape[0]
+    network = initialised(
+        lambda: build_network(
+            config.network, classes=len(stream.class_names), channels=channels
+        ),
+        config.seed,
+    )
+    epochs, batch = config.training.epochs, config.training.batch
+    setting = Setting(
+        network=network.to(device),
+        augment=_augment(config, data, device),
+        optimizer=config.optimizer,
+        shape=data.shape,
+        classes=len(stream.class_names),
+        tasks=len(stream.train),
+        steps=lambda task: epochs * len(batches(len(task.labels), batch)),
+        generator=_generator(config.seed, 1, torch.device("cpu")),
+    )
+    return kind(config.settings, setting), stream
+
+
+def pick_device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("device: 'cuda' is not available here; give 'cpu' or 'auto'")
+    return torch.device(name)
+
+
+def _augment(config: RunConfig, data: ImageData, device: torch.device) -> Augment:
+    protocol = config.protocol
+    mean, std = protocol.mean, protocol.std
+    if mean is None or std is None:
+        mean, std = measure_normalisation(data.train_images)
+    if len(mean) != data.shape[0]:
+        raise UserError(
+            f"preset '{config.preset}' is for images of {len(mean)} channels, "
+            f"'{config.data.data}' has {data.shape[0]}"
+        )
+    generator = _generator(config.seed, 2, device)
+    return Augment(
+        mean, std, crop=protocol.crop, flip=protocol.flip, generator=generator
+    )
+
+
+def _generator(seed: int, purpose: int, device: torch.device) -> Generator:
+    # Purposes get streams of their own, so that none moves another.
+    return Generator(device).manual_seed(1_000_003 * purpose + seed)
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _save(
+    out: Path,
+    config: RunConfig,
+    method: Method,
+    stream: Stream,
+    data: ImageData,
+    loop: Loop,
+) -> None:
+    augment = method.augment
+    headline = config.settings.statistics == "recomputed" and method.buffer is not None
+    with loop.recomputed() if headline else nullcontext():
+        model = Model(
+            method.student.eval(),
+            stream.class_names,
+            data.shape,
+            augment.mean,
+            augment.std,
+            config.network,
+        )
+        write_atomic(out / "model.safetensors", lambda draft: save_model(model, draft))
+
+
+def _record(
+    config: RunConfig,
+    method: Method,
+    loop: Loop,
+    matrices: Matrices,
+    meter: Meter,
+    wall: float,
+    device: torch.device,
+) -> RunRecord:
+    flops, seconds = meter.flops, meter.seconds
+    again_class, again_task = matrices.class_il_recomputed, matrices.task_il_recomputed
+    statistics = config.settings.statistics if again_class else "trained"
+    headline = (
+        again_class if again_class and statistics == "recomputed" else matrices.class_il
+    )
+    return RunRecord(
+        method=config.method,
+        preset=config.preset,
+        seed=config.seed,
+        statistics=statistics,
+        class_il=final_average(matrices.class_il),
+        task_il=final_average(matrices.task_il),
+        class_il_recomputed=final_average(again_class) if again_class else None,
+        task_il_recomputed=final_average(again_task) if again_task else None,
+        forgetting=forgetting(headline),
+        average_incremental=average_incremental(headline),
+        training_flops=flops["step"] + flops["search"] + flops["recompute"],
+        search_flops=flops["search"],
+        recompute_flops=flops["recompute"],
+        eval_flops=flops["evaluate"],
+        wall_s=wall,
+        step_s=seconds["step"],
+        search_s=seconds["search"],
+        recompute_s=seconds["recompute"],
+        eval_s=seconds["evaluate"],
+        steps=loop.steps,
+        images_per_s=loop.images / max(seconds["step"], 1e-9),
+        peak_bytes=peak_bytes(device),
+        state_bytes=tensor_bytes(method.state_dict()),
+        buffer_bytes=method.buffer.nbytes if method.buffer else 0,
+        params=sum(parameter.numel() for parameter in method.student.parameters()),
+        settings=msgspec.to_builtins(config.settings),
+        matrices=matrices,
+    )
