@@ -31,7 +31,7 @@ PRESETS = {
             "network": "cnn",
             "width": 32,
             "tasks": 5,
-            "epochs": 20,
+            "epochs": 15,
             "batch": 32,
             "buffer": 200,
             "lr": 0.03,

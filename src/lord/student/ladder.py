@@ -37,10 +37,10 @@ class Ladder:
 
     @classmethod
     def for_network(cls, channels: ChannelMap, classes: int) -> "Ladder":
-        """The paper's ladder: short below 100 classes; multiples of 8, of 4 for thin networks."""
+        """The paper's ladder: short below 100 classes; multiples of 8, of 4 below width 64."""
         thinnest = min(group.size for group in channels.groups)
         return cls(
-            channels, LONG if classes >= 100 else SHORT, 8 if thinnest >= 32 else 4
+            channels, LONG if classes >= 100 else SHORT, 8 if thinnest >= 64 else 4
         )
 
     @property
