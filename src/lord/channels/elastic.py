@@ -26,9 +26,7 @@ class Elastic:
     def __init__(self, network: nn.Module, channels: ChannelMap) -> None:
         self.channels = channels
         self.skeleton = skeleton_of(network)
-        self.full = {
-            name: tensor.detach() for name, tensor in tensors_of(network).items()
-        }
+        self.full = {name: tensor.detach() for name, tensor in tensors_of(network).items()}
         self.counts: tuple[int, ...] = channels.full
         self.module = network
 
@@ -80,9 +78,7 @@ class Elastic:
         """Width and full state. The live module's tensors are its owner's to save."""
         return {"counts": self.counts, "full": self.full}
 
-    def load_state_dict(
-        self, state: dict[str, Any], optimizer: Optimizer | None
-    ) -> nn.Module:
+    def load_state_dict(self, state: dict[str, Any], optimizer: Optimizer | None) -> nn.Module:
         """Take over a saved width and full state; returns the live module, to be loaded next."""
         module = self.resize(state["counts"], optimizer)
         self.full = {name: tensor.clone() for name, tensor in state["full"].items()}
@@ -96,13 +92,11 @@ def carry_over(optimizer: Optimizer, old: nn.Module, new: nn.Module) -> None:
     its leading part in every dimension and is zero elsewhere; any other state is kept.
     """
     fresh = dict(new.named_parameters())
-    successor = {p: fresh[name] for name, p in old.named_parameters()}
+    successor: dict[Tensor, nn.Parameter] = {p: fresh[n] for n, p in old.named_parameters()}
     state: defaultdict[Tensor, Any] = defaultdict(dict)
     for parameter, values in optimizer.state.items():
         heir = successor[parameter]
-        state[heir] = {
-            key: _fit(value, parameter, heir) for key, value in values.items()
-        }
+        state[heir] = {key: _fit(value, parameter, heir) for key, value in values.items()}
     optimizer.state = state
     for group in optimizer.param_groups:
         group["params"] = [successor[p] for p in group["params"]]
@@ -112,8 +106,6 @@ def _fit(value: Any, parameter: Tensor, heir: Tensor) -> Any:
     if not isinstance(value, Tensor) or value.shape != parameter.shape:
         return value
     fitted = torch.zeros_like(heir, requires_grad=False)
-    common = tuple(
-        slice(min(a, b)) for a, b in zip(value.shape, heir.shape, strict=True)
-    )
+    common = tuple(slice(min(a, b)) for a, b in zip(value.shape, heir.shape, strict=True))
     fitted[common] = value[common]
     return fitted

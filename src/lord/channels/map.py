@@ -55,17 +55,14 @@ class ChannelMap:
         """Shape of the tensor ``name`` where group g keeps ``counts[g]`` channels."""
         axes = self.axes.get(name, {})
         return tuple(
-            counts[axes[d]] if d in axes else size
-            for d, size in enumerate(self.shapes[name])
+            counts[axes[d]] if d in axes else size for d, size in enumerate(self.shapes[name])
         )
 
     def parameters(self, counts: Sequence[int]) -> int:
         """Number of trained parameters at ``counts``, head and batch-norm included."""
         return sum(math.prod(self.shape(name, counts)) for name in self.trained)
 
-    def take(
-        self, tensors: Mapping[str, Tensor], selection: Selection
-    ) -> dict[str, Tensor]:
+    def take(self, tensors: Mapping[str, Tensor], selection: Selection) -> dict[str, Tensor]:
         """The selected part of each tensor.
 
         Where a selection is a number the result is a *view* of the tensor given, so gradients
@@ -73,10 +70,7 @@ class ChannelMap:
         (differentiable all the same). Channels are counted in the tensors given, which may
         already be narrowed.
         """
-        return {
-            name: self._take(name, tensor, selection)
-            for name, tensor in tensors.items()
-        }
+        return {name: self._take(name, tensor, selection) for name, tensor in tensors.items()}
 
     def _take(self, name: str, tensor: Tensor, selection: Selection) -> Tensor:
         for dimension, group in self.axes.get(name, {}).items():

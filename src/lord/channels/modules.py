@@ -31,9 +31,7 @@ def assemble(skeleton: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
         own = tensor.detach().clone(memory_format=_order(tensor))
         if leaf in owner._parameters:
             wanted = owner._parameters[leaf]
-            own = nn.Parameter(
-                own, requires_grad=wanted is None or wanted.requires_grad
-            )
+            own = nn.Parameter(own, requires_grad=wanted is None or wanted.requires_grad)
         setattr(owner, leaf, own)
     for layer in module.modules():
         _adopt_sizes(layer)

@@ -31,9 +31,7 @@ def trace(network: nn.Module, example: Tensor) -> ChannelMap:
         parameter.requires_grad_(True)
     try:
         with torch.enable_grad():
-            graph = tp.DependencyGraph().build_dependency(
-                network, example, verbose=False
-            )
+            graph = tp.DependencyGraph().build_dependency(network, example, verbose=False)
             found = list(graph.get_all_groups(root_module_types=[nn.Conv2d, nn.Linear]))
     finally:
         for parameter in frozen:
@@ -83,7 +81,9 @@ def _members(
     names: dict[nn.Module, str],
     rank: dict[str, int],
 ) -> _Members:
-    writers, readers, places = [], [], []
+    writers: list[str] = []
+    readers: list[str] = []
+    places: list[tuple[str, int]] = []
     size = len(group[0].idxs)
     for item in group:
         module = item.dep.target.module
@@ -91,14 +91,10 @@ def _members(
             continue
         name = names[module]
         if [int(i) for i in item.idxs] != list(range(size)):
-            raise UserError(
-                f"cannot map the channels of layer '{name}': they are regrouped there"
-            )
+            raise UserError(f"cannot map the channels of layer '{name}': they are regrouped there")
         if isinstance(module, nn.Conv2d | nn.Linear):
             if isinstance(module, nn.Conv2d) and module.groups != 1:
-                raise UserError(
-                    f"cannot map layer '{name}': grouped convolutions are not known"
-                )
+                raise UserError(f"cannot map layer '{name}': grouped convolutions are not known")
             written = graph.is_out_channel_pruning_fn(item.dep.pruning_fn)
             (writers if written else readers).append(name)
             places.append((f"{name}.weight", 0 if written else 1))
@@ -106,24 +102,16 @@ def _members(
                 places.append((f"{name}.bias", 0))
         elif isinstance(module, _BatchNorm):
             own = dict(module.named_parameters()) | dict(module.named_buffers())
-            places += [
-                (f"{name}.{leaf}", 0)
-                for leaf, tensor in own.items()
-                if tensor.dim() == 1
-            ]
+            places += [(f"{name}.{leaf}", 0) for leaf, tensor in own.items() if tensor.dim() == 1]
         else:
             kind = type(module).__name__
-            raise UserError(
-                f"cannot map the channels of layer '{name}': {kind} is not known"
-            )
+            raise UserError(f"cannot map the channels of layer '{name}': {kind} is not known")
     return _Members(
-        sorted(writers, key=rank.get), sorted(readers, key=rank.get), places, size
+        sorted(writers, key=rank.__getitem__), sorted(readers, key=rank.__getitem__), places, size
     )
 
 
-def _stage(
-    index: int, drafts: list[_Members], axes: dict[str, dict[int, int]]
-) -> int | None:
+def _stage(index: int, drafts: list[_Members], axes: dict[str, dict[int, int]]) -> int | None:
     here = index
     while len(drafts[here].writers) == 1:
         into = [axes[f"{reader}.weight"].get(0) for reader in drafts[here].readers]

@@ -8,10 +8,10 @@ from rich.table import Table
 
 import lord.training as training
 from lord.cli.flags import Flags
-from lord.config import UserError, choose
+from lord.config import UserError, build, choose
 from lord.data import DataConfig, load_images, measure_normalisation
 from lord.methods import METHODS
-from lord.reporting import find_records, summarise, terminal, write_report
+from lord.reporting import CONVENTION, find_records, summarise, terminal, write_report
 from lord.streams import PRESETS
 from lord.training.config import fields
 
@@ -19,13 +19,10 @@ console = Console()
 
 
 def _given(flags: Flags) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Settings from file and flags, and apart what a file may name besides: method, seed, preset."""
+    """Settings from file and flags; apart, method, preset and seed, which a file may name too."""
     values = training.read_yaml(flags.config) if flags.config else {}
-    chosen = {
-        name: values.pop(name)
-        for name in ("method", "preset", "seed")
-        if name in values
-    }
+    apart = ("method", "preset", "seed")
+    chosen: dict[str, Any] = {name: values.pop(name) for name in apart if name in values}
     if flags.preset:
         chosen["preset"] = flags.preset
     return values | flags.given(), chosen
@@ -46,9 +43,7 @@ def run(
     config = training.compose(method, given, preset=chosen.get("preset"), seed=seed)
     out = out or Path("runs") / f"{config.preset}-{method}-seed{seed}"
     try:
-        record = training.run(
-            config, out, overwrite=overwrite, console=None if quiet else console
-        )
+        record = training.run(config, out, overwrite=overwrite, console=None if quiet else console)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted: partial results are in {out}") from None
     if not quiet:
@@ -68,21 +63,15 @@ def compare(
     given, chosen = _given(flags)
     names = [name.strip() for name in methods.split(",") if name.strip()]
     if seeds < 1 or jobs < 0 or not names:
-        raise UserError(
-            f"need at least one method and one seed, got '{methods}' and {seeds}"
-        )
+        raise UserError(f"need at least one method and one seed, got '{methods}' and {seeds}")
     configs = [
-        training.compose(
-            name, given, preset=chosen.get("preset"), seed=seed, beside=names
-        )
+        training.compose(name, given, preset=chosen.get("preset"), seed=seed, beside=names)
         for seed in range(seeds)
         for name in names
     ]
     out = out or Path("runs") / f"compare-{configs[0].preset}"
     try:
-        records = training.compare(
-            configs, out, jobs=jobs, overwrite=overwrite, say=_say
-        )
+        records = training.compare(configs, out, jobs=jobs, overwrite=overwrite, say=_say)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"interrupted: finished runs are in {out}; the same command goes on"
@@ -115,23 +104,17 @@ def methods(name: str | None) -> None:
 
 def data(path: str, holdout: float | None, resize: int | None) -> None:
     given = {"data": path, "holdout": holdout, "resize": resize}
-    images = load_images(training.config.build(DataConfig, given))
+    images = load_images(build(DataConfig, given))
     channels, height, width = images.shape
     mean, std = measure_normalisation(images.train_images)
     table = Table(show_header=False)
     table.add_row("layout", images.kind)
-    table.add_row(
-        "images", f"{height} x {width}, {'grey' if channels == 1 else 'colour'}"
-    )
+    table.add_row("images", f"{height} x {width}, {'grey' if channels == 1 else 'colour'}")
     for split in ("train", "test"):
         labels = getattr(images, f"{split}_labels")
         counts = labels.bincount(minlength=len(images.classes))
-        table.add_row(
-            split, f"{len(labels)} images, {counts.min()} to {counts.max()} a class"
-        )
-    names = ", ".join(images.classes[:20]) + (
-        " ..." if len(images.classes) > 20 else ""
-    )
+        table.add_row(split, f"{len(labels)} images, {counts.min()} to {counts.max()} a class")
+    names = ", ".join(images.classes[:20]) + (" ..." if len(images.classes) > 20 else "")
     table.add_row("classes", f"{len(images.classes)}: {names}")
     table.add_row(
         "mean / std",
@@ -149,9 +132,8 @@ def data(path: str, holdout: float | None, resize: int | None) -> None:
 def _show(out: Path, records: list[Any]) -> None:
     written = write_report(out, records)
     console.print(terminal(summarise(records)))
-    console.print(
-        "written: " + ", ".join(str(file) for file in written), soft_wrap=True
-    )
+    console.print(CONVENTION, highlight=False)
+    console.print("written: " + ", ".join(str(file) for file in written), soft_wrap=True)
 
 
 def _say(text: str) -> None:

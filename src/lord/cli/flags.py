@@ -76,12 +76,8 @@ class Flags:
         for assignment in self.set or ():
             name, equals, value = assignment.partition("=")
             if not (name and equals and value):
-                raise UserError(
-                    f"set: expected NAME=VALUE, such as rho=0.25, got '{assignment}'"
-                )
-            own[name.replace("-", "_")] = {"true": True, "false": False}.get(
-                value, value
-            )
+                raise UserError(f"set: expected NAME=VALUE, such as rho=0.25, got '{assignment}'")
+            own[name.replace("-", "_")] = {"true": True, "false": False}.get(value, value)
         return own
 
 
@@ -89,6 +85,4 @@ def _split(text: str) -> list[list[int]]:
     try:
         return [[int(label) for label in task.split(",")] for task in text.split("/")]
     except ValueError:
-        raise UserError(
-            f"split: expected class numbers such as 0,1/2,3, got '{text}'"
-        ) from None
+        raise UserError(f"split: expected class numbers such as 0,1/2,3, got '{text}'") from None

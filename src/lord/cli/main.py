@@ -156,6 +156,4 @@ def main() -> None:
 
 
 def _complain(text: str) -> None:
-    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(
-        f"error: {text}"
-    )
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"error: {text}")

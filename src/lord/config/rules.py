@@ -53,9 +53,7 @@ def choose(kind: str, given: str, allowed: Collection[str]) -> str:
     if given in allowed:
         return given
     known = ", ".join(allowed)
-    raise UserError(
-        f"unknown {kind} '{given}'{nearest(given, allowed)}; known: {known}"
-    )
+    raise UserError(f"unknown {kind} '{given}'{nearest(given, allowed)}; known: {known}")
 
 
 def build(config: type[T], values: Mapping[str, Any]) -> T:
@@ -68,9 +66,7 @@ def build(config: type[T], values: Mapping[str, Any]) -> T:
     for name in values:
         if name not in hints:
             choose("setting", name, sorted(hints))
-    return config(
-        **{name: _convert(name, value, hints[name]) for name, value in values.items()}
-    )
+    return config(**{name: _convert(name, value, hints[name]) for name, value in values.items()})
 
 
 def _convert(name: str, value: Any, hint: Any) -> Any:

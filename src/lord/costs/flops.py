@@ -69,11 +69,7 @@ def _measure(layer: nn.Module, x: Tensor, input_grad: bool, weight_grad: bool) -
         for name, p in layer.named_parameters()
     }
     meta = torch.empty(x.shape, device="meta", requires_grad=input_grad)
-    device = x.device.type
-    with (
-        FlopCounterMode(display=False) as counter,
-        torch.autocast(device, enabled=False),
-    ):
+    with FlopCounterMode(display=False) as counter:
         out = functional_call(layer, weights, (meta,))
         if out.requires_grad:
             out.sum().backward()

@@ -26,11 +26,8 @@ class Augment:
         self.mean, self.std = mean, std
         self.crop, self.flip = crop, flip
         self.generator = generator
-        device = generator.device
-        self._scale = (1 / (255 * torch.tensor(std))).view(-1, 1, 1).to(device)
-        self._shift = (
-            (-torch.tensor(mean) / torch.tensor(std)).view(-1, 1, 1).to(device)
-        )
+        self._scale = (1 / (255 * torch.tensor(std))).view(-1, 1, 1)
+        self._shift = (-torch.tensor(mean) / torch.tensor(std)).view(-1, 1, 1)
 
     def __call__(self, images: Tensor) -> Tensor:
         """N x C x H x W uint8 to N x C x H x W float32, channels-last."""
@@ -45,9 +42,7 @@ class Augment:
         rows = (place % (2 * pad + 1))[:, None] + torch.arange(height, device=device)
         columns = torch.arange(width, device=device).expand(count, width)
         if self.flip:
-            columns = torch.where(
-                mirrored[:, None].bool(), width - 1 - columns, columns
-            )
+            columns = torch.where(mirrored[:, None].bool(), width - 1 - columns, columns)
         columns = columns + (place // (2 * pad + 1))[:, None]
         padded = torch.nn.functional.pad(images, (pad,) * 4).permute(0, 2, 3, 1)
         each = torch.arange(count, device=device)[:, None, None]
@@ -56,6 +51,8 @@ class Augment:
 
     def normalise(self, images: Tensor) -> Tensor:
         """N x C x H x W uint8 to float32 of zero mean and unit deviation, nothing random."""
+        if self._scale.device != images.device:  # once; afterwards the constants stay there
+            self._scale, self._shift = self._scale.to(images.device), self._shift.to(images.device)
         floats = images.to(torch.float32, memory_format=torch.channels_last)
         return floats.mul_(self._scale).add_(self._shift)
 
@@ -64,10 +61,7 @@ def measure_normalisation(
     images: Tensor,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation of each channel of N x C x H x W uint8 images, as shares of 255."""
-    counts = [
-        torch.bincount(images[:, c].flatten(), minlength=256)
-        for c in range(images.shape[1])
-    ]
+    counts = [torch.bincount(images[:, c].flatten(), minlength=256) for c in range(images.shape[1])]
     histogram = torch.stack(counts).double()
     levels = torch.arange(256, device=images.device, dtype=torch.float64) / 255
     mean = (histogram * levels).sum(1) / histogram.sum(1)

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ FORMAT = 1
 """Raised when decoding changes, so that nothing decoded the old way is used."""
 
 Arrays = dict[str, np.ndarray]
+Notes = dict[str, Any]
 
 
 def cache_folder() -> Path:
@@ -25,9 +27,7 @@ def cache_folder() -> Path:
 
 def content_key(files: Iterable[Path], root: Path, *options: object) -> str:
     """A hash of the files' names and contents and of what else decides the decoded result."""
-    digest = hashlib.blake2b(
-        json.dumps([FORMAT, *map(str, options)]).encode(), digest_size=16
-    )
+    digest = hashlib.blake2b(json.dumps([FORMAT, *map(str, options)]).encode(), digest_size=16)
     for file in files:
         name = str(file.relative_to(root) if file != root else file.name).encode()
         digest.update(len(name).to_bytes(4) + name)
@@ -36,7 +36,7 @@ def content_key(files: Iterable[Path], root: Path, *options: object) -> str:
     return digest.hexdigest()
 
 
-def cached(key: str, make: Callable[[], tuple[Arrays, dict]]) -> tuple[Arrays, dict]:
+def cached(key: str, make: Callable[[], tuple[Arrays, Notes]]) -> tuple[Arrays, Notes]:
     """The arrays and notes stored under ``key``, made and stored first if need be.
 
     Writing is atomic: a folder is complete or not there. Where the cache cannot be written, what
@@ -57,7 +57,7 @@ def _map(file: Path) -> np.ndarray:
     return np.load(file, mmap_mode="c", allow_pickle=False)
 
 
-def _store(folder: Path, arrays: Arrays, notes: dict) -> None:
+def _store(folder: Path, arrays: Arrays, notes: Notes) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
     try:

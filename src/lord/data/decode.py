@@ -5,14 +5,12 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from lord.config import UserError
 from lord.data.pictures import Encoded
 
-Image.MAX_IMAGE_PIXELS = (
-    100_000_000  # a picture beyond this is taken for an attack, not decoded
-)
+Image.MAX_IMAGE_PIXELS = 100_000_000  # a picture beyond this is taken for an attack, not decoded
 
 
 def decode(pictures: list[Encoded], resize: int | None) -> np.ndarray:
@@ -29,21 +27,18 @@ def decode(pictures: list[Encoded], resize: int | None) -> np.ndarray:
     def one(picture: Encoded) -> np.ndarray:
         name, read = picture
         try:
-            with Image.open(io.BytesIO(read())) as image:
-                image = image.convert(
-                    "L" if image.mode in ("L", "1", "I;16") else "RGB"
-                )
+            with Image.open(io.BytesIO(read())) as opened:
+                if opened.mode.startswith(("I", "F")):
+                    raise ValueError(f"more than 8 bits a channel (mode {opened.mode})")
+                upright = ImageOps.exif_transpose(opened)
+                image = upright.convert("L" if opened.mode in ("L", "1") else "RGB")
                 if resize:
                     image = image.resize((resize, resize), Image.Resampling.BILINEAR)
                 pixels = np.asarray(image)
         except OSError as error:
-            raise UserError(
-                f"cannot read the image {name}: {_first_line(error)}"
-            ) from None
+            raise UserError(f"cannot read the image {name}: {_first_line(error)}") from None
         except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise UserError(
-                f"cannot decode the image {name}: {_first_line(error)}"
-            ) from None
+            raise UserError(f"cannot decode the image {name}: {_first_line(error)}") from None
         return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -10,7 +10,7 @@ from msgspec import Meta
 from torch import Tensor
 
 from lord.config import Settings, UserError
-from lord.data.cache import Arrays, cached, content_key
+from lord.data.cache import Arrays, Notes, cached, content_key
 from lord.data.decode import decode
 from lord.data.pictures import Part, Pictures, hold_out
 from lord.data.sources import npz, recognise
@@ -19,7 +19,9 @@ DIGITS = Path(__file__).parent / "digits.npz"
 """UCI optical recognition of handwritten digits (Alpaydin & Kaynak 1998), CC BY 4.0."""
 
 
-class DataConfig(Settings):
+class DataConfig(Settings, frozen=True):
+    """Which images."""
+
     data: str = "digits"
     """Path of the images, or 'digits' for the set that comes with the package."""
     holdout: Annotated[float, Meta(gt=0, lt=1)] | None = None
@@ -68,7 +70,7 @@ def load_images(config: DataConfig) -> ImageData:
     if missing:
         raise UserError(f"'{path}' is incomplete: no {missing[0].name}")
 
-    def make() -> tuple[Arrays, dict]:
+    def make() -> tuple[Arrays, Notes]:
         return _decoded(source.read(path), path, config)
 
     if source is npz:  # already decoded
@@ -83,19 +85,15 @@ def load_images(config: DataConfig) -> ImageData:
     return ImageData(kind, key, **tensors, classes=tuple(notes["classes"]))
 
 
-def _decoded(pictures: Pictures, path: Path, config: DataConfig) -> tuple[Arrays, dict]:
+def _decoded(pictures: Pictures, path: Path, config: DataConfig) -> tuple[Arrays, Notes]:
     if pictures.test is None and config.holdout is None:
         raise UserError(f"no test split in '{path}': add one, or give --holdout 0.2")
     if pictures.test is not None and config.holdout is not None:
-        raise UserError(
-            f"holdout: '{path}' has a test split already; leave --holdout out"
-        )
+        raise UserError(f"holdout: '{path}' has a test split already; leave --holdout out")
     if config.holdout is not None:
         pictures = hold_out(pictures, config.holdout)
     if len(pictures.classes) < 2:
-        raise UserError(
-            f"only one class in '{path}' ({pictures.classes[0]}); need at least 2"
-        )
+        raise UserError(f"only one class in '{path}' ({pictures.classes[0]}); need at least 2")
     arrays: Arrays = {}
     for split, part in (("train", pictures.train), ("test", pictures.test)):
         assert part is not None

@@ -33,7 +33,7 @@ class Pictures:
 
 
 def hold_out(pictures: Pictures, share: float) -> Pictures:
-    """Move ``share`` of each class from train to a test split: every n-th picture, the same always."""
+    """Move ``share`` of each class from train to a test split: every n-th picture."""
     labels = pictures.train.labels
     rank = np.zeros(len(labels), dtype=np.int64)  # how many of its class came before
     for label in np.unique(labels):
@@ -41,6 +41,4 @@ def hold_out(pictures: Pictures, share: float) -> Pictures:
         rank[own] = np.arange(len(own))
     held = np.floor((rank + 1) * share) > np.floor(rank * share)
     train, test = np.flatnonzero(~held), np.flatnonzero(held)
-    return Pictures(
-        pictures.train.rows(train), pictures.train.rows(test), pictures.classes
-    )
+    return Pictures(pictures.train.rows(train), pictures.train.rows(test), pictures.classes)

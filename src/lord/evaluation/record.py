@@ -57,10 +57,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     def headline(self) -> tuple[float, float]:
         """Class-IL and Task-IL with the statistics that are this run's headline."""
         if self.statistics == "recomputed":
-            assert (
-                self.class_il_recomputed is not None
-                and self.task_il_recomputed is not None
-            )
+            assert self.class_il_recomputed is not None
+            assert self.task_il_recomputed is not None
             return self.class_il_recomputed, self.task_il_recomputed
         return self.class_il, self.task_il
 
@@ -79,12 +77,8 @@ def read_record(folder: Path) -> RunRecord:
         UserError: if there is none, or it is not one.
     """
     try:
-        return msgspec.json.decode(
-            (folder / "summary.json").read_bytes(), type=RunRecord
-        )
+        return msgspec.json.decode((folder / "summary.json").read_bytes(), type=RunRecord)
     except FileNotFoundError:
         raise UserError(f"no finished run in '{folder}' (no summary.json)") from None
     except msgspec.MsgspecError as error:
-        raise UserError(
-            f"{folder / 'summary.json'} is not a run's summary: {error}"
-        ) from None
+        raise UserError(f"{folder / 'summary.json'} is not a run's summary: {error}") from None

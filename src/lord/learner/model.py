@@ -1,4 +1,4 @@
-"""A trained network in one safetensors file: tensors, and in its header what rebuilds the shapes."""
+"""A trained network in one safetensors file; its header holds what rebuilds the shapes."""
 
 import json
 from dataclasses import dataclass
@@ -45,9 +45,7 @@ class Model:
             ValueError: for images of another shape or type.
         """
         if images.dtype != torch.uint8 or tuple(images.shape[1:]) != self.shape:
-            raise ValueError(
-                f"expected N x {self.shape} uint8 images, got {images.shape}"
-            )
+            raise ValueError(f"expected N x {self.shape} uint8 images, got {images.shape}")
         plain = Generator(images.device)
         augment = Augment(self.mean, self.std, crop=0, flip=False, generator=plain)
         return self.network(augment.normalise(images))
@@ -91,9 +89,8 @@ def load_model(path: str | Path) -> Model:
         wanted = set(skeleton.state_dict())
         if wanted != set(tensors):
             raise UserError(f"'{file}' does not hold the tensors of a {config.network}")
-        network = (
-            assemble(skeleton, tensors).to(memory_format=torch.channels_last).eval()
-        )
+        network = assemble(skeleton, tensors).eval()
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         shape = tuple(header["shape"])
         model = Model(
             network,

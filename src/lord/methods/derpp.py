@@ -36,7 +36,7 @@ class DERpp(Method):
     name = "der++"
     PRESETS = PUBLISHED
 
-    class Config(BufferConfig):
+    class Config(BufferConfig, frozen=True):
         alpha: NonNegative = 0.2
         """Weight of the distance to stored logits."""
         beta: NonNegative = 0.5
@@ -55,11 +55,7 @@ class DERpp(Method):
         loss = F.cross_entropy(logits, batch.labels)
         if len(self.buffer):
             draws = [self.buffer.draw(c.replay) for _ in range(2)]
-            loss = loss + dark_experience(
-                self.student, self.augment, draws, c.alpha, c.beta
-            )
+            loss = loss + dark_experience(self.student, self.augment, draws, c.alpha, c.beta)
         self.descent.update(loss)
-        self.buffer.offer(
-            images=batch.images, labels=batch.labels, logits=logits.detach().float()
-        )
+        self.buffer.offer(images=batch.images, labels=batch.labels, logits=logits.detach().float())
         return {"loss": loss.detach()}

@@ -28,7 +28,7 @@ class LoRD(Method):
     name = "lord"
     PRESETS = PUBLISHED
 
-    class Config(BufferConfig):
+    class Config(BufferConfig, frozen=True):
         alpha: NonNegative = 0.2
         """Weight of the distance to stored logits."""
         beta: NonNegative = 0.5
@@ -51,8 +51,8 @@ class LoRD(Method):
     def __init__(self, config: Any, setting: Setting) -> None:
         super().__init__(config, setting)
         self.buffer: Buffer = Buffer(config.buffer, self.generator)
-        example = torch.zeros((2, *setting.shape), device=self.augment.generator.device)
-        self.channels = trace(self.student, example)
+        self.device = next(self.student.parameters()).device
+        self.channels = trace(self.student, torch.zeros((2, *setting.shape), device=self.device))
         self.elastic = Elastic(self.student, self.channels)
         self.ladder = Ladder.for_network(self.channels, setting.classes)
         self.levels = levels_over(setting.tasks, self.ladder.top, config.rate)
@@ -62,9 +62,7 @@ class LoRD(Method):
         self._grow(1)
 
     def begin_task(self, task: Task) -> None:
-        if (
-            task.index
-        ):  # METHOD 2: a pruned teacher, from the student as the last task left it
+        if task.index:  # METHOD 2: a pruned teacher, from the student as the last task left it
             orders = by_importance(self.channels, self.student)
             permute(self.channels, self.student, orders, self.descent.torch)
             self.teacher = search_teacher(
@@ -85,24 +83,18 @@ class LoRD(Method):
         logits = self.student(x)
         loss = F.cross_entropy(logits, y)
         if self.teacher and c.distill:  # METHOD 3
-            loss = loss + c.distill * distillation(
-                self.channels, self.student, self.teacher, x
-            )
+            loss = loss + c.distill * distillation(self.channels, self.student, self.teacher, x)
         due = is_due(self.steps, rho=c.rho, every=c.every, generator=self.generator)
         if due and len(self.buffer):  # METHOD 4
             draws = [self.buffer.draw(c.replay) for _ in range(c.draws)]
-            loss = loss + dark_experience(
-                self.student, self.augment, draws, c.alpha, c.beta
-            )
+            loss = loss + dark_experience(self.student, self.augment, draws, c.alpha, c.beta)
         self.descent.update(loss)
         self.steps += 1
         if chance(
             admission_probability(self.teacher.share if self.teacher else 0),
             self.generator,
         ):
-            self.buffer.offer(
-                images=batch.images, labels=y, logits=logits.detach().float()
-            )
+            self.buffer.offer(images=batch.images, labels=y, logits=logits.detach().float())
         return {"loss": loss.detach()}
 
     def state_dict(self) -> dict[str, Any]:
@@ -111,26 +103,19 @@ class LoRD(Method):
         return super().state_dict() | own | {"elastic": self.elastic.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.student = self.elastic.load_state_dict(
-            state["elastic"], self.descent.torch
-        )
+        self.student = self.elastic.load_state_dict(state["elastic"], self.descent.torch)
         self.level, self.steps = state["level"], state["steps"]
         self.teacher = None
         if state["teacher"]:
-            self.teacher = Teacher.restore(
-                self.ladder, self.elastic.skeleton, state["teacher"]
-            )
+            self.teacher = Teacher.restore(self.ladder, self.elastic.skeleton, state["teacher"])
         super().load_state_dict(state)
 
     def _grow(self, level: int) -> None:
         self.level = level
         counts = self.ladder.counts(level)
         preserve = self.config.preserve
-        self.student = self.elastic.resize(
-            counts, self.descent.torch, preserve=preserve
-        )
+        self.student = self.elastic.resize(counts, self.descent.torch, preserve=preserve)
 
     def _noise(self) -> Tensor:
         noise = torch.randn((32, *self.setting.shape), generator=self.generator)
-        device = self.augment.generator.device
-        return noise.to(device, memory_format=torch.channels_last)
+        return noise.to(self.device, memory_format=torch.channels_last)

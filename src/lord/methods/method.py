@@ -52,7 +52,7 @@ class Setting:
     generator: Generator
 
 
-class MethodConfig(Settings):
+class MethodConfig(Settings, frozen=True):
     """Settings every method has. Each method's own ``Config`` extends it."""
 
     statistics: Literal["trained", "recomputed"] = "trained"
@@ -60,7 +60,7 @@ class MethodConfig(Settings):
     them, or recomputed on the buffer."""
 
 
-class BufferConfig(MethodConfig):
+class BufferConfig(MethodConfig, frozen=True):
     """Settings of every method with a replay buffer."""
 
     buffer: Count = 500
@@ -123,7 +123,7 @@ class Method(ABC):
         return {
             "student": self.student.state_dict(),
             "descent": self.descent.state_dict(),
-            "buffer": self.buffer.state_dict() if self.buffer else None,
+            "buffer": self.buffer.state_dict() if self.buffer is not None else None,
             "generator": self.generator.get_state(),
             "augment": self.augment.generator.get_state(),
         }
@@ -132,7 +132,7 @@ class Method(ABC):
         """Go on from a state saved by a method of the same configuration and setting."""
         self.student.load_state_dict(state["student"])
         self.descent.load_state_dict(state["descent"])
-        if self.buffer:
+        if self.buffer is not None:
             self.buffer.load_state_dict(state["buffer"])
         self.generator.set_state(state["generator"])
         self.augment.generator.set_state(state["augment"])

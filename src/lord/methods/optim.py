@@ -11,7 +11,11 @@ from lord.config import Settings
 from lord.config.rules import Momentum, NonNegative, Positive
 
 
-class OptimizerConfig(Settings):
+FUSED = ("cpu", "cuda", "mps", "xpu")
+"""Devices on which one kernel updates all parameters."""
+
+
+class OptimizerConfig(Settings, frozen=True):
     lr: Positive = 0.03
     """Learning rate, the peak where a schedule changes it."""
     momentum: Momentum = 0.0
@@ -43,17 +47,16 @@ class Descent:
         config: see there.
     """
 
-    def __init__(
-        self, parameters: Iterable[nn.Parameter], config: OptimizerConfig
-    ) -> None:
+    def __init__(self, parameters: Iterable[nn.Parameter], config: OptimizerConfig) -> None:
         self.config = config
+        trained = list(parameters)
         self.torch = torch.optim.SGD(
-            parameters,
+            trained,
             lr=config.lr,
             momentum=config.momentum,
             nesterov=config.nesterov and config.momentum > 0,
             weight_decay=config.weight_decay,
-            fused=True,
+            fused=trained[0].device.type in FUSED,
         )
         self.steps, self.done = 1, 0
 

@@ -6,6 +6,4 @@ from lord.methods.lord import LoRD
 from lord.methods.method import Method
 from lord.methods.sgd import SGD, Joint
 
-METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (LoRD, DERpp, ER, SGD, Joint)
-}
+METHODS: dict[str, type[Method]] = {method.name: method for method in (LoRD, DERpp, ER, SGD, Joint)}

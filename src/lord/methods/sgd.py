@@ -27,7 +27,7 @@ class SGD(Method):
 
 
 class Joint(SGD):
-    """Fine-tuning on one task that holds all the data. The upper bound, and no continual learner."""
+    """Fine-tuning on all data at once. The upper bound, and no continual learner."""
 
     name = "joint"
     joint = True

@@ -16,9 +16,7 @@ def recomputed_statistics(method: Method, batch: int = 32) -> Iterator[None]:
     The images are taken as they were stored, not augmented, as test images are. Afterwards the
     statistics are as training left them. Costs one forward pass of the buffer.
     """
-    layers = [
-        layer for layer in method.student.modules() if isinstance(layer, _BatchNorm)
-    ]
+    layers = [layer for layer in method.student.modules() if isinstance(layer, _BatchNorm)]
     kept = [{k: v.clone() for k, v in layer.named_buffers()} for layer in layers]
     momenta = [layer.momentum for layer in layers]
     assert method.buffer is not None

@@ -30,9 +30,7 @@ def dark_experience(
     return alpha * match + beta * F.cross_entropy(logits[-1], draws[-1].labels)
 
 
-def distillation(
-    channels: ChannelMap, student: nn.Module, teacher: Teacher, x: Tensor
-) -> Tensor:
+def distillation(channels: ChannelMap, student: nn.Module, teacher: Teacher, x: Tensor) -> Tensor:
     """MSE between the student's own sub-network and the teacher, both on batch statistics.
 
     The sub-network is views of the student's live weights, run through the teacher's module: so

@@ -14,7 +14,9 @@ from lord.networks.resnet import ResNet18
 NETWORKS: dict[str, Callable[..., nn.Module]] = {"resnet18": ResNet18, "cnn": SmallCNN}
 
 
-class NetworkConfig(Settings):
+class NetworkConfig(Settings, frozen=True):
+    """Which network, and how wide."""
+
     network: str = "resnet18"
     """Name of the network."""
     width: Annotated[int, Meta(ge=4)] = 64
@@ -27,7 +29,7 @@ class NetworkConfig(Settings):
 def build_network(config: NetworkConfig, *, classes: int, channels: int) -> nn.Module:
     """The network as PyTorch initialises it, in channels-last memory order."""
     network = NETWORKS[config.network](classes, config.width, channels)
-    return network.to(memory_format=torch.channels_last)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def initialised(make: Callable[[], nn.Module], seed: int) -> nn.Module:

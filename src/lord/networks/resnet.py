@@ -9,9 +9,7 @@ class BasicBlock(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(
-            channels_in, channels_out, 3, stride, padding=1, bias=False
-        )
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels_out)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels_out)
@@ -49,9 +47,7 @@ class ResNet18(nn.Module):
                 width << stage,
                 2 if stage else 1,
             )
-            stages.append(
-                nn.Sequential(BasicBlock(last, own, stride), BasicBlock(own, own, 1))
-            )
+            stages.append(nn.Sequential(BasicBlock(last, own, stride), BasicBlock(own, own, 1)))
         self.stages = nn.Sequential(*stages)
         self.head = nn.Linear(width * 8, classes)
 

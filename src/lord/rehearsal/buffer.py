@@ -40,13 +40,9 @@ class Buffer:
         """
         count = len(next(iter(rows.values())))
         order = self.offered + torch.arange(count)
-        drawn = torch.rand(count, generator=self.generator, dtype=torch.float64) * (
-            order + 1
-        )
+        drawn = torch.rand(count, generator=self.generator, dtype=torch.float64) * (order + 1)
         slots = torch.where(order < self.size, order, drawn.long()).tolist()
-        kept = {
-            slot: row for row, slot in enumerate(slots) if slot < self.size
-        }  # a later row wins
+        kept = {slot: row for row, slot in enumerate(slots) if slot < self.size}  # a later row wins
         self.offered += count
         for name, values in rows.items():
             if name not in self.columns:
@@ -60,10 +56,7 @@ class Buffer:
         """``count`` distinct rows at random, fewer while the buffer holds fewer."""
         rows = torch.randperm(len(self), generator=self.generator)[:count]
         return SimpleNamespace(
-            **{
-                name: column[_on(column.device, rows)]
-                for name, column in self.columns.items()
-            }
+            **{name: column[_on(column.device, rows)] for name, column in self.columns.items()}
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -71,9 +64,7 @@ class Buffer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.offered = state["offered"]
-        self.columns = {
-            name: column.clone() for name, column in state["columns"].items()
-        }
+        self.columns = {name: column.clone() for name, column in state["columns"].items()}
 
 
 def _on(device: torch.device, rows: Any) -> Tensor:
@@ -81,6 +72,4 @@ def _on(device: torch.device, rows: Any) -> Tensor:
     rows = torch.as_tensor(rows)
     if device.type == "cpu":
         return rows
-    return (rows.pin_memory() if device.type == "cuda" else rows).to(
-        device, non_blocking=True
-    )
+    return (rows.pin_memory() if device.type == "cuda" else rows).to(device, non_blocking=True)

@@ -46,11 +46,9 @@ def accuracy_against_flops(rows: Sequence[Row], file: Path) -> None:
             color=colour,
             fontweight="bold",
         )
-    axes.set(
-        xlabel="training FLOPs", ylabel="final Class-IL accuracy, %", xlim=(0, None)
-    )
-    axes.margins(0.16)
-    axes.set_xlim(left=0)
+    axes.set(xlabel="training FLOPs", ylabel="final Class-IL accuracy, %")
+    axes.margins(y=0.16)
+    axes.set_xlim(0, 1.18 * max(r.training_flops for row in rows for r in row.records))
     axes.grid(alpha=0.25)
     _write(figure, file)
 
@@ -60,18 +58,14 @@ def accuracy_over_tasks(rows: Sequence[Row], file: Path) -> None:
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     axes = figure.subplots()
     for colour, row in zip(_colours(rows), rows, strict=True):
-        lines = np.array(
-            [[np.mean(line) for line in r.headline_matrix] for r in row.records]
-        )
+        lines = np.array([[np.mean(line) for line in r.headline_matrix] for r in row.records])
         if lines.shape[1] == 1:  # trained on all tasks at once
             axes.axhline(lines.mean(), color=colour, linestyle=":", label=row.method)
             continue
         tasks = np.arange(1, lines.shape[1] + 1)
         mean, deviation = lines.mean(0), lines.std(0, ddof=1) if len(lines) > 1 else 0
         axes.plot(tasks, mean, color=colour, marker="o", label=row.method)
-        axes.fill_between(
-            tasks, mean - deviation, mean + deviation, color=colour, alpha=0.15
-        )
+        axes.fill_between(tasks, mean - deviation, mean + deviation, color=colour, alpha=0.15)
         axes.set_xticks(tasks)
     axes.set(
         xlabel="tasks learnt",
@@ -104,12 +98,8 @@ def accuracy_matrices(rows: Sequence[Row], file: Path) -> None:
                     size=8,
                 )
         panel.set(title=row.method, xlabel="on task")
-        panel.set_xticks(
-            range(mean.shape[1]), [str(j + 1) for j in range(mean.shape[1])]
-        )
-        panel.set_yticks(
-            range(mean.shape[0]), [str(i + 1) for i in range(mean.shape[0])]
-        )
+        panel.set_xticks(range(mean.shape[1]), [str(j + 1) for j in range(mean.shape[1])])
+        panel.set_yticks(range(mean.shape[0]), [str(i + 1) for i in range(mean.shape[0])])
     panels[0].set_ylabel("after task")
     figure.colorbar(shown, ax=panels, shrink=0.8, label="Class-IL, %")
     _write(figure, file)

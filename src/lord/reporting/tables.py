@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from lord.evaluation import RunRecord
@@ -39,15 +40,14 @@ class Row:
         mean, spread = self.mean(pick), self.spread(pick)
         if mean is None:
             return "-"
-        return (
-            f"{mean:{form}}" if spread is None else f"{mean:{form}} ± {spread:{form}}"
-        )
+        return f"{mean:{form}}" if spread is None else f"{mean:{form}} ± {spread:{form}}"
 
 
 def summarise(records: Sequence[RunRecord]) -> list[Row]:
-    """Rows in the order methods first appear."""
-    order = dict.fromkeys(record.method for record in records)
-    return [Row(name, tuple(r for r in records if r.method == name)) for name in order]
+    """A row a method, the cheapest first."""
+    names = dict.fromkeys(record.method for record in records)
+    rows = [Row(name, tuple(r for r in records if r.method == name)) for name in names]
+    return sorted(rows, key=lambda row: row.mean(lambda r: r.training_flops) or 0)
 
 
 def _cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
@@ -97,9 +97,11 @@ def markdown(rows: Sequence[Row]) -> str:
 def terminal(rows: Sequence[Row]) -> Table:
     """The table for a terminal."""
     head, body = _cells(rows)
-    table = Table(caption=CONVENTION, caption_justify="left")
-    for place, name in enumerate(head):
-        table.add_column(name, justify="right" if place else "left", no_wrap=place == 0)
+    shown = [head.index(name) for name in head if name not in ("seeds", "forgetting", "state MB")]
+    table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False, collapse_padding=True)
+    for place in shown:
+        name = head[place].replace("training ", "").replace(" re", "\nre").replace("seconds", "s")
+        table.add_column(name, justify="right" if place else "left", no_wrap=True)
     for cells in body:
-        table.add_row(*cells)
+        table.add_row(*(cells[place] for place in shown))
     return table

@@ -7,7 +7,7 @@ from lord.config import Settings
 Channels = tuple[float, ...]
 
 
-class Protocol(Settings):
+class Protocol(Settings, frozen=True):
     """A named stream.
 
     ``settings`` are values of the configuration, by the names of the command line's flags;

@@ -12,7 +12,9 @@ from lord.config.rules import Count, Share
 from lord.data import ImageData
 
 
-class StreamConfig(Settings):
+class StreamConfig(Settings, frozen=True):
+    """How the classes are cut into tasks."""
+
     tasks: Count = 5
     """Number of tasks; must divide the number of classes."""
     order: Literal["natural", "seeded"] = "natural"
@@ -73,14 +75,10 @@ class Stream:
 
     def to(self, device: torch.device) -> "Stream":
         train = tuple(task.to(device) for task in self.train)
-        return Stream(
-            train, tuple(task.to(device) for task in self.test), self.class_names
-        )
+        return Stream(train, tuple(task.to(device) for task in self.test), self.class_names)
 
 
-def by_class(
-    images: Tensor, labels: Tensor, groups: Sequence[tuple[int, ...]]
-) -> tuple[Task, ...]:
+def by_class(images: Tensor, labels: Tensor, groups: Sequence[tuple[int, ...]]) -> tuple[Task, ...]:
     """Cut a data set into tasks of whole classes, labels renumbered in that order."""
     order = [label for group in groups for label in group]
     number = torch.full((int(labels.max()) + 1,), -1)
@@ -104,20 +102,12 @@ def make_stream(data: ImageData, config: StreamConfig, seed: int) -> Stream:
     groups = config.split or _groups(len(data.classes), config, seed)
     order = [label for group in groups for label in group]
     if not order or sorted(set(order)) != sorted(order) or not all(groups):
-        raise UserError(
-            "split: each task needs at least one class, and a class only one task"
-        )
+        raise UserError("split: each task needs at least one class, and a class only one task")
     if min(order) < 0 or max(order) >= len(data.classes):
-        raise UserError(
-            f"split: classes are 0 to {len(data.classes) - 1}, got {max(order)}"
-        )
+        raise UserError(f"split: classes are 0 to {len(data.classes) - 1}, got {max(order)}")
     images, labels = data.train_images, data.train_labels
     if config.subset < 1:
-        own = (
-            torch.cat([_first(labels, label, config.subset) for label in order])
-            .sort()
-            .values
-        )
+        own = torch.cat([_first(labels, label, config.subset) for label in order]).sort().values
         images, labels = images[own], labels[own]
     return Stream(
         by_class(images, labels, groups),
@@ -128,18 +118,14 @@ def make_stream(data: ImageData, config: StreamConfig, seed: int) -> Stream:
 
 def _groups(classes: int, config: StreamConfig, seed: int) -> list[tuple[int, ...]]:
     if config.tasks > classes:
-        raise UserError(
-            f"tasks: at most {classes}, the number of classes, got {config.tasks}"
-        )
+        raise UserError(f"tasks: at most {classes}, the number of classes, got {config.tasks}")
     if classes % config.tasks:
         raise UserError(
             f"tasks: must divide the {classes} classes, got {config.tasks}; or give a split"
         )
     order = list(range(classes))
     if config.order == "seeded":
-        order = torch.randperm(
-            classes, generator=Generator().manual_seed(seed)
-        ).tolist()
+        order = torch.randperm(classes, generator=Generator().manual_seed(seed)).tolist()
     each = classes // config.tasks
     return [tuple(order[i : i + each]) for i in range(0, classes, each)]
 

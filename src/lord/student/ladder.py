@@ -39,9 +39,7 @@ class Ladder:
     def for_network(cls, channels: ChannelMap, classes: int) -> "Ladder":
         """The paper's ladder: short below 100 classes; multiples of 8, of 4 below width 64."""
         thinnest = min(group.size for group in channels.groups)
-        return cls(
-            channels, LONG if classes >= 100 else SHORT, 8 if thinnest >= 64 else 4
-        )
+        return cls(channels, LONG if classes >= 100 else SHORT, 8 if thinnest >= 64 else 4)
 
     @property
     def top(self) -> int:
@@ -72,6 +70,4 @@ class Ladder:
 
     def share(self, counts: Sequence[int]) -> float:
         """Parameters at ``counts`` as a share of the full network's (kappa)."""
-        return self.channels.parameters(counts) / self.channels.parameters(
-            self.channels.full
-        )
+        return self.channels.parameters(counts) / self.channels.parameters(self.channels.full)

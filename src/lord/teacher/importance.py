@@ -18,10 +18,7 @@ def by_importance(channels: ChannelMap, network: nn.Module) -> dict[int, Tensor]
     for index, group in enumerate(channels.groups):
         if group.stage is not None:
             norms = [
-                weights[name].abs().transpose(0, 1).flatten(1).sum(1)
-                for name in group.readers
+                weights[name].abs().transpose(0, 1).flatten(1).sum(1) for name in group.readers
             ]
-            orders[index] = (
-                torch.stack(norms).sum(0).argsort(descending=True, stable=True)
-            )
+            orders[index] = torch.stack(norms).sum(0).argsort(descending=True, stable=True)
     return orders

@@ -52,9 +52,7 @@ class Teacher:
         return {"levels": self.choice.levels, "tensors": self.module.state_dict()}
 
     @classmethod
-    def restore(
-        cls, ladder: Ladder, skeleton: nn.Module, state: dict[str, Any]
-    ) -> "Teacher":
+    def restore(cls, ladder: Ladder, skeleton: nn.Module, state: dict[str, Any]) -> "Teacher":
         """The teacher that ``state`` was saved from. skeleton: of the student's network."""
         levels = tuple(state["levels"])
         counts = ladder.mixed(levels)
@@ -79,13 +77,9 @@ def draw_candidates(
     """
     floor = torch.tensor(low, dtype=torch.float64)
     drawn = torch.rand(number, len(low), generator=generator, dtype=torch.float64)
-    levels = (
-        (floor + (drawn * (high - floor + 1)).floor()).long().clamp(max=high).tolist()
-    )
+    levels = (floor + (drawn * (high - floor + 1)).floor()).long().clamp(max=high).tolist()
     distinct = {ladder.mixed(row): tuple(row) for row in levels}
-    return [
-        Candidate(row, counts, ladder.share(counts)) for counts, row in distinct.items()
-    ]
+    return [Candidate(row, counts, ladder.share(counts)) for counts, row in distinct.items()]
 
 
 @torch.no_grad()

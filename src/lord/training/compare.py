@@ -43,9 +43,7 @@ def compare(
         UserError: if a finished run in ``out`` had another configuration, or a run failed.
     """
     cores = (
-        len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
     folders = {out / f"{config.method}-seed{config.seed}": config for config in configs}
     _check(folders, overwrite)
@@ -57,9 +55,7 @@ def compare(
             pending.append((folder, config))
     jobs = min(jobs or cores, max(len(pending), 1))
     if pending:
-        for config in {
-            c.data: c for _, c in pending
-        }.values():  # decode once, complain early
+        for config in {c.data: c for _, c in pending}.values():  # decode once, complain early
             make_stream(load_images(config.data), config.stream, config.seed)
         _run_all(pending, jobs, max(cores // jobs, 1), say)
     return [read_record(folder) for folder in folders]
@@ -103,9 +99,7 @@ def _run_all(
     def one(folder: Path, config: RunConfig) -> RunRecord:
         claim(folder, overwrite=True)
         own = config.training.threads or threads
-        write_text(
-            folder / "config.yaml", yaml.safe_dump(flat(config) | {"threads": own})
-        )
+        write_text(folder / "config.yaml", yaml.safe_dump(flat(config) | {"threads": own}))
         command = [sys.executable, "-m", "lord", "run", "--overwrite", "--quiet"]
         command += ["--config", str(folder / "config.yaml"), "--out", str(folder)]
         with (folder / "log.txt").open("wb") as log:
@@ -117,9 +111,7 @@ def _run_all(
             alive.discard(process)
         if code:
             said = (folder / "log.txt").read_text(errors="replace").strip().splitlines()
-            why = (
-                said[-1].removeprefix("error: ") if said else f"ended with code {code}"
-            )
+            why = said[-1].removeprefix("error: ") if said else f"ended with code {code}"
             raise UserError(f"{folder.name}: {why} (see {folder / 'log.txt'})")
         return read_record(folder)
 
@@ -139,6 +131,4 @@ def _run_all(
                 process.send_signal(signal.SIGINT)
             raise
     if failed:
-        raise UserError(
-            f"{len(failed)} of {len(pending)} runs failed, the first: {failed[0]}"
-        )
+        raise UserError(f"{len(failed)} of {len(pending)} runs failed, the first: {failed[0]}")

@@ -15,7 +15,9 @@ from lord.networks import NetworkConfig
 from lord.streams import PRESETS, Protocol, StreamConfig
 
 
-class TrainingConfig(Settings):
+class TrainingConfig(Settings, frozen=True):
+    """How long, and on what."""
+
     epochs: Count = 1
     """Passes over each task's images."""
     batch: Annotated[int, msgspec.Meta(ge=2)] = 32
@@ -27,7 +29,7 @@ class TrainingConfig(Settings):
     """CPU threads; 0 for as many as there are cores."""
 
 
-class RunConfig(Settings):
+class RunConfig(Settings, frozen=True):
     """Everything that decides a run's outcome."""
 
     method: str
@@ -98,10 +100,8 @@ def compose(
     layers = [protocol.settings, published(method, preset, given), given]
     merged = {name: value for layer in layers for name, value in layer.items()}
     own = {name: merged[name] for name in fields(kind.Config) if name in merged}
-    parts = {
-        part: build(
-            section, {name: merged[name] for name in fields(section) if name in merged}
-        )
+    parts: dict[str, Any] = {
+        part: build(section, {name: merged[name] for name in fields(section) if name in merged})
         for part, section in SECTIONS.items()
     }
     return RunConfig(
@@ -114,7 +114,7 @@ def compose(
 
 
 def published(method: str, preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The method's published settings for a stream, at the published buffer size nearest to ours."""
+    """A method's published settings for a stream, at the published buffer size nearest ours."""
     rows = METHODS[method].PRESETS.get(preset, {})
     if not rows:
         return {}
@@ -146,9 +146,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         read = yaml.safe_load(path.read_text())
     except OSError as error:
-        raise UserError(
-            f"cannot read the configuration '{path}': {error.strerror}"
-        ) from None
+        raise UserError(f"cannot read the configuration '{path}': {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         said = " ".join(str(error).split())
         raise UserError(f"the configuration '{path}' is not YAML: {said}") from None
@@ -157,9 +155,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return {str(name).replace("-", "_"): value for name, value in read.items()}
 
 
-def _for_method(
-    given: dict[str, Any], method: str, beside: Collection[str]
-) -> dict[str, Any]:
+def _for_method(given: dict[str, Any], method: str, beside: Collection[str]) -> dict[str, Any]:
     """Settings that concern ``method``; the rest must concern one of those beside it."""
     known, values = known_settings(), {}
     for name, value in given.items():
@@ -171,9 +167,7 @@ def _for_method(
         who = [owner] if owner else [method, *beside]
         if not shared and not any(setting in fields(METHODS[m].Config) for m in who):
             has = ", ".join(fields(METHODS[who[0]].Config))
-            raise UserError(
-                f"{' and '.join(who)} has no setting '{setting}'; it has: {has}"
-            )
+            raise UserError(f"{' and '.join(who)} has no setting '{setting}'; it has: {has}")
         if owner in ("", method):
             values[setting] = value
     return values

@@ -24,8 +24,8 @@ def write_atomic(path: Path, write: Callable[[Path], Any]) -> None:
     os.close(handle)
     try:
         write(Path(draft))
-        os.chmod(draft, 0o644)
-        os.replace(draft, path)
+        Path(draft).chmod(0o644)
+        Path(draft).replace(path)
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
@@ -100,10 +100,6 @@ def environment() -> dict[str, Any]:
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(
-            line.split(":")[1].strip()
-            for line in lines
-            if line.startswith("model name")
-        )
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor()

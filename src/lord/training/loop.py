@@ -21,12 +21,8 @@ class Watcher(Protocol):
     """Told of what happens, at intervals: a progress bar, a file."""
 
     def task_begins(self, task: int, tasks: int, images: int) -> None: ...
-    def trained(
-        self, task: int, step: int, images: int, scalars: dict[str, float]
-    ) -> None: ...
-    def task_ended(
-        self, task: int, trained: Scores, recomputed: Scores | None
-    ) -> None: ...
+    def trained(self, task: int, step: int, images: int, scalars: dict[str, float]) -> None: ...
+    def task_ended(self, task: int, trained: Scores, recomputed: Scores | None) -> None: ...
 
 
 class Loop:
@@ -74,9 +70,7 @@ class Loop:
         )
 
     def _train(self, task: Task) -> None:
-        total = self.epochs * sum(
-            len(rows) for rows in batches(len(task.labels), self.batch)
-        )
+        total = self.epochs * sum(len(rows) for rows in batches(len(task.labels), self.batch))
         if self.watcher:
             self.watcher.task_begins(task.index, len(self.stream.train), total)
         with self._spent_on("search"):
@@ -100,9 +94,7 @@ class Loop:
 
     def _look(self, task: Task, pending: list[dict[str, Tensor]]) -> None:
         names = pending[0].keys()
-        values = {
-            n: torch.stack([scalars[n] for scalars in pending]).tolist() for n in names
-        }
+        values = {n: torch.stack([scalars[n] for scalars in pending]).tolist() for n in names}
         for place, loss in enumerate(values["loss"]):
             if not abs(loss) < float("inf"):
                 step = self.steps - len(pending) + place + 1

@@ -33,9 +33,7 @@ class Journal:
         name = f"task {task + 1} of {tasks}"
         self.current = self.bar.add_task(name, total=images, loss=float("nan"))
 
-    def trained(
-        self, task: int, step: int, images: int, scalars: dict[str, float]
-    ) -> None:
+    def trained(self, task: int, step: int, images: int, scalars: dict[str, float]) -> None:
         self.folder.metric(kind="train", task=task, step=step, **scalars)
         self.bar.update(self.current, advance=images, loss=scalars["loss"])
 

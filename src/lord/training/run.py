@@ -78,14 +78,10 @@ def run(
         matrices = loop.run()
         if out is not None:
             _save(out, config, method, stream, data, loop)
-    record = _record(
-        config, method, loop, matrices, meter, time.perf_counter() - start, device
-    )
+    record = _record(config, method, loop, matrices, meter, time.perf_counter() - start, device)
     encoded = msgspec.json.format(msgspec.json.encode(matrices), indent=1)
     folder.json("accuracy.json", encoded)
-    folder.json(
-        "summary.json", msgspec.json.format(msgspec.json.encode(record), indent=1)
-    )
+    folder.json("summary.json", msgspec.json.format(msgspec.json.encode(record), indent=1))
     return record
 
 
@@ -97,9 +93,7 @@ def make_method(
     stream = (stream.joined() if kind.joint else stream).to(device)
     channels = data.shape[0]
     network = initialised(
-        lambda: build_network(
-            config.network, classes=len(stream.class_names), channels=channels
-        ),
+        lambda: build_network(config.network, classes=len(stream.class_names), channels=channels),
         config.seed,
     )
     epochs, batch = config.training.epochs, config.training.batch
@@ -135,9 +129,7 @@ def _augment(config: RunConfig, data: ImageData, device: torch.device) -> Augmen
             f"'{config.data.data}' has {data.shape[0]}"
         )
     generator = _generator(config.seed, 2, device)
-    return Augment(
-        mean, std, crop=protocol.crop, flip=protocol.flip, generator=generator
-    )
+    return Augment(mean, std, crop=protocol.crop, flip=protocol.flip, generator=generator)
 
 
 def _generator(seed: int, purpose: int, device: torch.device) -> Generator:
@@ -189,9 +181,7 @@ def _record(
     flops, seconds = meter.flops, meter.seconds
     again_class, again_task = matrices.class_il_recomputed, matrices.task_il_recomputed
     statistics = config.settings.statistics if again_class else "trained"
-    headline = (
-        again_class if again_class and statistics == "recomputed" else matrices.class_il
-    )
+    headline = again_class if again_class and statistics == "recomputed" else matrices.class_il
     return RunRecord(
         method=config.method,
         preset=config.preset,
@@ -216,7 +206,7 @@ def _record(
         images_per_s=loop.images / max(seconds["step"], 1e-9),
         peak_bytes=peak_bytes(device),
         state_bytes=tensor_bytes(method.state_dict()),
-        buffer_bytes=method.buffer.nbytes if method.buffer else 0,
+        buffer_bytes=method.buffer.nbytes if method.buffer is not None else 0,
         params=sum(parameter.numel() for parameter in method.student.parameters()),
         settings=msgspec.to_builtins(config.settings),
         matrices=matrices,

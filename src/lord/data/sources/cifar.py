@@ -29,9 +29,7 @@ class _Restricted(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self.ALLOWED:
-            raise pickle.UnpicklingError(
-                f"'{module}.{name}' is not allowed in a data file"
-            )
+            raise pickle.UnpicklingError(f"'{module}.{name}' is not allowed in a data file")
         return super().find_class(module.replace("numpy.core", "numpy._core"), name)
 
 
@@ -69,9 +67,7 @@ def read(path: Path) -> Pictures:
 
 def _meta_name(folder: Path) -> str | None:
     train_of = {name: META[name][0][0] for name in META}
-    found = (
-        n for n in META if (folder / n).is_file() and (folder / train_of[n]).is_file()
-    )
+    found = (n for n in META if (folder / n).is_file() and (folder / train_of[n]).is_file())
     return next(found, None)
 
 
@@ -96,22 +92,19 @@ def _load(path: Path, name: str, data: bytes) -> dict[bytes, Any]:
         raise UserError(f"cannot read {name} of {path}: {error}") from None
     if not isinstance(loaded, dict):
         raise UserError(f"cannot read {name} of {path}: expected a dictionary")
-    return {
-        key.encode() if isinstance(key, str) else key: value
-        for key, value in loaded.items()
-    }
+    return {key.encode() if isinstance(key, str) else key: value for key, value in loaded.items()}
 
 
 def _part(path: Path, name: str, data: bytes, labels: bytes) -> Part:
     batch = _load(path, name, data)
     pixels, own = batch.get(b"data"), batch.get(labels)
-    sound = (
-        isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.ndim == 2
-    )
-    if not sound or own is None or pixels.shape != (len(own), 3072):
-        raise UserError(
-            f"cannot read {name} of {path}: expected N x 3072 bytes and N labels"
-        )
+    if (
+        not isinstance(pixels, np.ndarray)
+        or not isinstance(own, list)
+        or pixels.dtype != np.uint8
+        or pixels.shape != (len(own), 3072)
+    ):
+        raise UserError(f"cannot read {name} of {path}: expected N x 3072 bytes and N labels")
     images = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     return Part(np.ascontiguousarray(images), np.asarray(own, dtype=np.int64))
 

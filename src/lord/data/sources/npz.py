@@ -25,13 +25,9 @@ def read(path: Path) -> Pictures:
         raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
     train = _part(path, arrays, "train")
     if train is None:
-        raise UserError(
-            f"{path}: no x_train and y_train, found {', '.join(sorted(arrays))}"
-        )
+        raise UserError(f"{path}: no x_train and y_train, found {', '.join(sorted(arrays))}")
     names = arrays.get("class_names", np.arange(int(train.labels.max()) + 1))
-    return Pictures(
-        train, _part(path, arrays, "test"), tuple(str(name) for name in names)
-    )
+    return Pictures(train, _part(path, arrays, "test"), tuple(str(name) for name in names))
 
 
 def _part(path: Path, arrays: dict[str, np.ndarray], split: str) -> Part | None:

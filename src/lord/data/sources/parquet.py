@@ -40,13 +40,9 @@ def read(path: Path) -> Pictures:
         try:
             shards.setdefault(split, []).append((file, pq.read_table(file)))
         except (OSError, pa.ArrowException) as error:
-            raise UserError(
-                f"cannot read {file}: {str(error).splitlines()[0]}"
-            ) from None
+            raise UserError(f"cannot read {file}: {str(error).splitlines()[0]}") from None
     if "train" not in shards:
-        raise UserError(
-            f"no train split in '{path}': found only {', '.join(sorted(shards))}"
-        )
+        raise UserError(f"no train split in '{path}': found only {', '.join(sorted(shards))}")
     names = _names(shards["train"][0][1])
     test = shards.get("test") or shards.get("valid")
     train_part = _part(shards["train"])
@@ -69,9 +65,7 @@ def _part(shards: list[tuple[Path, pa.Table]]) -> Part:
         labels.append(table[_column(file, table, LABEL)].to_numpy())
     joined = np.concatenate(labels)
     if not np.issubdtype(joined.dtype, np.integer):
-        raise UserError(
-            f"{shards[0][0]}: labels must be whole numbers, found {joined.dtype}"
-        )
+        raise UserError(f"{shards[0][0]}: labels must be whole numbers, found {joined.dtype}")
     return Part(pictures, joined.astype(np.int64))
 
 

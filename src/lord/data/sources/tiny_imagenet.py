@@ -22,10 +22,7 @@ def read(path: Path) -> Pictures:
     index = {name: label for label, name in enumerate(names)}
     train: list[tuple[Path, str]] = []
     for name in names:
-        train += [
-            (file, name)
-            for file in sorted((path / "train" / name).glob("images/*.JPEG"))
-        ]
+        train += [(file, name) for file in sorted((path / "train" / name).glob("images/*.JPEG"))]
     if not train:
         raise UserError(f"no pictures in '{path}/train'")
     annotations = path / "val" / "val_annotations.txt"
@@ -35,9 +32,7 @@ def read(path: Path) -> Pictures:
     for number, line in enumerate(annotations.read_text().splitlines(), start=1):
         fields = line.split("\t")
         if len(fields) < 2 or fields[1] not in index:
-            raise UserError(
-                f"{annotations} line {number}: expected a file and a known class"
-            )
+            raise UserError(f"{annotations} line {number}: expected a file and a known class")
         held.append((path / "val" / "images" / fields[0], fields[1]))
     return Pictures(_part(train, index), _part(held, index), tuple(names))
 

@@ -1,0 +1,73 @@
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from lord.costs import FlopCount, Meter, peak_bytes, tensor_bytes
+from lord.networks import ResNet18, SmallCNN
+
+
+@pytest.mark.parametrize(
+    ("network", "images"),
+    [
+        (ResNet18(10, 4), torch.zeros(3, 3, 32, 32)),
+        (SmallCNN(10, 4), torch.zeros(3, 1, 8, 8)),
+    ],
+)
+@pytest.mark.parametrize("trained", [True, False])
+def test_a_pass_costs_what_pytorchs_counter_says(network, images, trained):
+    with FlopCount() as count:
+        for _ in range(2):  # measured, then looked up
+            before = count.total
+            with FlopCounterMode(display=False) as counter, torch.set_grad_enabled(trained):
+                out = network(images)
+                if trained:
+                    out.sum().backward()
+            own = count.total - before
+        assert own == counter.get_total_flops()
+
+
+def test_the_protocols_network_at_width_16_costs_what_is_known():
+    with FlopCount() as count, torch.device("meta"):
+        ResNet18(10, 16)(torch.zeros(32, 3, 32, 32))
+    assert count.total == 6_700_646_400
+
+
+def test_a_frozen_layer_has_no_weight_gradient_and_bf16_counts_alike():
+    layer = nn.Linear(3, 5).requires_grad_(False)
+    x = torch.zeros(2, 3, requires_grad=True)
+    with FlopCount() as count:
+        layer(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            layer(x)
+    assert count.total == 2 * (60 + 60)
+
+
+def test_nothing_is_counted_outside():
+    with FlopCount() as count:
+        pass
+    nn.Linear(3, 5)(torch.zeros(2, 3))
+    assert count.total == 0
+
+
+def test_phases_share_out_flops_and_seconds():
+    layer = nn.Linear(3, 5)
+    with Meter() as meter, torch.no_grad():
+        with meter.phase("step"):
+            layer(torch.zeros(2, 3))
+        with meter.phase("evaluate"):
+            layer(torch.zeros(4, 3))
+    assert dict(meter.flops) == {"step": 60, "evaluate": 120}
+    assert all(seconds > 0 for seconds in meter.seconds.values())
+
+
+def test_a_shared_storage_is_counted_once():
+    base = torch.zeros(10)
+    assert tensor_bytes({"a": base, "b": [base[:3], 7, None], "c": (torch.zeros(2),)}) == 48
+
+
+def test_peak_memory_grows_with_what_is_allocated():
+    before = peak_bytes(torch.device("cpu"))
+    block = torch.ones(before // 4 + 10_000_000)  # four bytes each: more than all so far
+    assert peak_bytes(torch.device("cpu")) > before
+    del block

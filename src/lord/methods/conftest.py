@@ -1,0 +1,46 @@
+"""Methods made small: eight filters, the digits."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from lord.data import load_images
+from lord.methods import Batch, Method
+from lord.streams import Stream, Task, make_stream
+from lord.training import compose
+from lord.training.run import make_method
+
+Make = Callable[..., tuple[Method, Stream]]
+
+
+@pytest.fixture
+def make() -> Make:
+    """make(name, seed=0, **settings): a method that has learnt nothing, and its stream."""
+
+    def build(name: str, seed: int = 0, **settings: Any) -> tuple[Method, Stream]:
+        defaults = {"width": 8, "lr": 0.05}
+        own = {"candidates": 8} if name == "lord" else {}
+        config = compose(name, defaults | own | settings, seed=seed)
+        data = load_images(config.data)
+        stream = make_stream(data, config.stream, config.seed)
+        return make_method(config, data, stream, torch.device("cpu"))
+
+    return build
+
+
+def batch_of(task: Task, step: int, size: int = 16) -> Batch:
+    """The step-th batch of a task, in one shuffled order over and over."""
+    order = torch.randperm(len(task.labels), generator=torch.Generator().manual_seed(0))
+    rows = order[torch.arange(step * size, (step + 1) * size) % len(order)]
+    return Batch(task.images[rows], task.labels[rows])
+
+
+def learn(method: Method, stream: Stream, tasks: int, steps: int = 6) -> None:
+    """Take ``steps`` steps in each of the first ``tasks`` tasks."""
+    for task in stream.train[:tasks]:
+        method.begin_task(task)
+        for step in range(steps):
+            method.step(batch_of(task, step))
+        method.end_task(task)

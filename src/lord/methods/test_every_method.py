@@ -1,0 +1,196 @@
+"""What every method promises. Runs over the registry: a new method is tested by being in it."""
+
+import copy
+import json
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from lord.costs import FlopCount
+from lord.methods import METHODS, Batch, Descent
+from lord.methods.conftest import batch_of, learn
+
+every_method = pytest.mark.parametrize("name", METHODS)
+
+
+def leaves(state, path=""):
+    """(path, value) of everything in a nested state."""
+    if isinstance(state, dict):
+        for key, value in state.items():
+            yield from leaves(value, f"{path}.{key}")
+    elif isinstance(state, list | tuple):
+        for place, value in enumerate(state):
+            yield from leaves(value, f"{path}[{place}]")
+    else:
+        yield path, state
+
+
+def assert_same(one, other):
+    one, other = dict(leaves(one)), dict(leaves(other))
+    assert one.keys() == other.keys()
+    for path, value in one.items():
+        same = (
+            torch.equal(value, other[path]) if isinstance(value, Tensor) else (value == other[path])
+        )
+        assert same, path
+
+
+@every_method
+def test_it_learns(name, make):
+    method, stream = make(name)
+    task = stream.train[0]
+    method.begin_task(task)
+    for step in range(60):
+        method.step(batch_of(task, step))
+    guesses = method.predict(stream.test[0].images)[:, list(task.classes)].argmax(1)
+    wanted = stream.test[0].labels - task.classes[0]
+    assert (guesses == wanted).float().mean() > (0.5 if name == "joint" else 0.9)
+
+
+@every_method
+def test_it_predicts_before_it_has_learned(name, make):
+    method, stream = make(name)
+    logits = method.predict(stream.test[0].images[:5])
+    assert logits.shape == (5, 10)
+    assert logits.isfinite().all()
+
+
+@every_method
+def test_predicting_changes_nothing(name, make):
+    method, stream = make(name)
+    learn(method, stream, 2, steps=3)
+    before = copy.deepcopy(method.state_dict())
+    first = method.predict(stream.test[0].images)
+    assert torch.equal(method.predict(stream.test[0].images), first)
+    assert_same(method.state_dict(), before)
+    assert method.student.training
+
+
+@every_method
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("reached", [(0, 1), (1, 3), (2, 2)])
+def test_it_goes_on_bit_for_bit_from_a_saved_state(name, make, momentum, reached):
+    settings = {"momentum": momentum, "schedule": "cosine"}
+    if name == "lord":
+        settings["rho"] = 0.5
+    method, stream = make(name, **settings)
+    last, step = min(reached[0], len(stream.train) - 1), reached[1]
+    learn(method, stream, last)
+    method.begin_task(stream.train[last])
+    for place in range(step):
+        method.step(batch_of(stream.train[last], place))
+    other, _ = make(name, seed=9, **settings)  # other weights, other generators
+    other.load_state_dict(copy.deepcopy(method.state_dict()))
+    for each in (method, other):
+        for place in range(step, 6):
+            each.step(batch_of(stream.train[last], place))
+        each.end_task(stream.train[last])
+        if last + 1 < len(stream.train):
+            each.begin_task(stream.train[last + 1])
+            each.step(batch_of(stream.train[last + 1], 0))
+    assert_same(method.state_dict(), other.state_dict())
+    images = stream.test[0].images
+    assert torch.equal(method.predict(images), other.predict(images))
+
+
+@every_method
+def test_its_state_is_plain_values_and_tensors(name, make):
+    method, stream = make(name)
+    learn(method, stream, 2, steps=2)
+    for path, value in leaves(method.state_dict()):
+        assert isinstance(value, Tensor) or json.dumps(value), path
+
+
+@every_method
+def test_it_leaves_its_inputs_and_the_global_generator_alone(name, make):
+    method, stream = make(name)
+    before = torch.random.get_rng_state()
+    images = [task.images.clone() for task in stream.train]
+    labels = [task.labels.clone() for task in stream.train]
+    learn(method, stream, 2, steps=3)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    for task, x, y in zip(stream.train, images, labels, strict=True):
+        assert torch.equal(task.images, x)
+        assert torch.equal(task.labels, y)
+
+
+@every_method
+def test_the_seed_decides_everything(name, make):
+    states = []
+    for seed in (0, 0, 1):
+        method, stream = make(name, seed=seed)
+        torch.rand(seed + 3)
+        learn(method, stream, 2, steps=3)
+        states.append(copy.deepcopy(method.state_dict()["student"]))
+    assert_same(states[0], states[1])
+    assert any(not torch.equal(states[0][k], states[2][k]) for k in states[0])
+
+
+@every_method
+def test_a_step_never_waits_for_the_device(name, make):
+    """On the meta device there is nothing to wait for: asking for a value is an error."""
+    method, stream = make(name)
+    learn(method, stream, min(2, len(stream.train)), steps=3)
+    method.student.to("meta")
+    method.descent = Descent(method.student.parameters(), method.descent.config)
+    if method.buffer:
+        columns = method.buffer.columns
+        method.buffer.columns = {key: column.to("meta") for key, column in columns.items()}
+    for module in [part.module for part in vars(method).values() if hasattr(part, "module")]:
+        module.to("meta")
+    batch = batch_of(stream.train[-1], 0)
+    for _ in range(3):
+        scalars = method.step(Batch(batch.images.to("meta"), batch.labels.to("meta")))
+        assert scalars["loss"].is_meta
+        assert not scalars["loss"].requires_grad
+
+
+@every_method
+def test_its_flops_are_counted_right_at_every_step(name, make):
+    settings = {"rho": 0.5, "every": 2} if name == "lord" else {}
+    method, stream = make(name, **settings)
+    seen = set()
+    with FlopCount() as count:
+        for task in stream.train[:2]:
+            method.begin_task(task)
+            for step in range(8):
+                state = copy.deepcopy(method.state_dict())
+                method.step(batch_of(task, step))  # now every shape is known
+                method.load_state_dict(state)
+                before = count.total
+                with FlopCounterMode(display=False) as counter:
+                    method.step(batch_of(task, step))
+                assert count.total - before == counter.get_total_flops()
+                seen.add(counter.get_total_flops())
+            method.end_task(task)
+    if name != "joint":
+        assert len(seen) >= {"sgd": 1, "lord": 4}.get(name, 2)
+
+
+@every_method
+def test_only_the_newest_labels_matter_to_the_buffer_and_it_holds_raw_images(name, make):
+    method, stream = make(name)
+    if method.buffer is None:
+        pytest.skip("no buffer")
+    learn(method, stream, 2, steps=8)
+    assert method.buffer.columns["images"].dtype == torch.uint8
+    offered = torch.cat([task.images for task in stream.train[:2]]).flatten(1)
+    for image in method.buffer.columns["images"][: len(method.buffer)].flatten(1):
+        assert (offered == image).all(1).any()
+
+
+@every_method
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_it_learns_on_a_gpu_without_waiting(name, make):
+    method, stream = make(name)
+    stream = stream.to(torch.device("cuda"))
+    method.student.to("cuda")
+    method.begin_task(stream.train[0])
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for step in range(3):
+            method.step(batch_of(stream.train[0], step))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

@@ -1,0 +1,230 @@
+"""Facts of METHOD that characterise single methods and the terms they share."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lord.channels import tensors_of
+from lord.methods import OptimizerConfig, recomputed_statistics
+from lord.methods.conftest import batch_of, learn
+from lord.methods.optim import Descent, share_of_peak
+from lord.methods.terms import dark_experience, distillation
+from lord.training import compose
+
+
+def test_the_student_grows_over_the_stream_as_the_ladder_says(make):
+    method, stream = make("lord")
+    levels = []
+    for task in stream.train:
+        method.begin_task(task)
+        levels.append(method.level)
+        method.step(batch_of(task, 0))
+        counts = [method.student.stem.out_channels, method.student.block2.conv2.out_channels]
+        assert counts == [method.ladder.counts(method.level)[i] for i in (0, 3)]
+    assert levels == [4, 7, 9, 10, 10]
+
+
+def test_there_is_no_teacher_in_the_first_task_and_teachers_only_grow(make):
+    method, stream = make("lord")
+    method.begin_task(stream.train[0])
+    assert method.teacher is None
+    counts = (0,) * 4
+    for task in stream.train[1:]:
+        method.step(batch_of(stream.train[task.index - 1], 0))
+        method.begin_task(task)
+        assert all(a <= b for a, b in zip(counts, method.teacher.counts, strict=True))
+        counts = method.teacher.counts
+
+
+def distilled(make):
+    method, stream = make("lord", seed=3)
+    learn(method, stream, 2)
+    method.begin_task(stream.train[2])
+    method.step(batch_of(stream.train[2], 0))
+    x = method.augment(batch_of(stream.train[2], 1).images)
+    return method, x
+
+
+def test_distillation_reaches_the_teachers_selection_and_nothing_else(make):
+    method, x = distilled(make)
+    method.student.zero_grad()
+    distillation(method.channels, method.student, method.teacher, x).backward()
+    reached = 0
+    for name, parameter in method.student.named_parameters():
+        inside = torch.zeros_like(parameter)
+        method.channels.take({name: inside}, method.teacher.counts)[name].fill_(1)
+        assert (parameter.grad[inside == 0] == 0).all(), name
+        reached += int((parameter.grad[inside == 1] != 0).sum())
+    assert reached > 0
+    sizes = zip(method.teacher.counts, method.elastic.counts, strict=True)
+    assert any(teacher < student for teacher, student in sizes)
+
+
+def test_distillation_is_zero_where_the_sub_network_is_the_teacher(make):
+    method, stream = make("lord")
+    learn(method, stream, 1)
+    method.begin_task(stream.train[1])
+    x = method.augment(batch_of(stream.train[1], 0).images)
+    loss = distillation(method.channels, method.student, method.teacher, x)
+    assert loss.item() == pytest.approx(0, abs=1e-10)
+
+
+def test_distillation_moves_no_running_statistics(make):
+    method, x = distilled(make)
+    before = {name: b.clone() for name, b in method.student.named_buffers()}
+    distillation(method.channels, method.student, method.teacher, x)
+    assert all(torch.equal(b, before[name]) for name, b in method.student.named_buffers())
+
+
+def test_beginning_a_task_moves_no_running_statistics_of_active_channels(make):
+    method, stream = make("lord")
+    learn(method, stream, 1)
+    stem = method.student.bn.running_mean.clone()  # a stream: not reordered
+    method.begin_task(stream.train[1])
+    assert torch.equal(method.student.bn.running_mean[: len(stem)], stem)
+
+
+def test_function_preserving_growth_keeps_the_logits_over_a_task_border(make):
+    method, stream = make("lord", preserve=True)
+    learn(method, stream, 1)
+    before = method.predict(stream.test[0].images)
+    method.begin_task(stream.train[1])
+    assert (method.predict(stream.test[0].images) - before).abs().max() < 1e-5
+
+
+def test_a_refused_batch_does_not_advance_the_reservoir(make):
+    method, stream = make("lord")
+    learn(method, stream, 1)
+    task = stream.train[1]
+    method.begin_task(task)
+    before, steps = method.buffer.offered, 200
+    for _ in range(steps):
+        method.step(batch_of(task, 0))
+    offered = (method.buffer.offered - before) / 16
+    expected = math.exp(-0.75 * method.teacher.share)
+    assert offered == int(offered)
+    assert abs(offered / steps - expected) < 5 * math.sqrt(expected * (1 - expected) / steps)
+    assert offered < steps
+
+
+def test_all_batches_of_the_first_task_are_offered(make):
+    method, stream = make("lord")
+    learn(method, stream, 1, steps=7)
+    assert method.buffer.offered == 7 * 16
+
+
+def passes(method, monkeypatch, batch):
+    """Numbers of images the student's own passes see in a step."""
+    seen = []
+    hook = method.student.register_forward_pre_hook(lambda _, x: seen.append(len(x[0])))
+    method.step(batch)
+    hook.remove()
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, [[16], [16, 8, 8], [16, 8, 8], [16, 8, 8]]),
+        ({"draws": 1}, [[16], [16, 8], [16, 8], [16, 8]]),
+        ({"rho": 0.0}, [[16]] * 4),
+        ({"every": 2}, [[16], [16], [16, 8, 8], [16]]),
+        ({"replay": 4}, [[16], [16, 4, 4], [16, 4, 4], [16, 4, 4]]),
+    ],
+)
+def test_rehearsal_starts_at_the_second_step_and_follows_its_schedule(
+    make, monkeypatch, settings, expected
+):
+    method, stream = make("lord", **({"replay": 8} | settings))
+    method.begin_task(stream.train[0])
+    got = [passes(method, monkeypatch, batch_of(stream.train[0], i)) for i in range(4)]
+    assert got == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("sgd", [[16], [16]]), ("er", [[16], [24]]), ("der++", [[16], [16, 8, 8]])],
+)
+def test_passes_of_the_baselines(make, monkeypatch, name, expected):
+    method, stream = make(name, **({} if name == "sgd" else {"replay": 8}))
+    method.begin_task(stream.train[0])
+    got = [passes(method, monkeypatch, batch_of(stream.train[0], i)) for i in range(2)]
+    assert got == expected
+
+
+def test_stored_logits_are_those_of_training_mode_when_the_image_was_seen(make):
+    method, stream = make("der++")
+    method.begin_task(stream.train[0])
+    wanted = []
+    hook = method.student.register_forward_hook(lambda _, __, out: wanted.append(out.detach()))
+    method.step(batch_of(stream.train[0], 0))
+    hook.remove()
+    assert torch.equal(method.buffer.columns["logits"][:16], wanted[0])
+
+
+def test_dark_experience_is_its_two_terms(make):
+    method, stream = make("der++")
+    learn(method, stream, 1)
+    one, two = method.buffer.draw(8), method.buffer.draw(8)
+    student = method.student.eval()
+    plain = method.augment.normalise
+    loss = dark_experience(student, plain, [one, two], 0.3, 0.7)
+    match = F.mse_loss(student(plain(one.images)), one.logits)
+    labels = F.cross_entropy(student(plain(two.images)), two.labels)
+    assert torch.allclose(loss, 0.3 * match + 0.7 * labels)
+    single = dark_experience(student, plain, [one], 0.3, 0.7)
+    labels = F.cross_entropy(student(plain(one.images)), one.labels)
+    assert torch.allclose(single, 0.3 * match + 0.7 * labels)
+
+
+def test_recomputed_statistics_are_those_of_the_buffer_and_are_taken_back(make):
+    method, stream = make("er")
+    learn(method, stream, 2)
+    before = {name: t.clone() for name, t in tensors_of(method.student).items()}
+    images = method.augment.normalise(method.buffer.columns["images"][: len(method.buffer)])
+    with recomputed_statistics(method, batch=len(images)):
+        stem = method.student.stem(images)
+        mean = method.student.bn.running_mean
+        assert torch.allclose(mean, stem.mean((0, 2, 3)), atol=1e-4)
+        inside = method.predict(stream.test[0].images)
+    assert not torch.allclose(inside, method.predict(stream.test[0].images))
+    assert all(torch.equal(t, before[name]) for name, t in tensors_of(method.student).items())
+    assert method.student.bn.momentum == 0.1
+
+
+def test_schedules_over_a_task():
+    steps = 100
+    config = OptimizerConfig(lr=1.0, schedule="triangle")
+    weight = torch.nn.Parameter(torch.zeros(1))
+    descent = Descent([weight], config)
+    rates = []
+    for _ in range(2):  # each task anew
+        descent.begin(steps)
+        for _ in range(steps):
+            descent.update(weight.sum())
+            rates.append(descent.torch.param_groups[0]["lr"])
+    assert rates[:steps] == rates[steps:]
+    assert max(rates) == pytest.approx(1, abs=0.03)
+    assert rates.index(max(rates)) in (19, 20)
+    assert sum(rates[:steps]) == pytest.approx(50, abs=0.5)
+    assert share_of_peak("cosine", 0.5) == pytest.approx(0.5)
+    assert share_of_peak("constant", 0.9) == 1
+
+
+@pytest.mark.parametrize(
+    ("preset", "size", "alpha", "beta"),
+    [
+        ("s-cifar10", 200, 0.1, 0.5),
+        ("s-cifar10", 500, 0.2, 0.5),
+        ("s-cifar100", 5120, 0.1, 1.0),
+        ("s-tinyimg", 200, 0.1, 1.0),
+        ("s-tinyimg", 5120, 0.1, 0.5),
+    ],
+)
+@pytest.mark.parametrize("name", ["lord", "der++"])
+def test_presets_carry_the_published_weights(name, preset, size, alpha, beta):
+    config = compose(name, {"data": "x", "buffer": size}, preset=preset)
+    assert (config.settings.alpha, config.settings.beta) == (alpha, beta)
+    assert config.optimizer.lr == 0.03

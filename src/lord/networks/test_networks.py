@@ -1,0 +1,39 @@
+import pytest
+import torch
+
+from lord.config import UserError, build
+from lord.networks import NetworkConfig, ResNet18, SmallCNN, build_network, initialised
+
+
+def test_the_protocols_resnet_has_11_174_million_parameters():
+    assert sum(p.numel() for p in ResNet18(10).parameters()) == 11_173_962
+
+
+@pytest.mark.parametrize("width", [4, 16])
+def test_networks_map_images_to_one_logit_a_class(width):
+    assert ResNet18(7, width)(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
+    assert SmallCNN(7, width)(torch.zeros(2, 1, 8, 8)).shape == (2, 7)
+
+
+def test_first_weights_depend_on_the_seed_alone_and_leave_the_global_generator():
+    def weights(seed):
+        config = NetworkConfig(network="cnn", width=4)
+        network = initialised(lambda: build_network(config, classes=2, channels=1), seed)
+        return torch.cat([p.flatten() for p in network.parameters()])
+
+    before = torch.random.get_rng_state()
+    first = weights(0)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.rand(5)
+    assert torch.equal(weights(0), first)
+    assert not torch.equal(weights(1), first)
+
+
+def test_an_unknown_network_gets_the_nearest_name():
+    with pytest.raises(UserError, match="did you mean 'resnet18'"):
+        build(NetworkConfig, {"network": "resnet"})
+
+
+def test_too_thin_a_network_is_refused():
+    with pytest.raises(UserError, match="width: expected int >= 4, got 2"):
+        build(NetworkConfig, {"width": 2})

@@ -1,0 +1,101 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lord.rehearsal import Buffer, admission_probability, chance, is_due
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@given(
+    st.integers(1, 12),
+    st.lists(st.integers(1, 9), min_size=1, max_size=8),
+    st.integers(0, 1000),
+)
+def test_batches_are_kept_as_if_offered_one_by_one(size, batches, seed):
+    buffer, slow = Buffer(size, generator(seed)), generator(seed)
+    kept, seen = {}, 0
+    for count in batches:
+        rows = torch.arange(seen, seen + count)
+        buffer.offer(value=rows)
+        draws = torch.rand(count, generator=slow, dtype=torch.float64)
+        for row, draw in zip(rows.tolist(), draws.tolist(), strict=True):
+            slot = seen if seen < size else int(draw * (seen + 1))
+            if slot < size:
+                kept[slot] = row
+            seen += 1
+    assert buffer.columns["value"][: len(buffer)].tolist() == [kept[i] for i in range(len(kept))]
+    assert len(buffer) == min(size, sum(batches))
+
+
+def test_every_row_offered_is_equally_likely_to_stay():
+    counts = torch.zeros(40)
+    source = generator(1)
+    for _ in range(3000):
+        buffer = Buffer(10, source)
+        for start in range(0, 40, 8):
+            buffer.offer(value=torch.arange(start, start + 8))
+        counts[buffer.columns["value"]] += 1
+    expected = 3000 * 10 / 40
+    chi2 = ((counts - expected) ** 2 / expected).sum().item()
+    assert chi2 < 80  # 39 degrees of freedom: the 0.01 % point is 79.5
+
+
+def test_a_draw_has_distinct_rows_and_all_columns_agree():
+    buffer = Buffer(20, generator())
+    buffer.offer(images=torch.arange(60).view(20, 3), labels=torch.arange(20))
+    drawn = buffer.draw(8)
+    assert len(set(drawn.labels.tolist())) == 8
+    assert torch.equal(drawn.images[:, 0] // 3, drawn.labels)
+
+
+def test_a_draw_takes_fewer_while_the_buffer_fills():
+    buffer = Buffer(20, generator())
+    buffer.offer(labels=torch.arange(5))
+    assert sorted(buffer.draw(8).labels.tolist()) == [0, 1, 2, 3, 4]
+
+
+def test_the_buffer_goes_on_from_a_saved_state_bit_for_bit():
+    buffer, other = Buffer(6, generator(3)), Buffer(6, generator(8))
+    buffer.offer(value=torch.arange(9))
+    other.load_state_dict(buffer.state_dict())
+    other.generator.set_state(buffer.generator.get_state())
+    for each in (buffer, other):
+        each.offer(value=torch.arange(9, 20))
+    assert torch.equal(buffer.columns["value"], other.columns["value"])
+
+
+def test_admission_falls_with_the_teachers_share():
+    assert admission_probability(0) == 1
+    assert admission_probability(0.5) == pytest.approx(math.exp(-0.375))
+
+
+def test_shares_of_the_tasks_in_the_buffer_follow_admission():
+    """METHOD: at most 26 / 25 / 20 / 15 / 13 % on S-CIFAR-10, the teacher as large as can be."""
+    shares = [0, 0.075, 0.353, 0.709, 0.95]  # about the student's share before each task
+    weights = [admission_probability(share) for share in shares]
+    percent = [100 * weight / sum(weights) for weight in weights]
+    assert percent == pytest.approx([26, 25, 20, 15, 13], abs=1.1)
+
+
+def test_a_coin_lands_as_often_as_it_should_and_sure_things_cost_no_randomness():
+    source = generator()
+    before = source.get_state()
+    assert chance(1, source)
+    assert not chance(0, source)
+    assert torch.equal(source.get_state(), before)
+    hits = sum(chance(0.25, source) for _ in range(4000))
+    assert abs(hits - 1000) < 140  # five standard deviations
+
+
+def test_rehearsal_comes_every_kth_step_with_its_probability():
+    source = generator()
+    due = [is_due(step, rho=1, every=3, generator=source) for step in range(7)]
+    assert due == [True, False, False, True, False, False, True]
+    hits = sum(is_due(step, rho=0.5, every=2, generator=source) for step in range(8000))
+    assert abs(hits - 2000) < 160

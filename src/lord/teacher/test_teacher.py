@@ -1,0 +1,150 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from lord.channels import Elastic, batch_statistics, permute, tensors_of, trace
+from lord.networks import ResNet18
+from lord.student import Ladder
+from lord.teacher import (
+    Candidate,
+    Teacher,
+    by_importance,
+    draw_candidates,
+    freeze,
+    search_teacher,
+)
+
+NOISE = torch.randn(32, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def student_at(level):
+    torch.manual_seed(0)
+    network = ResNet18(10, 16)
+    channels = trace(network, torch.zeros(2, 3, 32, 32))
+    ladder = Ladder.for_network(channels, 10)
+    return Elastic(network, channels).resize(ladder.counts(level)), ladder
+
+
+def search(student, ladder, level, previous=None, number=12, seed=0):
+    return search_teacher(
+        ladder, student, level, previous, noise=NOISE, number=number, generator=generator(seed)
+    )
+
+
+def test_importance_ranks_active_channels_by_the_weights_that_read_them():
+    student, ladder = student_at(7)
+    orders = by_importance(ladder.channels, student)
+    groups = ladder.channels.groups
+    assert set(orders) == {i for i, group in enumerate(groups) if group.stage is not None}
+    for index, order in orders.items():
+        weight = student.get_parameter(groups[index].readers[0])
+        norms = weight.abs().sum((0, 2, 3))[order]
+        assert sorted(order.tolist()) == list(range(weight.shape[1]))
+        assert (norms[:-1] >= norms[1:]).all()
+
+
+def test_importance_order_changes_the_function_by_less_than_1e_5():
+    student, ladder = student_at(7)
+    before = student.eval()(NOISE)
+    permute(ladder.channels, student, by_importance(ladder.channels, student))
+    assert (student(NOISE) - before).abs().max() < 1e-5
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 99), st.integers(3, 10))
+def test_candidates_lie_between_the_previous_teacher_and_the_student(seed, level):
+    _, ladder = student_at(10)
+    low = [1 + (seed + place) % 3 for place in range(12)]
+    drawn = draw_candidates(ladder, low, level, 30, generator(seed))
+    least, most = ladder.mixed(low), ladder.counts(level)
+    assert len({candidate.counts for candidate in drawn}) == len(drawn)
+    for candidate in drawn:
+        assert candidate.counts == ladder.mixed(candidate.levels)
+        triples = zip(least, candidate.counts, most, strict=True)
+        assert all(a <= b <= c for a, b, c in triples)
+
+
+def test_levels_are_drawn_uniformly():
+    _, ladder = student_at(10)
+    drawn = draw_candidates(ladder, [3] * 12, 7, 4000, generator())
+    counts = torch.tensor([c.levels for c in drawn]).flatten().bincount(minlength=8)[3:]
+    assert (counts / counts.sum() - 0.2).abs().max() < 0.01
+
+
+def test_the_winner_has_the_lowest_score_worked_out_one_by_one():
+    student, ladder = student_at(7)
+    teacher = search(student, ladder, 7)
+    drawn = draw_candidates(ladder, [1] * 12, 7, 12, generator())
+    with torch.no_grad():
+        wanted = batch_statistics(student_at(7)[0])(NOISE)
+        scores = [
+            F.mse_loss(freeze(ladder.channels, student, c).module(NOISE), wanted).item()
+            * math.exp(-c.share)
+            for c in drawn
+        ]
+    assert teacher.choice == drawn[scores.index(min(scores))]
+
+
+def test_the_share_counts_every_parameter_head_and_batch_norm_included():
+    student, ladder = student_at(7)
+    teacher = search(student, ladder, 7)
+    own = sum(p.numel() for p in teacher.module.parameters())
+    assert teacher.share == own / sum(p.numel() for p in ResNet18(10, 16).parameters())
+
+
+def test_teachers_only_grow_from_task_to_task():
+    previous, counts = None, (0,) * 12
+    for level, seed in ((4, 1), (7, 2), (9, 3), (10, 4)):
+        student, ladder = student_at(level)
+        previous = search(student, ladder, level, previous, number=6, seed=seed)
+        assert all(a <= b for a, b in zip(counts, previous.counts, strict=True))
+        counts = previous.counts
+
+
+def test_a_search_moves_no_running_statistics_and_no_weights():
+    student, ladder = student_at(7)
+    before = {name: t.clone() for name, t in tensors_of(student).items()}
+    search(student, ladder, 7)
+    assert all(torch.equal(t, before[name]) for name, t in tensors_of(student).items())
+    assert all(p.grad is None for p in student.parameters())
+
+
+def test_the_teacher_is_an_ordinary_frozen_copy():
+    student, ladder = student_at(7)
+    teacher = search(student, ladder, 7)
+    assert type(teacher.module) is ResNet18
+    assert all(p.is_contiguous() and not p.requires_grad for p in teacher.module.parameters())
+    before = teacher.module(NOISE)
+    with torch.no_grad():
+        for parameter in student.parameters():
+            parameter.zero_()
+    assert torch.equal(teacher.module(NOISE), before)
+    assert not [b for b in teacher.module.buffers() if b is not None]
+
+
+def test_too_large_candidates_are_out_and_else_the_smallest_is_taken():
+    student, ladder = student_at(10)
+    whole = Candidate((10,) * 12, ladder.counts(10), 1.0)
+    full = Teacher(whole, nn.Identity())
+    teacher = search(student, ladder, 10, full)
+    assert teacher.share == 1  # nothing smaller may follow a whole teacher
+    for seed in range(5):
+        assert search(student, ladder, 10, seed=seed).share < 0.95
+
+
+def test_a_teacher_is_restored_from_its_state():
+    student, ladder = student_at(7)
+    teacher = search(student, ladder, 7)
+    again = Teacher.restore(ladder, student_at(10)[0].to("meta"), teacher.state_dict())
+    assert again.choice == teacher.choice
+    assert torch.equal(again.module(NOISE), teacher.module(NOISE))
+    assert again.choice.share == pytest.approx(teacher.share)
