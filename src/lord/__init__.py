@@ -1,3 +1,41 @@
-"""LoRD: continual learning with the highest accuracy per training FLOP."""
+"""LoRD: continual learning with the highest accuracy per training FLOP.
+
+>>> import lord
+>>> config = lord.compose("lord", {"epochs": 1, "width": 8, "candidates": 8}, preset="digits")
+>>> record = lord.run(config)
+>>> record.method, len(record.matrices.class_il)
+('lord', 5)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lord.config import UserError as UserError
+    from lord.learner import Model as Model
+    from lord.learner import load_model as load_model
+    from lord.training import RunConfig as RunConfig
+    from lord.training import compare as compare
+    from lord.training import compose as compose
+    from lord.training import run as run
 
 __version__ = "0.1.0"
+
+PUBLIC = {
+    "Model": "lord.learner",
+    "RunConfig": "lord.training",
+    "UserError": "lord.config",
+    "compare": "lord.training",
+    "compose": "lord.training",
+    "load_model": "lord.learner",
+    "run": "lord.training",
+}
+"""What is public at the top, and where it lives. Loaded at first use, since torch takes a second."""
+
+__all__ = [*PUBLIC, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PUBLIC:
+        raise AttributeError(f"module 'lord' has no attribute '{name}'")
+    return getattr(import_module(PUBLIC[name]), name)

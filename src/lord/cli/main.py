@@ -27,6 +27,7 @@ app = App(
     help_epilogue=EXAMPLES,
     version=lord.__version__,
     help_on_error=False,
+    suppress_keyboard_interrupt=False,
 )
 
 

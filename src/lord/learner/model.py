@@ -100,7 +100,9 @@ def load_model(path: str | Path) -> Model:
             tuple(header["std"]),
             config,
         )
-        model.predict(torch.zeros((1, *shape), dtype=torch.uint8))
+        outputs = model.predict(torch.zeros((1, *shape), dtype=torch.uint8)).shape[1]
+        if outputs != len(model.classes):
+            raise ValueError(f"{len(model.classes)} class names for {outputs} outputs")
     except FileNotFoundError:
         raise UserError(f"no model at '{path}'") from None
     except (

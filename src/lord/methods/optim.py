@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from lord.config import Settings
 from lord.config.rules import Momentum, NonNegative, Positive
 
-
 FUSED = ("cpu", "cuda", "mps", "xpu")
 """Devices on which one kernel updates all parameters."""
 

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import subprocess
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -87,6 +88,7 @@ def environment() -> dict[str, Any]:
     """Versions and machine, for a figure to be traced back to."""
     return {
         "lord": version("lord-cl"),
+        "commit": _commit(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -95,6 +97,19 @@ def environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _commit() -> str | None:
+    """Of the checkout this package is in; marked '+' where files differ from it."""
+    here = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        commit = subprocess.run([*here, "rev-parse", "HEAD"], capture_output=True, check=True)
+        changed = subprocess.run(
+            [*here, "status", "--porcelain", "-uno", "."], capture_output=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit.stdout.decode().strip() + ("+" if changed.stdout.strip() else "")
 
 
 def _processor() -> str:

@@ -1,0 +1,130 @@
+import json
+
+import pytest
+import torch
+
+from lord.config import UserError
+from lord.data import DataConfig, load_images
+from lord.evaluation import read_record
+from lord.learner import load_model
+from lord.streams import StreamConfig, make_stream
+from lord.training import compose, run
+from lord.training.folder import write_atomic
+
+SMALL = {"epochs": 1, "width": 8, "threads": 1}
+
+
+@pytest.mark.parametrize("method", ["lord", "sgd", "joint"])
+def test_a_run_leaves_everything_needed_to_understand_and_use_it(tmp_path, method):
+    record = run(compose(method, SMALL), tmp_path / "run")
+    assert sorted(file.name for file in (tmp_path / "run").iterdir()) == [
+        "accuracy.json",
+        "config.yaml",
+        "environment.json",
+        "metrics.jsonl",
+        "model.safetensors",
+        "summary.json",
+    ]
+    assert read_record(tmp_path / "run") == record
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    kinds = [json.loads(line)["kind"] for line in lines]
+    assert kinds.count("evaluate") == (1 if method == "joint" else 5)
+    environment = json.loads((tmp_path / "run" / "environment.json").read_text())
+    assert environment["torch"] == torch.__version__
+
+
+@pytest.mark.parametrize("statistics", ["trained", "recomputed"])
+def test_the_saved_model_has_the_headline_accuracy(tmp_path, statistics):
+    config = compose("lord", SMALL | {"statistics": statistics})
+    record = run(config, tmp_path)
+    model = load_model(tmp_path)
+    stream = make_stream(load_images(DataConfig()), StreamConfig(), 0)
+    accuracies = []
+    for task in stream.test:
+        right = model.predict(task.images).argmax(1) == task.labels
+        accuracies.append(100 * right.float().mean().item())
+    assert sum(accuracies) / 5 == pytest.approx(record.headline[0], abs=0.5)
+    assert record.class_il != record.class_il_recomputed
+
+
+def test_training_flops_are_the_sum_of_their_parts_and_of_known_size():
+    sgd, er = run(compose("sgd", SMALL)), run(compose("er", SMALL))
+    image = sgd.training_flops / (sgd.images_per_s * sgd.step_s)
+    assert sgd.search_flops == sgd.recompute_flops == 0
+    replayed = er.training_flops - er.recompute_flops - sgd.training_flops
+    assert replayed == pytest.approx(image * 32 * (er.steps - 1))
+    assert er.eval_flops == pytest.approx(2 * sgd.eval_flops)
+
+
+def test_lord_costs_less_than_the_same_rehearsal_at_full_width():
+    wide = SMALL | {"width": 32}
+    lord, derpp = run(compose("lord", wide | {"candidates": 8})), run(compose("der++", wide))
+    assert lord.training_flops < 0.9 * derpp.training_flops
+    assert 0 < lord.search_flops < lord.training_flops
+
+
+def test_the_same_seed_gives_the_same_run_and_another_another():
+    first, again, other = (run(compose("lord", SMALL, seed=seed)) for seed in (1, 1, 2))
+    assert first.matrices == again.matrices
+    assert first.training_flops == again.training_flops
+    assert first.matrices != other.matrices
+
+
+def test_bf16_learns_too():
+    assert run(compose("der++", SMALL | {"precision": "bf16", "epochs": 2})).task_il > 80
+
+
+def test_results_are_not_overwritten_unasked(tmp_path):
+    run(compose("sgd", SMALL), tmp_path)
+    before = (tmp_path / "summary.json").read_bytes()
+    with pytest.raises(UserError, match=r"already holds results .* or --overwrite"):
+        run(compose("er", SMALL), tmp_path)
+    assert (tmp_path / "summary.json").read_bytes() == before
+    run(compose("er", SMALL), tmp_path, overwrite=True)
+    assert read_record(tmp_path).method == "er"
+
+
+def test_a_loss_that_is_no_number_stops_the_run_names_the_step_and_keeps_what_was_written(
+    tmp_path,
+):
+    with pytest.raises(UserError, match=r"the loss became (nan|inf) at step \d+ \(task 1\)"):
+        run(compose("sgd", SMALL | {"lr": 1e30, "epochs": 9}), tmp_path)
+    assert (tmp_path / "config.yaml").exists()
+    assert not (tmp_path / "summary.json").exists()
+
+
+def test_threads_are_given_back():
+    before = torch.get_num_threads()
+    run(compose("sgd", SMALL | {"threads": before + 1}))
+    assert torch.get_num_threads() == before
+
+
+def test_a_file_is_whole_or_not_there(tmp_path):
+    (tmp_path / "a").write_text("old")
+
+    def fail(draft):
+        draft.write_text("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_atomic(tmp_path / "a", fail)
+    assert [file.name for file in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_text() == "old"
+
+
+def test_colour_presets_refuse_grey_images():
+    config = compose("sgd", {"data": "digits"}, preset="s-cifar10")
+    with pytest.raises(UserError, match="for images of 3 channels, 'digits' has 1"):
+        run(config)
+
+
+def test_real_images_run_through_every_level(cifar10):
+    config = compose(
+        "lord",
+        {"data": str(cifar10), "width": 4, "subset": 0.004, "epochs": 1, "candidates": 4}
+        | {"buffer": 64, "threads": 1, "precision": "bf16"},
+        preset="s-cifar10",
+    )
+    record = run(config)
+    assert [len(row) for row in record.matrices.class_il] == [1, 2, 3, 4, 5]
+    assert record.params > 40_000
