@@ -30,7 +30,7 @@ PUBLIC = {
     "load_model": "lord.learner",
     "run": "lord.training",
 }
-"""What is public at the top, and where it lives. Loaded at first use, since torch takes a second."""
+"""What is public here, and where it lives. Loaded at first use, since torch takes a second."""
 
 __all__ = [*PUBLIC, "__version__"]
 

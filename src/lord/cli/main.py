@@ -141,10 +141,12 @@ def data(
     commands.data(path, holdout, resize)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run the command; a mistake is one line on standard error, and exit code 2."""
     try:
-        app(exit_on_error=False, print_error=False)
+        app(
+            sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False
+        )
     except (UserError, CycloptsError) as error:
         _complain(" ".join(str(error).split()))
         sys.exit(2)

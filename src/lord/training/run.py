@@ -51,20 +51,21 @@ def run(
     """
     start = time.perf_counter()
     device = pick_device(config.training.device)
-    if out is not None:
+    data = load_images(config.data)
+    method, stream = make_method(
+        config, data, make_stream(data, config.stream, config.seed), device
+    )
+    if out is not None:  # not before all the input is known to be sound
         claim(out, overwrite=overwrite)
     folder = RunFolder(out)
+    folder.config(flat(config))
+    bf16 = config.training.precision == "bf16"
     with (
         _threads(config.training.threads),
         Meter() as meter,
         Journal(folder, console) as journal,
     ):
-        data = load_images(config.data)
-        stream = make_stream(data, config.stream, config.seed)
-        method, stream = make_method(config, data, stream, device)
-        folder.config(flat(config))
         folder.environment(device, data.key)
-        bf16 = config.training.precision == "bf16"
         loop = Loop(
             method,
             stream,

@@ -1,0 +1,170 @@
+"""Commands as typed, and the mistakes a newcomer makes."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from PIL import Image
+
+from lord.cli.main import main
+from lord.evaluation import read_record
+
+QUICK = "--epochs 1 --width 8 --threads 1 --set lord.candidates=8"
+
+
+@pytest.fixture
+def lord(monkeypatch, tmp_path, capsys):
+    """lord("run --epochs 1"): exit code, output, error. Runs in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def type_in(line):
+        try:
+            main(line.split())
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        out, error = capsys.readouterr()
+        return code, out, error
+
+    return type_in
+
+
+def test_a_first_run_needs_nothing_and_says_where_its_results_are(lord, tmp_path):
+    code, out, _ = lord(f"run {QUICK}")
+    assert code == 0
+    assert "results are in runs/digits-lord-seed0" in out
+    assert "Class-IL" in out
+    assert read_record(tmp_path / "runs" / "digits-lord-seed0").method == "lord"
+
+
+def test_a_run_is_repeated_from_its_own_configuration(lord, tmp_path):
+    lord(f"run {QUICK} --method der++ --seed 3 --quiet --set alpha=0.3 --out a")
+    code, _, _ = lord("run --config a/config.yaml --quiet --out b")
+    assert code == 0
+    first, again = read_record(tmp_path / "a"), read_record(tmp_path / "b")
+    assert first.matrices == again.matrices
+    assert again.settings["alpha"] == 0.3
+    assert (again.method, again.seed) == ("der++", 3)
+
+
+def test_flags_come_before_the_file_and_the_file_before_presets(lord, tmp_path):
+    (tmp_path / "c.yaml").write_text(
+        "method: er\nepochs: 1\nwidth: 8\nbuffer: 64\nweight-decay: 1e-3\n"
+    )
+    lord("run --config c.yaml --buffer 96 --quiet --out a --threads 1")
+    record = read_record(tmp_path / "a")
+    assert (record.method, record.settings["buffer"], record.preset) == ("er", 96, "digits")
+    assert "weight_decay: 0.001" in (tmp_path / "a" / "config.yaml").read_text()
+
+
+def test_a_comparison_leaves_a_table_and_pictures_and_report_makes_them_again(lord, tmp_path):
+    code, out, _ = lord(f"compare --methods sgd,lord --seeds 2 {QUICK} --out c")
+    assert code == 0
+    assert "lord-seed1: Class-IL" in out
+    table = (tmp_path / "c" / "table.md").read_text()
+    assert "| sgd | 2 |" in table
+    (tmp_path / "c" / "table.md").unlink()
+    code, _, _ = lord("report c")
+    assert code == 0
+    assert (tmp_path / "c" / "table.md").read_text() == table
+
+
+def test_methods_are_listed_and_one_is_explained(lord):
+    _, out, _ = lord("methods")
+    assert all(name in out for name in ("lord", "der++", "er", "sgd", "joint", "s-tinyimg"))
+    _, out, _ = lord("methods lord")
+    assert "rho" in out
+    assert "candidates" in out
+
+
+def test_data_tells_what_is_there(lord, photos):
+    code, out, _ = lord(f"data {photos}")
+    assert code == 0
+    assert "8 x 8, colour" in out
+    assert "18 images, 6 to 6 a class" in out
+    assert "3: ant, bee, cat" in out
+
+
+def test_data_finds_test_images_among_the_training_images(lord, photos):
+    image = Image.open(photos / "train" / "ant" / "00.png")
+    image.save(photos / "test" / "ant" / "copy.png")
+    _, out, _ = lord(f"data {photos}")
+    assert "test images also in train │ 1" in out
+
+
+def test_help_has_examples_and_is_quick():
+    environment = os.environ | {"COLUMNS": "80"}
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", "lord", "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
+        )
+        times.append(time.perf_counter() - start)
+    assert "lord compare --methods" in done.stdout
+    assert min(times) < 5  # torch alone would take about two; half a second is measured elsewhere
+
+
+MISTAKES = [
+    ("run --method lrod", "unknown method 'lrod' (did you mean 'lord'?)"),
+    ("run --preset s-cifar", "unknown preset 's-cifar' (did you mean 's-cifar10'?)"),
+    ("run --preset s-cifar10", "preset 's-cifar10' needs --data PATH"),
+    ("run --epochs 0", "epochs: expected int >= 1, got 0"),
+    ("run --epochs many", "--epochs"),
+    ("run --epoch 3", "--epochs"),
+    ("run --lr -1", "lr: expected float > 0.0, got -1.0"),
+    ("run --precision fp61", "unknown value of precision 'fp61' (did you mean 'fp32'"),
+    ("run --device cude", "unknown value of device 'cude' (did you mean 'cuda'?)"),
+    ("run --tasks 11", "tasks: at most 10, the number of classes, got 11"),
+    ("run --tasks 3", "tasks: must divide the 10 classes, got 3"),
+    ("run --split 0,1/x", "split: expected class numbers such as 0,1/2,3, got '0,1/x'"),
+    ("run --buffer 10", "buffer: must hold at least one minibatch of 32, got 10"),
+    ("run --set rho", "set: expected NAME=VALUE, such as rho=0.25, got 'rho'"),
+    ("run --set rh=1", "unknown setting 'rh' (did you mean 'rho'?)"),
+    ("run --method sgd --buffer 100", "sgd has no setting 'buffer'"),
+    ("run --seed -1", "seed: expected a whole number from 0, got -1"),
+    ("run --config none.yaml", "cannot read the configuration 'none.yaml'"),
+    ("run --data nowhere", "no data at 'nowhere': no such file or folder"),
+    ("run --data .", "no data at '.': the folder is empty"),
+    ("run --out /proc/1/x", "cannot write to '/proc/1/x'"),
+    ("run --lr 1e30 --width 8 --threads 1 --method sgd", "the loss became"),
+    ("compare --methods lord,err", "unknown method 'err' (did you mean 'er'?)"),
+    ("compare --methods er,sgd --set rho=1", "er and sgd has no setting 'rho'"),
+    ("compare --seeds 0", "need at least one method and one seed"),
+    ("report nothing", "no results at 'nothing': no such folder"),
+    ("report .", "no finished run in '.'"),
+    ("methods lrod", "unknown method 'lrod' (did you mean 'lord'?)"),
+    ("data nowhere", "no data at 'nowhere'"),
+    ("learnt", "learnt"),
+]
+
+
+@pytest.mark.parametrize(("line", "said"), MISTAKES, ids=[line for line, _ in MISTAKES])
+def test_a_mistake_is_answered_in_one_line_with_exit_code_2(lord, line, said):
+    code, _, error = lord(line)
+    assert code == 2
+    assert error.startswith("error: ")
+    assert len(error.strip().splitlines()) == 1
+    assert said in error
+
+
+def test_results_are_kept_unless_overwritten(lord):
+    assert lord(f"run {QUICK} --quiet --out a")[0] == 0
+    code, _, error = lord(f"run {QUICK} --quiet --out a")
+    assert code == 2
+    assert "'a' already holds results (summary.json): give another --out, or --overwrite" in error
+    assert lord(f"run {QUICK} --quiet --out a --overwrite")[0] == 0
+
+
+def test_a_mistake_costs_no_results(lord, tmp_path):
+    lord(f"run {QUICK} --quiet --out a")
+    before = (tmp_path / "a" / "summary.json").read_bytes()
+    for wrong in ("--data nowhere", "--tasks 3", "--lr -1"):
+        assert lord(f"run {wrong} --out a --overwrite")[0] == 2
+    assert (tmp_path / "a" / "summary.json").read_bytes() == before
