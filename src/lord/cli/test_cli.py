@@ -168,3 +168,34 @@ def test_a_mistake_costs_no_results(lord, tmp_path):
     for wrong in ("--data nowhere", "--tasks 3", "--lr -1"):
         assert lord(f"run {wrong} --out a --overwrite")[0] == 2
     assert (tmp_path / "a" / "summary.json").read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_terminal_shows_a_bar_a_task_and_a_pipe_does_not(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "lord",
+        "run",
+        *QUICK.replace("--epochs 1", "--epochs 3").split(),
+        "--out",
+    ]
+    main_end, other_end = os.openpty()
+    shown = subprocess.Popen([*command, str(tmp_path / "a")], stdout=other_end, stderr=other_end)
+    os.close(other_end)
+    seen = b""
+    while True:
+        try:
+            read = os.read(main_end, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not read:
+            break
+        seen += read
+    os.close(main_end)
+    assert shown.wait(timeout=60) == 0
+    assert b"task 5 of 5" in seen
+    assert b"images/s" in seen
+    assert b"after task 1: Class-IL" in seen
+    piped = subprocess.run([*command, str(tmp_path / "b")], capture_output=True, check=True)
+    assert b"task 5 of 5" not in piped.stdout + piped.stderr

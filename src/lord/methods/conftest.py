@@ -19,13 +19,15 @@ Make = Callable[..., tuple[Method, Stream]]
 def make() -> Make:
     """make(name, seed=0, **settings): a method that has learnt nothing, and its stream."""
 
-    def build(name: str, seed: int = 0, **settings: Any) -> tuple[Method, Stream]:
+    def build(
+        name: str, seed: int = 0, device: str = "cpu", **settings: Any
+    ) -> tuple[Method, Stream]:
         defaults = {"width": 8, "lr": 0.05}
         own = {"candidates": 8} if name == "lord" else {}
         config = compose(name, defaults | own | settings, seed=seed)
         data = load_images(config.data)
         stream = make_stream(data, config.stream, config.seed)
-        return make_method(config, data, stream, torch.device("cpu"))
+        return make_method(config, data, stream, torch.device(device))
 
     return build
 

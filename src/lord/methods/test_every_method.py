@@ -184,13 +184,13 @@ def test_only_the_newest_labels_matter_to_the_buffer_and_it_holds_raw_images(nam
 @every_method
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_it_learns_on_a_gpu_without_waiting(name, make):
-    method, stream = make(name)
-    stream = stream.to(torch.device("cuda"))
-    method.student.to("cuda")
-    method.begin_task(stream.train[0])
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        for step in range(3):
-            method.step(batch_of(stream.train[0], step))
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
+    method, stream = make(name, device="cuda")
+    for task in stream.train[:2]:
+        method.begin_task(task)
+        batches = [batch_of(task, step) for step in range(3)]
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            for batch in batches:
+                assert method.step(batch)["loss"].is_cuda
+        finally:
+            torch.cuda.set_sync_debug_mode("default")

@@ -1,10 +1,25 @@
 """What a person sees of a run, and what its folder remembers of the way."""
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from lord.evaluation import Scores
 from lord.training.folder import RunFolder
+
+
+class Speed(ProgressColumn):
+    """Images a second, once there is something to tell."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.0f} images/s" if task.speed else "")
 
 
 class Journal:
@@ -16,7 +31,8 @@ class Journal:
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("loss {task.fields[loss]:.3f}  {task.speed:.0f} images/s"),
+            TextColumn("loss {task.fields[loss]:.3f}"),
+            Speed(),
             TimeRemainingColumn(),
             console=self.console,
             disable=self.console is None,

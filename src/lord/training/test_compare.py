@@ -61,6 +61,18 @@ def children(pid):
     return [int(child) for children in lists for child in children.read_text().split()]
 
 
+def test_after_ctrl_c_a_run_says_where_its_partial_results_are(tmp_path):
+    command = [sys.executable, "-m", "lord", "run", "--epochs", "300", "--threads", "1"]
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path / "a")], stderr=subprocess.PIPE, text=True
+    )
+    wait_for((tmp_path / "a" / "metrics.jsonl").exists)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"partial results are in {tmp_path / 'a'}" in " ".join(error.split())
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_after_ctrl_c_the_same_command_goes_on_and_no_process_is_left(tmp_path):
     process = start(tmp_path)
