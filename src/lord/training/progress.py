@@ -61,4 +61,4 @@ class Journal:
         self.folder.metric(kind="evaluate", task=task, **rows)
         if self.console:
             mean = sum(trained.class_il) / len(trained.class_il)
-            self.console.print(f"after task {task + 1}: Class-IL {mean:.1f} %")
+            self.console.print(f"after task {task + 1}: Class-IL {mean:.1f} %", highlight=False)
