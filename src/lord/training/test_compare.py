@@ -43,6 +43,14 @@ def test_one_failed_run_is_named_and_does_not_stop_the_others(tmp_path):
     assert not (tmp_path / "sgd-seed0" / "summary.json").exists()
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard():
+    """A background shell has its children ignore Ctrl-C; those started here must not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def start(out, *more):
     command = [sys.executable, "-m", "lord", "compare", "--methods", "sgd,der++", "--seeds", "1"]
     command += ["--width", "8", "--epochs", "15", "--jobs", "1", "--out", str(out), *more]
