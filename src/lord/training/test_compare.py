@@ -1,5 +1,6 @@
 """Comparisons with real processes, some of them killed."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -43,18 +44,33 @@ def test_one_failed_run_is_named_and_does_not_stop_the_others(tmp_path):
     assert not (tmp_path / "sgd-seed0" / "summary.json").exists()
 
 
-@pytest.fixture(autouse=True)
-def ctrl_c_is_heard():
-    """A background shell has its children ignore Ctrl-C; those started here must not."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
+@pytest.fixture
+def lord():
+    """lord("run --epochs 1"): the command as a process; killed with all its own in the end."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # not ignored, as behind '&'
+    started = []
+
+    def start(line):
+        command = [sys.executable, "-m", "lord", *line.split()]
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            command, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        )
+        started.append(process)
+        return process
+
+    yield start
     signal.signal(signal.SIGINT, before)
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
-def start(out, *more):
-    command = [sys.executable, "-m", "lord", "compare", "--methods", "sgd,der++", "--seeds", "1"]
-    command += ["--width", "8", "--epochs", "15", "--jobs", "1", "--out", str(out), *more]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def ended(process, seconds=120):
+    """Exit code, output and error, each on one line."""
+    out, error = process.communicate(timeout=seconds)
+    return process.returncode, " ".join(out.split()), " ".join(error.split())
 
 
 def wait_for(condition, seconds=120):
@@ -69,51 +85,48 @@ def children(pid):
     return [int(child) for children in lists for child in children.read_text().split()]
 
 
-def test_after_ctrl_c_a_run_says_where_its_partial_results_are(tmp_path):
-    command = [sys.executable, "-m", "lord", "run", "--epochs", "300", "--threads", "1"]
-    process = subprocess.Popen(
-        [*command, "--out", str(tmp_path / "a")], stderr=subprocess.PIPE, text=True
-    )
+def test_after_ctrl_c_a_run_says_where_its_partial_results_are(lord, tmp_path):
+    process = lord(f"run --epochs 300 --threads 1 --out {tmp_path / 'a'}")
     wait_for((tmp_path / "a" / "metrics.jsonl").exists)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert f"partial results are in {tmp_path / 'a'}" in " ".join(error.split())
+    os.killpg(process.pid, signal.SIGINT)
+    code, _, error = ended(process)
+    assert code == 130
+    assert error == f"error: interrupted: partial results are in {tmp_path / 'a'}"
+
+
+COMPARE = "compare --methods sgd,der++ --seeds 1 --width 8 --epochs 15 --threads 1 --jobs 1 --out"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_after_ctrl_c_the_same_command_goes_on_and_no_process_is_left(tmp_path):
-    process = start(tmp_path)
+def test_after_ctrl_c_the_same_command_goes_on_and_no_process_is_left(lord, tmp_path):
+    process = lord(f"{COMPARE} {tmp_path}")
     wait_for((tmp_path / "sgd-seed0" / "summary.json").exists)
     wait_for((tmp_path / "der++-seed0" / "metrics.jsonl").exists)
     workers = children(process.pid)
     assert workers
-    for pid in (process.pid, *workers):  # as a terminal does
-        os.kill(pid, signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert f"finished runs are in {tmp_path}" in " ".join(error.split())
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    code, _, error = ended(process)
+    assert code == 130
+    assert f"finished runs are in {tmp_path}" in error
     assert "Traceback" not in error
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
     assert (tmp_path / "der++-seed0" / "metrics.jsonl").exists()
     assert not (tmp_path / "der++-seed0" / "summary.json").exists()
-    again = start(tmp_path)
-    out, error = again.communicate(timeout=300)
-    assert again.returncode == 0, error
+    code, out, error = ended(lord(f"{COMPARE} {tmp_path}"))
+    assert code == 0, error
     assert "sgd-seed0: finished before, kept" in out
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_killed_run_is_reported_and_repeated_by_the_same_command(tmp_path):
-    process = start(tmp_path)
+def test_a_killed_run_is_reported_and_repeated_by_the_same_command(lord, tmp_path):
+    process = lord(f"{COMPARE} {tmp_path}")
     wait_for((tmp_path / "der++-seed0" / "metrics.jsonl").exists)
     for pid in children(process.pid):
         os.kill(pid, signal.SIGKILL)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert "1 of 1 runs failed" in error or "1 of 2 runs failed" in error
-    assert "der++-seed0: ended with code -9" in " ".join(error.split())
-    again = start(tmp_path)
-    out, error = again.communicate(timeout=300)
-    assert again.returncode == 0, error
+    code, _, error = ended(process)
+    assert code == 2
+    assert "1 of 2 runs failed" in error
+    assert "der++-seed0: ended with code -9" in error
+    code, out, error = ended(lord(f"{COMPARE} {tmp_path}"))
+    assert code == 0, error
     assert "sgd-seed0: finished before, kept" in out
