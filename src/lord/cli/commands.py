@@ -62,8 +62,12 @@ def compare(
 ) -> None:
     given, chosen = _given(flags)
     names = [name.strip() for name in methods.split(",") if name.strip()]
-    if seeds < 1 or jobs < 0 or not names:
-        raise UserError(f"need at least one method and one seed, got '{methods}' and {seeds}")
+    if not names:
+        raise UserError(f"methods: expected names separated by commas, got '{methods}'")
+    if seeds < 1:
+        raise UserError(f"seeds: expected a number >= 1, got {seeds}")
+    if jobs < 0:
+        raise UserError(f"jobs: expected a number >= 0, got {jobs}")
     configs = [
         training.compose(name, given, preset=chosen.get("preset"), seed=seed, beside=names)
         for seed in range(seeds)

@@ -1,12 +1,25 @@
 """Flags that several commands share. No torch here: help must be quick."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, Token
 
 from lord.config import UserError
+
+
+def whole(_: Any, tokens: Sequence[Token]) -> int:
+    """A whole number as typed; 1.5 is refused, not rounded."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        name = (tokens[0].keyword or "").lstrip("-")
+        raise UserError(f"{name}: expected a whole number, got '{tokens[0].value}'") from None
+
+
+Whole = Annotated[int, Parameter(converter=whole)]
 
 STREAM = Group("Stream", sort_key=1)
 TRAINING = Group("Training", sort_key=2)
@@ -24,9 +37,9 @@ class Flags:
     """Images: parquet, CIFAR archive, Tiny-ImageNet, image folders or .npz."""
     holdout: Annotated[float | None, Parameter(group=STREAM)] = None
     """Share of each class kept for testing, where the data has no test split."""
-    resize: Annotated[int | None, Parameter(group=STREAM)] = None
+    resize: Annotated[Whole | None, Parameter(group=STREAM)] = None
     """Side in pixels all images are resized to."""
-    tasks: Annotated[int | None, Parameter(group=STREAM)] = None
+    tasks: Annotated[Whole | None, Parameter(group=STREAM)] = None
     """Number of tasks; must divide the number of classes."""
     order: Annotated[str | None, Parameter(group=STREAM)] = None
     """Order of the classes: natural or seeded."""
@@ -36,28 +49,31 @@ class Flags:
     """Share of each class's training images that is used."""
     network: Annotated[str | None, Parameter(group=TRAINING)] = None
     """resnet18 or cnn."""
-    width: Annotated[int | None, Parameter(group=TRAINING)] = None
+    width: Annotated[Whole | None, Parameter(group=TRAINING)] = None
     """Filters of the network's first stage."""
-    epochs: Annotated[int | None, Parameter(group=TRAINING)] = None
+    epochs: Annotated[Whole | None, Parameter(group=TRAINING)] = None
     """Passes over each task."""
-    batch: Annotated[int | None, Parameter(group=TRAINING)] = None
+    batch: Annotated[Whole | None, Parameter(group=TRAINING)] = None
     """Images of a step."""
     lr: Annotated[float | None, Parameter(group=TRAINING)] = None
     """Learning rate."""
     momentum: Annotated[float | None, Parameter(group=TRAINING)] = None
+    """Of the optimizer; 0 in the protocol."""
     nesterov: Annotated[bool | None, Parameter(group=TRAINING)] = None
+    """Nesterov's form of momentum."""
     weight_decay: Annotated[float | None, Parameter(group=TRAINING)] = None
+    """Of the optimizer; 0 in the protocol."""
     schedule: Annotated[str | None, Parameter(group=TRAINING)] = None
     """Learning rate over a task: constant, cosine or triangle."""
     precision: Annotated[str | None, Parameter(group=TRAINING)] = None
     """fp32 or bf16."""
     device: Annotated[str | None, Parameter(group=TRAINING)] = None
     """auto, cpu or cuda."""
-    threads: Annotated[int | None, Parameter(group=TRAINING)] = None
+    threads: Annotated[Whole | None, Parameter(group=TRAINING)] = None
     """CPU threads of a run; 0 for all cores."""
-    buffer: Annotated[int | None, Parameter(group=METHOD)] = None
+    buffer: Annotated[Whole | None, Parameter(group=METHOD)] = None
     """Samples kept for rehearsal."""
-    replay: Annotated[int | None, Parameter(group=METHOD)] = None
+    replay: Annotated[Whole | None, Parameter(group=METHOD)] = None
     """Samples drawn from the buffer at a time."""
     statistics: Annotated[str | None, Parameter(group=METHOD)] = None
     """Batch-norm statistics of the headline: trained or recomputed."""

@@ -4,11 +4,11 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 from rich.console import Console
 
 import lord
-from lord.cli.flags import Flags
+from lord.cli.flags import Flags, Whole
 from lord.config import UserError
 
 EXAMPLES = """
@@ -36,7 +36,7 @@ def run(
     flags: Flags | None = None,
     *,
     method: str | None = None,
-    seed: int | None = None,
+    seed: Whole | None = None,
     out: Path | None = None,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
     quiet: Annotated[bool, Parameter(negative="")] = False,
@@ -50,7 +50,7 @@ def run(
     seed
         Of everything random; 0 by default.
     out
-        Folder for the results; by default runs/<preset>-<method>-seed<seed>.
+        Folder for the results; by default runs/PRESET-METHOD-seedN.
     overwrite
         Replace results already in that folder.
     quiet
@@ -66,9 +66,9 @@ def compare(
     flags: Flags | None = None,
     *,
     methods: str = "sgd,er,der++,lord",
-    seeds: int = 3,
+    seeds: Whole = 3,
     out: Path | None = None,
-    jobs: int = 0,
+    jobs: Whole = 0,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Run several methods with several seeds, and put them in one table.
@@ -82,7 +82,7 @@ def compare(
     seeds
         Number of seeds: 0, 1, 2 ...
     out
-        Folder for the results; by default runs/compare-<preset>.
+        Folder for the results; by default runs/compare-PRESET.
     jobs
         Runs at a time; 0 for one a core.
     overwrite
@@ -123,7 +123,7 @@ def methods(name: str | None = None, /) -> None:
 
 @app.command
 def data(
-    path: str = "digits", /, *, holdout: float | None = None, resize: int | None = None
+    path: str = "digits", /, *, holdout: float | None = None, resize: Whole | None = None
 ) -> None:
     """Tell what images are at a path, and whether they are sound.
 
@@ -147,6 +147,10 @@ def main(arguments: list[str] | None = None) -> None:
         app(
             sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False
         )
+    except UnusedCliTokensError as error:
+        word = (error.unused_tokens or ["?"])[0]
+        _complain(f"unexpected '{word}': settings are given as flags, such as --method lord")
+        sys.exit(2)
     except (UserError, CycloptsError) as error:
         _complain(" ".join(str(error).split()))
         sys.exit(2)

@@ -128,3 +128,11 @@ def test_real_images_run_through_every_level(cifar10):
     record = run(config)
     assert [len(row) for row in record.matrices.class_il] == [1, 2, 3, 4, 5]
     assert record.params > 40_000
+
+
+@pytest.mark.slow
+def test_the_demo_shows_what_it_claims():
+    sgd, derpp, lord = (run(compose(m, {"threads": 1})) for m in ("sgd", "der++", "lord"))
+    assert lord.class_il > sgd.class_il + 20
+    assert lord.class_il > derpp.class_il - 6  # one seed of the three the demo has
+    assert lord.training_flops < 0.85 * derpp.training_flops
