@@ -1,5 +1,6 @@
 """The ``lord`` command: reads the command line, answers mistakes in one line."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -143,6 +144,8 @@ def data(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; a mistake is one line on standard error, and exit code 2."""
+    # Threads that wait by spinning stall each other as soon as a core has other work to do.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app(
             sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False
