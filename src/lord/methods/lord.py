@@ -62,7 +62,7 @@ class LoRD(Method):
         self._grow(1)
 
     def begin_task(self, task: Task) -> None:
-        if task.index:  # METHOD 2: a pruned teacher, from the student as the last task left it
+        if task.index:  # a pruned teacher, from the student as the last task left it
             orders = by_importance(self.channels, self.student)
             permute(self.channels, self.student, orders, self.descent.torch)
             self.teacher = search_teacher(
@@ -74,7 +74,7 @@ class LoRD(Method):
                 number=self.config.candidates,
                 generator=self.generator,
             )
-        self._grow(self.levels[min(task.index, len(self.levels) - 1)])  # METHOD 1
+        self._grow(self.levels[min(task.index, len(self.levels) - 1)])  # the student
         self.descent.begin(self.setting.steps(task))
 
     def step(self, batch: Batch) -> Scalars:
@@ -82,10 +82,10 @@ class LoRD(Method):
         x, y = self.augment(batch.images), batch.labels
         logits = self.student(x)
         loss = F.cross_entropy(logits, y)
-        if self.teacher and c.distill:  # METHOD 3
+        if self.teacher and c.distill:  # what the teacher stands for
             loss = loss + c.distill * distillation(self.channels, self.student, self.teacher, x)
         due = is_due(self.steps, rho=c.rho, every=c.every, generator=self.generator)
-        if due and len(self.buffer):  # METHOD 4
+        if due and len(self.buffer):  # rehearsal, sparingly
             draws = [self.buffer.draw(c.replay) for _ in range(c.draws)]
             loss = loss + dark_experience(self.student, self.augment, draws, c.alpha, c.beta)
         self.descent.update(loss)

@@ -1,4 +1,4 @@
-"""Batch-norm statistics recomputed on the buffer (METHOD: rehearsal redundancy)."""
+"""Batch-norm statistics recomputed on the buffer."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Facts of METHOD that characterise single methods and the terms they share."""
+"""Facts that characterise single methods and the terms they share."""
 
 import math
 

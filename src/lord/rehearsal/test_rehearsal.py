@@ -76,7 +76,7 @@ def test_admission_falls_with_the_teachers_share():
 
 
 def test_shares_of_the_tasks_in_the_buffer_follow_admission():
-    """METHOD: at most 26 / 25 / 20 / 15 / 13 % on S-CIFAR-10, the teacher as large as can be."""
+    """At most 26 / 25 / 20 / 15 / 13 % on S-CIFAR-10, the teacher as large as can be."""
     shares = [0, 0.075, 0.353, 0.709, 0.95]  # about the student's share before each task
     weights = [admission_probability(share) for share in shares]
     percent = [100 * weight / sum(weights) for weight in weights]

@@ -1,4 +1,4 @@
-"""The protocols: what a stream's images, tasks and training length are (METHOD: protocol)."""
+"""The protocols: images, tasks and training length of each stream (arXiv:2004.07211)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Drawing, scoring and freezing sub-networks (METHOD: teacher redundancy)."""
+"""Drawing, scoring and freezing sub-networks (the paper's teacher redundancy)."""
 
 import math
 from collections.abc import Mapping, Sequence

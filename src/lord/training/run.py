@@ -21,7 +21,7 @@ from lord.evaluation import (
     forgetting,
 )
 from lord.learner import Model, save_model
-from lord.methods import METHODS, Method, Setting
+from lord.methods import METHODS, Method, Setting, recomputed_statistics
 from lord.networks import build_network, initialised
 from lord.streams import Stream, make_stream
 from lord.training.config import RunConfig, flat
@@ -77,8 +77,8 @@ def run(
             watcher=journal,
         )
         matrices = loop.run()
-        if out is not None:
-            _save(out, config, method, stream, data, loop)
+    if out is not None:
+        _save(out, config, method, stream, data)
     record = _record(config, method, loop, matrices, meter, time.perf_counter() - start, device)
     encoded = msgspec.json.format(msgspec.json.encode(matrices), indent=1)
     folder.json("accuracy.json", encoded)
@@ -148,17 +148,10 @@ def _threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _save(
-    out: Path,
-    config: RunConfig,
-    method: Method,
-    stream: Stream,
-    data: ImageData,
-    loop: Loop,
-) -> None:
+def _save(out: Path, config: RunConfig, method: Method, stream: Stream, data: ImageData) -> None:
     augment = method.augment
     headline = config.settings.statistics == "recomputed" and method.buffer is not None
-    with loop.recomputed() if headline else nullcontext():
+    with recomputed_statistics(method) if headline else nullcontext():
         model = Model(
             method.student.eval(),
             stream.class_names,
