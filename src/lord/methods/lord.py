@@ -41,6 +41,9 @@ class LoRD(Method):
         """The buffer is replayed at every so many steps, at most."""
         draws: Count = 2
         """Draws a rehearsal: 2 as in DER++, or 1 for both terms on one draw."""
+        admission: NonNegative = 0.75
+        """A batch is offered to the buffer with chance exp(-admission * the teacher's share of the
+        network): 0 offers all."""
         candidates: Count = 500
         """Sub-networks drawn in a teacher search."""
         preserve: bool = False
@@ -90,10 +93,8 @@ class LoRD(Method):
             loss = loss + dark_experience(self.student, self.augment, draws, c.alpha, c.beta)
         self.descent.update(loss)
         self.steps += 1
-        if chance(
-            admission_probability(self.teacher.share if self.teacher else 0),
-            self.generator,
-        ):
+        share = self.teacher.share if self.teacher else 0.0
+        if chance(admission_probability(share, c.admission), self.generator):
             self.buffer.offer(images=batch.images, labels=y, logits=logits.detach().float())
         return {"loss": loss.detach()}
 

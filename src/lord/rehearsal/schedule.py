@@ -6,13 +6,14 @@ import torch
 from torch import Generator
 
 
-def admission_probability(share: float) -> float:
+def admission_probability(share: float, strength: float = 0.75) -> float:
     """Chance that a batch is offered: the more of the network stands for the past, the less.
 
     Args:
         share: the teacher's parameters as a share of the full network's; 0 without a teacher.
+        strength: how much less; 0 admits everything.
     """
-    return math.exp(-0.75 * share)
+    return math.exp(-strength * share)
 
 
 def chance(probability: float, generator: Generator) -> bool:

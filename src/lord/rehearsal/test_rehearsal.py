@@ -73,6 +73,7 @@ def test_the_buffer_goes_on_from_a_saved_state_bit_for_bit():
 def test_admission_falls_with_the_teachers_share():
     assert admission_probability(0) == 1
     assert admission_probability(0.5) == pytest.approx(math.exp(-0.375))
+    assert admission_probability(0.5, 0) == 1
 
 
 def test_shares_of_the_tasks_in_the_buffer_follow_admission():
