@@ -18,7 +18,7 @@ from lord.training.config import fields
 console = Console()
 
 
-def _given(flags: Flags) -> tuple[dict[str, Any], dict[str, Any]]:
+def given_by(flags: Flags) -> tuple[dict[str, Any], dict[str, Any]]:
     """Settings from file and flags; apart, method, preset and seed, which a file may name too."""
     values = training.read_yaml(flags.config) if flags.config else {}
     apart = ("method", "preset", "seed")
@@ -37,7 +37,7 @@ def run(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    given, chosen = _given(flags)
+    given, chosen = given_by(flags)
     method = method or str(chosen.get("method", "lord"))
     seed = _seed(chosen.get("seed", 0) if seed is None else seed)
     config = training.compose(method, given, preset=chosen.get("preset"), seed=seed)
@@ -60,10 +60,8 @@ def compare(
     *,
     overwrite: bool,
 ) -> None:
-    given, chosen = _given(flags)
-    names = [name.strip() for name in methods.split(",") if name.strip()]
-    if not names:
-        raise UserError(f"methods: expected names separated by commas, got '{methods}'")
+    given, chosen = given_by(flags)
+    names = named(methods)
     if seeds < 1:
         raise UserError(f"seeds: expected a number >= 1, got {seeds}")
     if jobs < 0:
@@ -81,6 +79,14 @@ def compare(
             f"interrupted: finished runs are in {out}; the same command goes on"
         ) from None
     _show(out, records)
+
+
+def named(methods: str) -> list[str]:
+    """Method names from one flag."""
+    names = [name.strip() for name in methods.split(",") if name.strip()]
+    if not names:
+        raise UserError(f"methods: expected names separated by commas, got '{methods}'")
+    return names
 
 
 def report(folder: Path) -> None:

@@ -19,6 +19,8 @@ Examples:
   lord compare --methods sgd,er,der++,lord    compare methods on them\n
   lord data photos/                           what images are there\n
   lord compare --preset s-cifar10 --data cifar10/ --width 16 --subset 0.2 --epochs 5\n
+  lord bench --preset s-cifar10 --data cifar10/ --width 16    how fast is a step?
+
   lord report runs/compare                    tables and pictures again
 """
 
@@ -92,6 +94,35 @@ def compare(
     from lord.cli import commands
 
     commands.compare(flags or Flags(), methods, seeds, out, jobs, overwrite=overwrite)
+
+
+@app.command
+def bench(
+    flags: Flags | None = None,
+    *,
+    methods: str = "der++,lord",
+    task: Whole | None = None,
+    steps: Whole = 20,
+    out: Path | None = None,
+) -> None:
+    """Time training steps: what they go on, and how near they are to what the machine can do.
+
+    Run it on an otherwise idle machine.
+
+    Parameters
+    ----------
+    methods
+        Names, separated by commas; the first is what the others are compared with.
+    task
+        The only task to time, from 1; by default all, and so all widths of a growing student.
+    steps
+        Timed steps of each method in each task.
+    out
+        JSON file for everything measured.
+    """
+    from lord.cli import benches
+
+    benches.bench(flags or Flags(), methods, task, steps, out)
 
 
 @app.command

@@ -1,12 +1,16 @@
 """The loop over tasks and steps; runs and comparisons."""
 
+from lord.training.bench import Bench, StepCost, bench
 from lord.training.compare import compare
 from lord.training.config import RunConfig, TrainingConfig, compose, flat, read_yaml
 from lord.training.run import run
 
 __all__ = [
+    "Bench",
     "RunConfig",
+    "StepCost",
     "TrainingConfig",
+    "bench",
     "compare",
     "compose",
     "flat",

@@ -89,7 +89,7 @@ def environment() -> dict[str, Any]:
     return {
         "lord": version("lord-cl"),
         "commit": _commit(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),

@@ -61,7 +61,7 @@ def run(
     folder.config(flat(config))
     bf16 = config.training.precision == "bf16"
     with (
-        _threads(config.training.threads),
+        threads(config.training.threads),
         Meter() as meter,
         Journal(folder, console) as journal,
     ):
@@ -139,7 +139,7 @@ def _generator(seed: int, purpose: int, device: torch.device) -> Generator:
 
 
 @contextmanager
-def _threads(number: int) -> Iterator[None]:
+def threads(number: int) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(number or before)
     try:

@@ -1,0 +1,103 @@
+import json
+
+import pytest
+
+from lord.cli.main import main
+from lord.config import UserError
+from lord.training import bench, compose
+
+
+def configs(*names, **given):
+    given = {"threads": 1, "width": 8} | given
+    return [compose(name, given, beside=names) for name in names]
+
+
+@pytest.fixture(scope="module")
+def found():
+    return bench(configs("der++", "lord"), steps=4)
+
+
+def test_every_method_has_a_row_for_every_task(found):
+    assert [(s.task, s.method) for s in found.steps] == [
+        (task, name) for task in range(1, 6) for name in ("der++", "lord")
+    ]
+    assert found.threads == 1
+
+
+def test_a_growing_student_has_its_widths_in_the_rows(found):
+    sizes = [s.params for s in found.steps if s.method == "lord"]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < sizes[-1] == found.steps[-2].params
+    flops = [s.flops for s in found.steps if s.method == "lord"]
+    assert flops[0] < flops[-1]
+
+
+def test_the_parts_of_a_step_are_its_passes_its_optimizer_and_the_rest(found):
+    first = next(s for s in found.steps if s.method == "der++")
+    passes = {f"{way} {number}" for way in ("forward", "backward") for number in (1, 2, 3)}
+    assert passes | {"data", "buffer", "optimizer", "other"} <= set(first.split)
+    assert 0 < first.overhead < 1
+
+
+def test_a_teacher_costs_a_forward_pass_and_no_backward(found):
+    last = found.steps[-1]
+    assert last.method == "lord"
+    forward = [p for p in last.split if p.startswith("forward ")]
+    assert len(forward) == 5  # student, teacher, sub-network, two draws
+    backward = [p for p in last.split if p.startswith("backward ") and p[-1].isdigit()]
+    assert len(backward) == 4
+
+
+def test_realisation_is_seconds_over_flops(found):
+    whole, bare = found.realisation("lord", "der++")
+    flops = found.share("lord", "der++", lambda step: step.flops)
+    seconds = found.share("lord", "der++", lambda step: step.seconds)
+    assert whole == pytest.approx(seconds / flops)
+    assert bare > 0
+    assert found.realisation("der++", "der++") == pytest.approx((1, 1))
+
+
+def test_one_task_alone_can_be_timed():
+    found = bench(configs("lord", precision="bf16"), steps=1, task=3)
+    assert [s.task for s in found.steps] == [3]
+    assert found.precision == "bf16"
+
+
+def test_a_task_that_is_not_there_is_refused():
+    with pytest.raises(UserError, match="task: expected 1 to 5, got 6"):
+        bench(configs("er"), task=6)
+
+
+def test_a_method_that_sees_all_tasks_at_once_is_refused():
+    with pytest.raises(UserError, match="'joint' learns all tasks at once"):
+        bench(configs("joint"))
+
+
+def test_the_command_writes_everything_it_measured(tmp_path, capsys):
+    flags = f"--methods er,lord --steps 1 --width 8 --threads 1 --task 2 --out {tmp_path}/b.json"
+    with pytest.raises(SystemExit) as stop:
+        main(["bench", *flags.split()])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    assert "lord takes" in shown
+    assert "GFLOP/s in a large matrix product" in shown
+    written = json.loads((tmp_path / "b.json").read_text())
+    assert {s["method"] for s in written["bench"]["steps"]} == {"er", "lord"}
+    assert written["environment"]["threads"] == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--steps", "0"], "steps: expected a number >= 1, got 0"),
+        (["--methods", "lrod"], "lrod"),
+        (["--out", "nowhere/b.json"], "there is no folder 'nowhere'"),
+    ],
+)
+def test_mistakes_are_one_line(flags, said, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["bench", *flags])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
