@@ -39,12 +39,14 @@ class ChannelMap:
             no group touches is not listed.
         shapes: shape of every parameter and buffer at full width.
         trained: names of the parameters; the other names are buffers.
+        positions: weight of a convolution or linear layer -> places of an image it is applied at.
     """
 
     groups: tuple[Group, ...]
     axes: Mapping[str, Mapping[int, int]]
     shapes: Mapping[str, torch.Size]
     trained: frozenset[str]
+    positions: Mapping[str, int]
 
     @property
     def full(self) -> tuple[int, ...]:
@@ -61,6 +63,13 @@ class ChannelMap:
     def parameters(self, counts: Sequence[int]) -> int:
         """Number of trained parameters at ``counts``, head and batch-norm included."""
         return sum(math.prod(self.shape(name, counts)) for name in self.trained)
+
+    def flops(self, counts: Sequence[int]) -> int:
+        """FLOPs of one image's forward pass at ``counts``: a multiply-add is 2, and only
+        convolutions and linear layers count, as is usual."""
+        return 2 * sum(
+            places * math.prod(self.shape(name, counts)) for name, places in self.positions.items()
+        )
 
     def take(self, tensors: Mapping[str, Tensor], selection: Selection) -> dict[str, Tensor]:
         """The selected part of each tensor.

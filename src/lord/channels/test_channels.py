@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.func import functional_call
+from torch.utils.flop_counter import FlopCounterMode
 
 from lord.channels import (
     Elastic,
@@ -233,3 +234,12 @@ def test_the_small_cnn_is_mapped_as_well():
         (32, 3),
         (32, None),
     ]
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.data())
+def test_flops_from_the_map_are_those_of_the_narrowed_module(data):
+    counts = [data.draw(st.integers(1, group.size)) for group in MAP.groups]
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        assemble(skeleton_of(NETWORK), MAP.take(tensors_of(NETWORK), counts))(IMAGES)
+    assert len(IMAGES) * MAP.flops(counts) == counter.get_total_flops()

@@ -1,6 +1,8 @@
 """The channel map of any traced network, found by torch-pruning's dependency graph."""
 
+from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch_pruning as tp
@@ -33,6 +35,7 @@ def trace(network: nn.Module, example: Tensor) -> ChannelMap:
         with torch.enable_grad():
             graph = tp.DependencyGraph().build_dependency(network, example, verbose=False)
             found = list(graph.get_all_groups(root_module_types=[nn.Conv2d, nn.Linear]))
+        positions = _positions(network.eval(), example)
     finally:
         for parameter in frozen:
             parameter.requires_grad_(False)
@@ -62,7 +65,27 @@ def trace(network: nn.Module, example: Tensor) -> ChannelMap:
         axes,
         {name: tensor.shape for name, tensor in state.items()},
         frozenset(name for name, _ in network.named_parameters()),
+        positions,
     )
+
+
+@torch.no_grad()
+def _positions(network: nn.Module, example: Tensor) -> dict[str, int]:
+    """Where the arithmetic is: each weight, and how often an image meets it."""
+    found: defaultdict[str, int] = defaultdict(int)
+
+    def note(name: str, layer: nn.Conv2d | nn.Linear, _: object, out: Tensor) -> None:
+        found[f"{name}.weight"] += out.numel() // (len(example) * len(layer.weight))
+
+    hooks = [
+        layer.register_forward_hook(partial(note, name))
+        for name, layer in network.named_modules()
+        if isinstance(layer, nn.Conv2d | nn.Linear)
+    ]
+    network(example)
+    for hook in hooks:
+        hook.remove()
+    return dict(found)
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,18 @@ from lord.streams import Task
 from lord.student import Ladder, levels_over
 from lord.teacher import Teacher, by_importance, search_teacher
 
+SEARCH_SHARE = 0.01
+"""FLOPs of a teacher search at most, as a share of its task's: small networks being the slower
+per FLOP, that is about 2 % of the time."""
+
 
 class LoRD(Method):
     """A student that grows, a pruned teacher it distils from, and rehearsal used sparingly.
 
     Departures from the authors' code: importance ranks active channels only; no pass of teacher,
     sub-network or search touches the student's running statistics; growth stops at the ladder's
-    end; the teacher is not differentiated.
+    end; the teacher is not differentiated; a task too short to pay for a search among all
+    candidates gets one among fewer.
     """
 
     name = "lord"
@@ -45,7 +50,7 @@ class LoRD(Method):
         """A batch is offered to the buffer with chance exp(-admission * the teacher's share of the
         network): 0 offers all."""
         candidates: Count = 500
-        """Sub-networks drawn in a teacher search."""
+        """Sub-networks drawn in a teacher search, at most."""
         preserve: bool = False
         """Grow without changing the function."""
         rate: NonNegative | None = None
@@ -65,6 +70,8 @@ class LoRD(Method):
         self._grow(1)
 
     def begin_task(self, task: Task) -> None:
+        level = self.levels[min(task.index, len(self.levels) - 1)]
+        steps = self.setting.steps(task)
         if task.index:  # a pruned teacher, from the student as the last task left it
             orders = by_importance(self.channels, self.student)
             permute(self.channels, self.student, orders, self.descent.torch)
@@ -76,9 +83,10 @@ class LoRD(Method):
                 noise=self._noise(),
                 number=self.config.candidates,
                 generator=self.generator,
+                budget=SEARCH_SHARE * steps * self._step_flops(level),
             )
-        self._grow(self.levels[min(task.index, len(self.levels) - 1)])  # the student
-        self.descent.begin(self.setting.steps(task))
+        self._grow(level)  # the student
+        self.descent.begin(steps)
 
     def step(self, batch: Batch) -> Scalars:
         c = self.config
@@ -116,6 +124,11 @@ class LoRD(Method):
         counts = self.ladder.counts(level)
         preserve = self.config.preserve
         self.student = self.elastic.resize(counts, self.descent.torch, preserve=preserve)
+
+    def _step_flops(self, level: int) -> int:
+        """At least what a step costs: the student's passes, forward and backward."""
+        images = (1 + self.config.draws) * self.config.replay
+        return 3 * images * self.channels.flops(self.ladder.counts(level))
 
     def _noise(self) -> Tensor:
         noise = torch.randn((32, *self.setting.shape), generator=self.generator)

@@ -26,5 +26,5 @@ class SmallCNN(nn.Module):
         self.head = nn.Linear(2 * width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        features = self.block2(self.block1(F.relu(self.bn(self.stem(x)))))
+        features = self.block2(self.block1(F.relu(self.bn(self.stem(x)), inplace=True)))
         return self.head(features.mean((2, 3)))

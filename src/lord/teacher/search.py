@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -92,6 +93,7 @@ def search_teacher(
     noise: Tensor,
     number: int,
     generator: Generator,
+    budget: float = math.inf,
 ) -> Teacher:
     """Find the sub-network that answers noise most like the student for its size, and freeze it.
 
@@ -106,6 +108,7 @@ def search_teacher(
         noise: N x C x H x W standard-normal images, on the student's device.
         number: candidates drawn; those that coincide are scored once.
         generator: on the CPU.
+        budget: FLOPs the candidates may take together; where that is none, the first is taken.
     """
     low = previous.choice.levels if previous else (1,) * len(ladder.channels.groups)
     for _ in range(2):
@@ -115,6 +118,10 @@ def search_teacher(
             break
     else:
         small = [min(drawn, key=lambda candidate: candidate.share)]
+    costs = (len(noise) * ladder.channels.flops(candidate.counts) for candidate in small)
+    small = [
+        c for c, spent in zip(small, accumulate(costs), strict=True) if spent <= budget
+    ] or small[:1]
     if len(small) == 1:
         return freeze(ladder.channels, student, small[0])
     live = tensors_of(student)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lord.channels import Elastic, batch_statistics, permute, tensors_of, trace
+from lord.costs import FlopCount
 from lord.networks import ResNet18
 from lord.student import Ladder
 from lord.teacher import (
@@ -148,3 +149,26 @@ def test_a_teacher_is_restored_from_its_state():
     assert again.choice == teacher.choice
     assert torch.equal(again.module(NOISE), teacher.module(NOISE))
     assert again.choice.share == pytest.approx(teacher.share)
+
+
+def test_a_search_stays_within_its_budget():
+    student, ladder = student_at(7)
+    smallest = 32 * ladder.channels.flops(ladder.counts(1))
+    for budget in (0, 8 * smallest, 60 * smallest):
+        with FlopCount() as count:
+            search_teacher(
+                ladder, student, 7, None, noise=NOISE, number=40,
+                generator=generator(), budget=budget,
+            )  # fmt: skip
+        own = len(NOISE) * ladder.channels.flops(ladder.counts(7))
+        assert count.total <= budget + own  # the student's own answer comes on top
+
+
+def test_without_a_budget_all_candidates_are_scored():
+    student, ladder = student_at(7)
+    with FlopCount() as count:
+        search(student, ladder, 7, number=12)
+    drawn = draw_candidates(ladder, [1] * 12, 7, 12, generator())
+    flops = ladder.channels.flops
+    wanted = [flops(c.counts) for c in drawn] + [flops(ladder.counts(7))]
+    assert count.total == len(NOISE) * sum(wanted)
