@@ -54,10 +54,19 @@ class Buffer:
 
     def draw(self, count: int) -> SimpleNamespace:
         """``count`` distinct rows at random, fewer while the buffer holds fewer."""
-        rows = torch.randperm(len(self), generator=self.generator)[:count]
+        rows = self._distinct(count)
         return SimpleNamespace(
             **{name: column[_on(column.device, rows)] for name, column in self.columns.items()}
         )
+
+    def _distinct(self, count: int) -> Tensor:
+        held = len(self)
+        if held < count**2:
+            return torch.randperm(held, generator=self.generator)[:count]
+        while True:  # most draws are distinct at once, and their cost does not grow with the buffer
+            rows = torch.randint(held, (count,), generator=self.generator)
+            if len(rows.unique()) == count:
+                return rows
 
     def state_dict(self) -> dict[str, Any]:
         return {"offered": self.offered, "columns": dict(self.columns)}

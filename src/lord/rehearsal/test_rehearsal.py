@@ -54,6 +54,20 @@ def test_a_draw_has_distinct_rows_and_all_columns_agree():
     assert torch.equal(drawn.images[:, 0] // 3, drawn.labels)
 
 
+@pytest.mark.parametrize(("held", "count"), [(10, 8), (70, 8), (40, 3)])
+def test_every_row_is_drawn_equally_often(held, count):
+    buffer = Buffer(held, generator(2))
+    buffer.offer(value=torch.arange(held))
+    seen, draws = torch.zeros(held), 4000
+    for _ in range(draws):
+        rows = buffer.draw(count).value
+        assert len(set(rows.tolist())) == count
+        seen[rows] += 1
+    share = count / held
+    spread = (draws * share * (1 - share)) ** 0.5
+    assert (seen - draws * share).abs().max() < 4.5 * spread
+
+
 def test_a_draw_takes_fewer_while_the_buffer_fills():
     buffer = Buffer(20, generator())
     buffer.offer(labels=torch.arange(5))
