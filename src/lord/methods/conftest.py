@@ -14,6 +14,14 @@ from lord.training.run import make_method
 
 Make = Callable[..., tuple[Method, Stream]]
 
+OWN: dict[str, dict[str, Any]] = {
+    "lord": {"candidates": 8},
+    "gdumb": {"anytime": True, "passes": 31, "buffer": 64},
+    "mean-er": {"rate": 1.0, "decay": 0.9},
+    "cls-er": {"rate": 0.9, "decay": 0.9},
+}
+"""What makes them small."""
+
 
 @pytest.fixture
 def make() -> Make:
@@ -23,8 +31,7 @@ def make() -> Make:
         name: str, seed: int = 0, device: str = "cpu", **settings: Any
     ) -> tuple[Method, Stream]:
         defaults = {"width": 8, "lr": 0.05}
-        own = {"candidates": 8} if name == "lord" else {}
-        config = compose(name, defaults | own | settings, seed=seed)
+        config = compose(name, defaults | OWN.get(name, {}) | settings, seed=seed)
         data = load_images(config.data)
         stream = make_stream(data, config.stream, config.seed)
         return make_method(config, data, stream, torch.device(device))

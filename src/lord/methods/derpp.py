@@ -1,14 +1,10 @@
 """Dark experience replay ++ (Buzzega et al. 2020, arXiv:2004.07211)."""
 
-from typing import Any
-
 import torch.nn.functional as F
 
 from lord.config.rules import NonNegative
-from lord.methods.method import Batch, BufferConfig, Method, Scalars, Setting
+from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars
 from lord.methods.terms import dark_experience
-from lord.rehearsal import Buffer
-from lord.streams import Task
 
 PUBLISHED = {
     "s-cifar10": {
@@ -26,7 +22,7 @@ PUBLISHED["s-cifar100"] = PUBLISHED["s-cifar10"]
 """Weights by stream and buffer size, of DER++ and of LoRD's rehearsal alike."""
 
 
-class DERpp(Method):
+class DERpp(Rehearsal):
     """Replays stored logits and labels, on two independent draws from a reservoir.
 
     Loss: CE(stream) + alpha MSE(logits of draw 1, stored) + beta CE(draw 2). The logits stored are
@@ -41,13 +37,6 @@ class DERpp(Method):
         """Weight of the distance to stored logits."""
         beta: NonNegative = 0.5
         """Weight of the replayed labels."""
-
-    def __init__(self, config: Any, setting: Setting) -> None:
-        super().__init__(config, setting)
-        self.buffer: Buffer = Buffer(config.buffer, self.generator)
-
-    def begin_task(self, task: Task) -> None:
-        self.descent.begin(self.setting.steps(task))
 
     def step(self, batch: Batch) -> Scalars:
         c = self.config

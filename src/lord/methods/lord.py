@@ -9,9 +9,9 @@ from torch import Tensor
 from lord.channels import Elastic, permute, trace
 from lord.config.rules import Count, NonNegative, Probability
 from lord.methods.derpp import PUBLISHED
-from lord.methods.method import Batch, BufferConfig, Method, Scalars, Setting
+from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars, Setting
 from lord.methods.terms import dark_experience, distillation
-from lord.rehearsal import Buffer, admission_probability, chance, is_due
+from lord.rehearsal import admission_probability, chance, is_due
 from lord.streams import Task
 from lord.student import Ladder, levels_over
 from lord.teacher import Teacher, by_importance, search_teacher
@@ -21,7 +21,7 @@ SEARCH_SHARE = 0.01
 per FLOP, that is about 2 % of the time."""
 
 
-class LoRD(Method):
+class LoRD(Rehearsal):
     """A student that grows, a pruned teacher it distils from, and rehearsal used sparingly.
 
     Departures from the authors' code: importance ranks active channels only; no pass of teacher,
@@ -31,6 +31,7 @@ class LoRD(Method):
     """
 
     name = "lord"
+    KEPT = ("level", "steps")
     PRESETS = PUBLISHED
 
     class Config(BufferConfig, frozen=True):
@@ -58,7 +59,6 @@ class LoRD(Method):
 
     def __init__(self, config: Any, setting: Setting) -> None:
         super().__init__(config, setting)
-        self.buffer: Buffer = Buffer(config.buffer, self.generator)
         self.device = next(self.student.parameters()).device
         self.channels = trace(self.student, torch.zeros((2, *setting.shape), device=self.device))
         self.elastic = Elastic(self.student, self.channels)
@@ -108,12 +108,10 @@ class LoRD(Method):
 
     def state_dict(self) -> dict[str, Any]:
         teacher = self.teacher.state_dict() if self.teacher else None
-        own = {"level": self.level, "steps": self.steps, "teacher": teacher}
-        return super().state_dict() | own | {"elastic": self.elastic.state_dict()}
+        return super().state_dict() | {"teacher": teacher, "elastic": self.elastic.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.student = self.elastic.load_state_dict(state["elastic"], self.descent.torch)
-        self.level, self.steps = state["level"], state["steps"]
         self.teacher = None
         if state["teacher"]:
             self.teacher = Teacher.restore(self.ladder, self.elastic.skeleton, state["teacher"])

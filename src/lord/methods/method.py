@@ -88,6 +88,9 @@ class Method(ABC):
     Config: ClassVar[type[MethodConfig]]
     PRESETS: ClassVar[dict[str, dict[int, dict[str, Any]]]] = {}
     """Published hyperparameters: stream -> buffer size (0 without buffer) -> settings."""
+    KEPT: ClassVar[tuple[str, ...]] = ()
+    """Attributes of its own that decide how learning goes on: plain values, tensors, or whatever
+    has a ``state_dict``."""
 
     def __init__(self, config: Any, setting: Setting) -> None:
         self.config = config
@@ -98,9 +101,14 @@ class Method(ABC):
         self.descent = Descent(self.student.parameters(), setting.optimizer)
         self.buffer: Buffer | None = None
 
-    @abstractmethod
+    @property
+    def predictor(self) -> nn.Module:
+        """The network that predicts: the student, where a method has no better one."""
+        return self.student
+
     def begin_task(self, task: Task) -> None:
         """A task starts."""
+        self.descent.begin(self.setting.steps(task))
 
     @abstractmethod
     def step(self, batch: Batch) -> Scalars:
@@ -112,20 +120,21 @@ class Method(ABC):
     @torch.no_grad()
     def predict(self, images: Tensor) -> Tensor:
         """N x C x H x W uint8 images to N x classes logits, in evaluation mode."""
-        self.student.eval()
+        network = self.predictor.eval()
         try:
-            return self.student(self.augment.normalise(images))
+            return network(self.augment.normalise(images))
         finally:
-            self.student.train()
+            network.train()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides how learning goes on: plain values and (live) tensors."""
         return {
-            "student": self.student.state_dict(),
+            "student": dict(self.student.state_dict()),
             "descent": self.descent.state_dict(),
             "buffer": self.buffer.state_dict() if self.buffer is not None else None,
             "generator": self.generator.get_state(),
             "augment": self.augment.generator.get_state(),
+            "own": {name: _state(getattr(self, name)) for name in self.KEPT},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -136,3 +145,23 @@ class Method(ABC):
             self.buffer.load_state_dict(state["buffer"])
         self.generator.set_state(state["generator"])
         self.augment.generator.set_state(state["augment"])
+        for name, value in state["own"].items():
+            own = getattr(self, name)
+            if hasattr(own, "load_state_dict"):
+                own.load_state_dict(value)
+            else:
+                setattr(self, name, value)
+
+
+def _state(value: Any) -> Any:
+    return value.state_dict() if hasattr(value, "state_dict") else value
+
+
+class Rehearsal(Method):
+    """A method with a reservoir of what it has seen."""
+
+    Config: ClassVar[type[MethodConfig]] = BufferConfig
+
+    def __init__(self, config: Any, setting: Setting) -> None:
+        super().__init__(config, setting)
+        self.buffer: Buffer = Buffer(config.buffer, self.generator)

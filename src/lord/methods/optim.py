@@ -57,6 +57,7 @@ class Descent:
             weight_decay=config.weight_decay,
             fused=trained[0].device.type in FUSED,
         )
+        self.peak = config.lr
         self.steps, self.done = 1, 0
 
     def begin(self, steps: int) -> None:
@@ -73,7 +74,7 @@ class Descent:
         """Step along the gradients as they are."""
         progress = min((self.done + 0.5) / self.steps, 1.0)
         for group in self.torch.param_groups:
-            group["lr"] = self.config.lr * share_of_peak(self.config.schedule, progress)
+            group["lr"] = self.peak * share_of_peak(self.config.schedule, progress)
         self.torch.step()
         self.done += 1
 

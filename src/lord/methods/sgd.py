@@ -3,7 +3,6 @@
 import torch.nn.functional as F
 
 from lord.methods.method import Batch, Method, MethodConfig, Scalars
-from lord.streams import Task
 
 
 class SGD(Method):
@@ -16,9 +15,6 @@ class SGD(Method):
         "s-cifar100": {0: {"lr": 0.1}},
         "s-tinyimg": {0: {"lr": 0.03}},
     }
-
-    def begin_task(self, task: Task) -> None:
-        self.descent.begin(self.setting.steps(task))
 
     def step(self, batch: Batch) -> Scalars:
         loss = F.cross_entropy(self.student(self.augment(batch.images)), batch.labels)

@@ -11,12 +11,12 @@ from lord.methods.method import Method
 
 @contextmanager
 def recomputed_statistics(method: Method, batch: int = 32) -> Iterator[None]:
-    """Inside, the student's running statistics are the mean over batches of the whole buffer.
+    """Inside, the predictor's running statistics are the mean over batches of the whole buffer.
 
     The images are taken as they were stored, not augmented, as test images are. Afterwards the
     statistics are as training left them. Costs one forward pass of the buffer.
     """
-    layers = [layer for layer in method.student.modules() if isinstance(layer, _BatchNorm)]
+    layers = [layer for layer in method.predictor.modules() if isinstance(layer, _BatchNorm)]
     kept = [{k: v.clone() for k, v in layer.named_buffers()} for layer in layers]
     momenta = [layer.momentum for layer in layers]
     assert method.buffer is not None
@@ -25,11 +25,11 @@ def recomputed_statistics(method: Method, batch: int = 32) -> Iterator[None]:
         for layer in layers:
             layer.reset_running_stats()
             layer.momentum = None  # a plain mean over all batches
-        method.student.train()
+        method.predictor.train()
         with torch.no_grad():
             for part in images.split(batch):
                 if len(part) > 1:
-                    method.student(method.augment.normalise(part))
+                    method.predictor(method.augment.normalise(part))
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
         yield

@@ -30,6 +30,23 @@ def dark_experience(
     return alpha * match + beta * F.cross_entropy(logits[-1], draws[-1].labels)
 
 
+def class_shares(labels: Tensor, classes: int) -> Tensor:
+    """Share of each class among ``labels``, without waiting for the device."""
+    ones = torch.ones_like(labels, dtype=torch.float32)
+    counts = torch.zeros(classes, device=labels.device).scatter_add_(0, labels, ones)
+    return counts / len(labels)
+
+
+def adjusted_cross_entropy(
+    logits: Tensor, labels: Tensor, shares: Tensor, tau: float = 1.0
+) -> Tensor:
+    """Cross-entropy on logits + tau log(shares): what is frequent must win by more than that.
+
+    Classes of share 0 are left out (Menon et al. 2021, arXiv:2007.07314).
+    """
+    return F.cross_entropy(logits + tau * shares.log(), labels)
+
+
 def distillation(channels: ChannelMap, student: nn.Module, teacher: Teacher, x: Tensor) -> Tensor:
     """MSE between the student's own sub-network and the teacher, both on batch statistics.
 

@@ -52,6 +52,15 @@ class Buffer:
                 places = _on(column.device, list(kept))
                 column[places] = values[_on(values.device, list(kept.values()))]
 
+    def fill(self, **rows: Tensor) -> None:
+        """Hold exactly these rows, at most ``size``, and nothing of before."""
+        self.offered = len(next(iter(rows.values())))
+        assert self.offered <= self.size
+        for name, values in rows.items():
+            column = values.new_zeros((self.size, *values.shape[1:]))
+            column[: self.offered] = values
+            self.columns[name] = column
+
     def draw(self, count: int) -> SimpleNamespace:
         """``count`` distinct rows at random, fewer while the buffer holds fewer."""
         rows = self._distinct(count)

@@ -153,7 +153,7 @@ def _save(out: Path, config: RunConfig, method: Method, stream: Stream, data: Im
     headline = config.settings.statistics == "recomputed" and method.buffer is not None
     with recomputed_statistics(method) if headline else nullcontext():
         model = Model(
-            method.student.eval(),
+            method.predictor.eval(),
             stream.class_names,
             data.shape,
             augment.mean,
@@ -201,7 +201,7 @@ def _record(
         peak_bytes=peak_bytes(device),
         state_bytes=tensor_bytes(method.state_dict()),
         buffer_bytes=method.buffer.nbytes if method.buffer is not None else 0,
-        params=sum(parameter.numel() for parameter in method.student.parameters()),
+        params=sum(parameter.numel() for parameter in method.predictor.parameters()),
         settings=msgspec.to_builtins(config.settings),
         matrices=matrices,
     )

@@ -1,0 +1,41 @@
+"""Slow copies of the student: exponential moving averages of its weights."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Average:
+    """A copy whose parameters follow the student's: theta <- a theta + (1 - a) student.
+
+    a is at most ``decay`` and 0 at the start, so that early weights are forgotten. Batch-norm's
+    running statistics are the copy's own: they come from its passes in training mode.
+
+    Args:
+        student: what is followed.
+        decay: of the average, near 1.
+    """
+
+    def __init__(self, student: nn.Module, decay: float) -> None:
+        self.module = copy.deepcopy(student).requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, student: nn.Module, step: int) -> None:
+        """Move towards the student, after ``step`` (from 0) steps of training."""
+        a = min(1 - 1 / (step + 1), self.decay)
+        for own, new in zip(self.module.parameters(), student.parameters(), strict=True):
+            own.lerp_(new, 1 - a)
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor) -> Tensor:
+        """Logits in training mode, no gradients."""
+        return self.module(x)
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self.module.state_dict())
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.module.load_state_dict(state)

@@ -1,0 +1,55 @@
+"""Asymmetric cross-entropy for replay (Caccia et al. 2022, arXiv:2104.05025)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lord.config.rules import Natural
+from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars
+from lord.streams import Task
+
+
+class ERACE(Rehearsal):
+    """Stream images compete with the classes of their own batch only; replayed ones with all.
+
+    So the stream pushes no old class down. Classes not seen yet stay in the stream's softmax.
+    Loss: CE(stream, masked) + CE(draw). Masking and rehearsal begin with the second task. The
+    head is linear, not the authors' cosine one.
+    """
+
+    name = "er-ace"
+    KEPT = ("task", "seen")
+    PRESETS = {
+        stream: {size: {"lr": 0.03} for size in (200, 500, 5120)}
+        for stream in ("s-cifar10", "s-cifar100", "s-tinyimg")
+    }
+
+    class Config(BufferConfig, frozen=True):
+        start: Natural = 1
+        """Task from which masking and rehearsal are done, counted from 0."""
+
+    task = 0
+    seen = 0
+
+    def begin_task(self, task: Task) -> None:
+        super().begin_task(task)
+        self.task, self.seen = task.index, task.classes[0]
+
+    def step(self, batch: Batch) -> Scalars:
+        logits = self.student(self.augment(batch.images))
+        if len(self.buffer) and self.task >= self.config.start:
+            old = self.buffer.draw(self.config.replay)
+            loss = F.cross_entropy(self.masked(logits, batch.labels), batch.labels)
+            loss = loss + F.cross_entropy(self.student(self.augment(old.images)), old.labels)
+        else:
+            loss = F.cross_entropy(logits, batch.labels)
+        self.descent.update(loss)
+        self.buffer.offer(images=batch.images, labels=batch.labels)
+        return {"loss": loss.detach()}
+
+    def masked(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """``logits`` without the old classes that are not among ``labels``."""
+        there = torch.zeros(logits.shape[1], device=logits.device)
+        there = there.scatter_add(0, labels, torch.ones_like(labels, dtype=there.dtype)) > 0
+        there[self.seen :] = True
+        return logits.float().masked_fill(~there, -1e9)

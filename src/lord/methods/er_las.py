@@ -1,0 +1,28 @@
+"""Experience replay with logit-adjusted softmax (Huang et al. 2024, arXiv:2311.06460)."""
+
+from lord.config.rules import NonNegative
+from lord.methods.er import ER
+from lord.methods.method import Batch, BufferConfig, Scalars
+from lord.methods.terms import adjusted_cross_entropy, class_shares
+
+
+class ERLAS(ER):
+    """ER whose cross-entropy is taken on logits + tau log(share of each class in the step).
+
+    The newest classes, being the most frequent in a step, no longer win by frequency alone.
+    Nothing is added when predicting. Shares are those of the step's own stream batch and draw.
+    """
+
+    name = "er-las"
+
+    class Config(BufferConfig, frozen=True):
+        tau: NonNegative = 1.0
+        """Strength of the adjustment."""
+
+    def step(self, batch: Batch) -> Scalars:
+        x, y = self.mixed(batch)
+        shares = class_shares(y, self.setting.classes)
+        loss = adjusted_cross_entropy(self.student(x), y, shares, self.config.tau)
+        self.descent.update(loss)
+        self.buffer.offer(images=batch.images, labels=batch.labels)
+        return {"loss": loss.detach()}
