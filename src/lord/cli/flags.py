@@ -55,6 +55,8 @@ class Flags:
     """Passes over each task."""
     batch: Annotated[Whole | None, Parameter(group=TRAINING)] = None
     """Images of a step."""
+    optimizer: Annotated[str | None, Parameter(group=TRAINING)] = None
+    """sgd, or muon: its momentum orthogonalised."""
     lr: Annotated[float | None, Parameter(group=TRAINING)] = None
     """Learning rate."""
     momentum: Annotated[float | None, Parameter(group=TRAINING)] = None

@@ -14,7 +14,8 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.utils.flop_counter import FlopCounterMode
 
 LAYERS = (nn.Conv2d, nn.Linear)
-"""Where the arithmetic is; batch-norm, activations and pooling count nothing, as is usual."""
+"""Where the arithmetic is; batch-norm, activations and pooling count nothing, as is usual. Any
+other module that has ``counts_flops`` is counted too."""
 
 
 class FlopCount:
@@ -48,12 +49,14 @@ class FlopCount:
         self._hook.remove()
 
     def _count(self, layer: nn.Module, inputs: tuple[Any, ...]) -> None:
-        if not isinstance(layer, LAYERS) or self._measuring:
+        if self._measuring or not (isinstance(layer, LAYERS) or hasattr(layer, "counts_flops")):
             return
-        x, weight = inputs[0], layer.weight
+        x, weight = inputs[0], getattr(layer, "weight", None)
         back = torch.is_grad_enabled()
-        needs = (back and x.requires_grad, back and weight.requires_grad)
-        key = (x.shape, weight.shape, *needs, getattr(layer, "stride", None))
+        trained = isinstance(weight, Tensor) and weight.requires_grad
+        needs = (back and x.requires_grad, back and trained)
+        shape = weight.shape if isinstance(weight, Tensor) else None
+        key = (type(layer), x.shape, shape, *needs, getattr(layer, "stride", None))
         if key not in self._known:
             self._measuring = True
             try:

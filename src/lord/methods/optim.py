@@ -1,4 +1,4 @@
-"""Stochastic gradient descent with a schedule over each task."""
+"""Gradient descent with a schedule over each task."""
 
 import math
 from collections.abc import Iterable
@@ -9,12 +9,15 @@ from torch import Tensor, nn
 
 from lord.config import Settings
 from lord.config.rules import Momentum, NonNegative, Positive
+from lord.methods.muon import Muon
 
 FUSED = ("cpu", "cuda", "mps", "xpu")
 """Devices on which one kernel updates all parameters."""
 
 
 class OptimizerConfig(Settings, frozen=True):
+    optimizer: Literal["sgd", "muon"] = "sgd"
+    """Stochastic gradient descent, or with orthogonalised momentum."""
     lr: Positive = 0.03
     """Learning rate, the peak where a schedule changes it."""
     momentum: Momentum = 0.0
@@ -39,7 +42,7 @@ def share_of_peak(schedule: str, progress: float) -> float:
 
 
 class Descent:
-    """SGD whose learning rate follows a schedule over each task.
+    """An optimizer whose learning rate follows a schedule over each task.
 
     Args:
         parameters: what is trained.
@@ -49,14 +52,18 @@ class Descent:
     def __init__(self, parameters: Iterable[nn.Parameter], config: OptimizerConfig) -> None:
         self.config = config
         trained = list(parameters)
-        self.torch = torch.optim.SGD(
-            trained,
-            lr=config.lr,
-            momentum=config.momentum,
-            nesterov=config.nesterov and config.momentum > 0,
-            weight_decay=config.weight_decay,
-            fused=trained[0].device.type in FUSED,
-        )
+        self.torch: torch.optim.Optimizer
+        if config.optimizer == "muon":
+            self.torch = Muon(trained, config.lr, config.momentum, config.weight_decay)
+        else:
+            self.torch = torch.optim.SGD(
+                trained,
+                lr=config.lr,
+                momentum=config.momentum,
+                nesterov=config.nesterov and config.momentum > 0,
+                weight_decay=config.weight_decay,
+                fused=trained[0].device.type in FUSED,
+            )
         self.peak = config.lr
         self.steps, self.done = 1, 0
 

@@ -70,10 +70,10 @@ def test_predicting_changes_nothing(name, make):
 
 
 @every_method
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize(("optimizer", "momentum"), [("sgd", 0.0), ("sgd", 0.9), ("muon", 0.6)])
 @pytest.mark.parametrize("reached", [(0, 1), (1, 3), (2, 2)])
-def test_it_goes_on_bit_for_bit_from_a_saved_state(name, make, momentum, reached):
-    settings = {"momentum": momentum, "schedule": "cosine"}
+def test_it_goes_on_bit_for_bit_from_a_saved_state(name, make, optimizer, momentum, reached):
+    settings = {"optimizer": optimizer, "momentum": momentum, "schedule": "cosine"}
     if name == "lord":
         settings["rho"] = 0.5
     method, stream = make(name, **settings)
