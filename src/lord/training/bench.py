@@ -51,6 +51,8 @@ class StepCost(msgspec.Struct, frozen=True, kw_only=True):
     begin_s: float
     """Before the task: growth, teacher search."""
     begin_flops: int
+    task_steps: int
+    """Steps of the whole task, as configured."""
     step_bytes: int | None
     """Memory at the step's peak, above what is held between steps."""
     state_bytes: int
@@ -63,6 +65,11 @@ class StepCost(msgspec.Struct, frozen=True, kw_only=True):
         arithmetic = ("forward", "backward", "optimizer")
         rest = sum(s for part, s in self.split.items() if not part.startswith(arithmetic))
         return rest / sum(self.split.values())
+
+    @property
+    def begin_share(self) -> float:
+        """Share of the whole task's time that goes by before its first step."""
+        return self.begin_s / (self.begin_s + self.task_steps * self.seconds)
 
 
 class Bench(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,10 +131,10 @@ def bench(
     with threads(first.threads):
         for each in stream.train[:task]:
             benches = [_Bench(m, each, first.batch, device, dtype) for m in methods]
+            for one in benches:
+                one.steps(WARM_UP)  # kernels for new shapes are prepared once
             say(f"task {each.index + 1} of {len(stream.train)}")
             if task is not None and each.index + 1 < task:
-                for one in benches:
-                    one.steps(WARM_UP)
                 continue
             for _ in range(ROUNDS):
                 for one in benches:
@@ -191,7 +198,6 @@ class _Bench:
                 self.method.step(Batch(self.task.images[rows], self.task.labels[rows]))
 
     def time(self, number: int) -> None:
-        self.steps(WARM_UP)
         for _ in range(number):
             wait(self.device)
             start = time.perf_counter()
@@ -215,6 +221,7 @@ class _Bench:
             bare_s=bare_seconds(calls, self.device, self.dtype),
             begin_s=self.begin_s,
             begin_flops=self.begin_flops,
+            task_steps=self.method.setting.steps(self.task),
             step_bytes=None if before is None else peak_bytes(self.device) - before,
             state_bytes=tensor_bytes(self.method.state_dict()),
             split=self._split(),
