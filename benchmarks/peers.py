@@ -140,7 +140,9 @@ def main():
                     key = f"{name} {precision}, {threads}"
                     spent = ours(name, stream, config, data, precision)
                     found.setdefault(key, []).extend(spent)
-            print({key: round(1e3 * statistics.median(s), 1) for key, s in found.items()}, flush=True)
+            print(
+                {key: round(1e3 * statistics.median(s), 1) for key, s in found.items()}, flush=True
+            )
     table = {}
     for key, seconds in found.items():
         images = 3 * BATCH if "der++" in key else 2 * BATCH

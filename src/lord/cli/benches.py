@@ -55,7 +55,7 @@ def bench(flags: Flags, methods: str, task: int | None, steps: int, out: Path | 
 def _steps(found: training.Bench) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False, collapse_padding=True)
     heads = ("task", "method", "Mparams", "ms", "bare\nms", "images\n/s", "GFLOP", "GFLOP\n/s")
-    for head in (*heads, "of\nceiling", "not\narith.", "peak\nMB", "begin\n%"):
+    for head in (*heads, "of\nceiling", "not\narith.", "memory\nMB", "begin\n%"):
         table.add_column(head, justify="left" if head == "method" else "right")
     for step in found.steps:
         speed = step.flops / step.seconds
@@ -70,7 +70,7 @@ def _steps(found: training.Bench) -> Table:
             f"{speed / 1e9:.0f}",
             f"{100 * speed / found.ceiling:.0f} %",
             f"{100 * step.overhead:.1f} %",
-            "-" if step.step_bytes is None else f"{step.step_bytes / 1e6:.0f}",
+            f"{(step.saved_bytes + step.state_bytes) / 1e6:.0f}",
             f"{100 * step.begin_share:.2f}",
         )
     return table

@@ -1,6 +1,6 @@
 """What training costs: FLOPs, seconds, bytes. Measured from outside; no method mentions them."""
 
-from lord.costs.bytes import peak_bytes, reset_peak, tensor_bytes
+from lord.costs.bytes import peak_bytes, saved_bytes, tensor_bytes
 from lord.costs.ceiling import bare_seconds, matmul_ceiling, median_seconds, wait
 from lord.costs.flops import FlopCount
 from lord.costs.meter import Meter
@@ -15,7 +15,7 @@ __all__ = [
     "matmul_ceiling",
     "median_seconds",
     "peak_bytes",
-    "reset_peak",
+    "saved_bytes",
     "tensor_bytes",
     "wait",
 ]

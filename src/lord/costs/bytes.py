@@ -2,8 +2,7 @@
 
 import resource
 import sys
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -29,21 +28,22 @@ def tensor_bytes(state: Any) -> int:
 
 
 def peak_bytes(device: torch.device) -> int:
-    """Largest memory so far, or since ``reset_peak``: the device's allocations on a GPU, the
-    process's on a CPU."""
+    """Largest memory so far: the device's allocations on a GPU, the process's on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def reset_peak(device: torch.device) -> bool:
-    """Let ``peak_bytes`` start anew; whether this machine can."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        return True
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:  # Linux only
-        return False
-    return True
+def saved_bytes(run: Callable[[], object]) -> int:
+    """Bytes of everything ``run`` keeps for its backward passes, weights included: what a step
+    needs on top of the state, whatever the allocator makes of it."""
+    kept: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        run()
+    return sum(kept.values())

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from lord.costs import FlopCount, Meter, peak_bytes, tensor_bytes
+from lord.costs import FlopCount, Meter, peak_bytes, saved_bytes, tensor_bytes
 from lord.networks import ResNet18, SmallCNN
 
 
@@ -71,3 +71,11 @@ def test_peak_memory_grows_with_what_is_allocated():
     block = torch.ones(before // 4 + 10_000_000)  # four bytes each: more than all so far
     assert peak_bytes(torch.device("cpu")) > before
     del block
+
+
+def test_what_a_step_keeps_is_its_inputs_and_weights():
+    layer = nn.Linear(30, 50, bias=False)
+    x = torch.randn(7, 30)
+    assert saved_bytes(lambda: layer(x).relu()) == 4 * (7 * 30 + 7 * 50)
+    with torch.no_grad():
+        assert saved_bytes(lambda: layer(x).relu()) == 0

@@ -1,5 +1,7 @@
 """Low-redundancy distillation (Liu et al. 2025, doi:10.1016/j.patcog.2025.111712)."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +12,12 @@ from lord.channels import Elastic, permute, trace
 from lord.config.rules import Count, NonNegative, Probability
 from lord.methods.derpp import PUBLISHED
 from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars, Setting
-from lord.methods.terms import dark_experience, distillation
+from lord.methods.terms import (
+    adjusted_cross_entropy,
+    class_shares,
+    dark_experience,
+    distillation,
+)
 from lord.rehearsal import admission_probability, chance, is_due
 from lord.streams import Task
 from lord.student import Ladder, levels_over
@@ -52,6 +59,8 @@ class LoRD(Rehearsal):
         network): 0 offers all."""
         candidates: Count = 500
         """Sub-networks drawn in a teacher search, at most."""
+        tau: NonNegative = 0.0
+        """Strength of logit adjustment, as in er-las."""
         preserve: bool = False
         """Grow without changing the function."""
         rate: NonNegative | None = None
@@ -91,20 +100,31 @@ class LoRD(Rehearsal):
     def step(self, batch: Batch) -> Scalars:
         c = self.config
         x, y = self.augment(batch.images), batch.labels
-        logits = self.student(x)
-        loss = F.cross_entropy(logits, y)
-        if self.teacher and c.distill:  # what the teacher stands for
-            loss = loss + c.distill * distillation(self.channels, self.student, self.teacher, x)
         due = is_due(self.steps, rho=c.rho, every=c.every, generator=self.generator)
-        if due and len(self.buffer):  # rehearsal, sparingly
-            draws = [self.buffer.draw(c.replay) for _ in range(c.draws)]
-            loss = loss + dark_experience(self.student, self.augment, draws, c.alpha, c.beta)
-        self.descent.update(loss)
+        number = c.draws if due and len(self.buffer) else 0
+        draws = [self.buffer.draw(c.replay) for _ in range(number)]
+        classify = self._cross_entropy([y, *(draw.labels for draw in draws[-1:])])
+        logits = self.student(x)
+        terms = [self.descent.back(classify(logits, y))]  # each term's graph goes before the next
+        if self.teacher and c.distill:  # what the teacher stands for
+            same = distillation(self.channels, self.student, self.teacher, x)
+            terms.append(self.descent.back(c.distill * same))
+        if draws:  # rehearsal, sparingly
+            old = dark_experience(self.student, self.augment, draws, c.alpha, c.beta, classify)
+            terms.append(self.descent.back(old))
+        self.descent.step()
         self.steps += 1
         share = self.teacher.share if self.teacher else 0.0
         if chance(admission_probability(share, c.admission), self.generator):
             self.buffer.offer(images=batch.images, labels=y, logits=logits.detach().float())
-        return {"loss": loss.detach()}
+        return {"loss": torch.stack(terms).sum()}
+
+    def _cross_entropy(self, labels: list[Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+        """The step's cross-entropy; ``labels`` is all it classifies."""
+        if not self.config.tau:
+            return F.cross_entropy
+        shares = class_shares(torch.cat(labels), self.setting.classes)
+        return partial(adjusted_cross_entropy, shares=shares, tau=self.config.tau)
 
     def state_dict(self) -> dict[str, Any]:
         teacher = self.teacher.state_dict() if self.teacher else None

@@ -72,17 +72,26 @@ class Descent:
         self.steps, self.done = steps, 0
 
     def update(self, loss: Tensor) -> None:
-        """Zero the gradients, go back through ``loss``, and step."""
-        self.torch.zero_grad()
-        loss.backward()
+        """Go back through ``loss``, and step."""
+        self.back(loss)
         self.step()
 
+    def back(self, term: Tensor) -> Tensor:
+        """Add the gradients of one term of the loss; returns its value.
+
+        What the term's passes kept for this is then free: terms gone back through one by one need
+        less memory than their sum.
+        """
+        term.backward()
+        return term.detach()
+
     def step(self) -> None:
-        """Step along the gradients as they are."""
+        """Step along the gradients there are, and forget them."""
         progress = min((self.done + 0.5) / self.steps, 1.0)
         for group in self.torch.param_groups:
             group["lr"] = self.peak * share_of_peak(self.config.schedule, progress)
         self.torch.step()
+        self.torch.zero_grad()
         self.done += 1
 
     def state_dict(self) -> dict[str, Any]:

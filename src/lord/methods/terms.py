@@ -1,6 +1,6 @@
 """Loss terms that several methods share, as pure functions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 
 import torch
@@ -19,15 +19,16 @@ def dark_experience(
     draws: Sequence[SimpleNamespace],
     alpha: float,
     beta: float,
+    classify: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
 ) -> Tensor:
     """alpha MSE(logits, stored logits) on the first draw + beta CE(logits, labels) on the last.
 
     With two draws these are the two terms of DER++ (Buzzega et al. 2020); with one draw, both are
-    taken on one pass.
+    taken on one pass. classify: the cross-entropy.
     """
     logits = [student(augment(draw.images)) for draw in draws]
     match = F.mse_loss(logits[0], draws[0].logits)
-    return alpha * match + beta * F.cross_entropy(logits[-1], draws[-1].labels)
+    return alpha * match + beta * classify(logits[-1], draws[-1].labels)
 
 
 def class_shares(labels: Tensor, classes: int) -> Tensor:

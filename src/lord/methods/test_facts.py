@@ -1,5 +1,6 @@
 """Facts that characterise single methods and the terms they share."""
 
+import copy
 import math
 
 import pytest
@@ -10,7 +11,10 @@ from lord.channels import tensors_of
 from lord.methods import OptimizerConfig, recomputed_statistics
 from lord.methods.conftest import batch_of, learn
 from lord.methods.optim import Descent, share_of_peak
-from lord.methods.terms import dark_experience, distillation
+from lord.methods.terms import (
+    dark_experience,
+    distillation,
+)
 from lord.training import compose
 
 
@@ -228,3 +232,51 @@ def test_presets_carry_the_published_weights(name, preset, size, alpha, beta):
     config = compose(name, {"data": "x", "buffer": size}, preset=preset)
     assert (config.settings.alpha, config.settings.beta) == (alpha, beta)
     assert config.optimizer.lr == 0.03
+
+
+def test_terms_gone_back_through_one_by_one_give_the_gradient_of_their_sum(make):
+    method, stream = make("lord", seed=4)
+    learn(method, stream, 1)
+    task = stream.train[1]
+    method.begin_task(task)
+    batch, state = batch_of(task, 0), copy.deepcopy(method.state_dict())
+    before = {name: p.detach().clone() for name, p in method.student.named_parameters()}
+    method.step(batch)
+    after = {name: p.detach().clone() for name, p in method.student.named_parameters()}
+    method.load_state_dict(state)
+
+    c, x = method.config, method.augment(batch.images)
+    draws = [method.buffer.draw(c.replay) for _ in range(2)]
+    loss = F.cross_entropy(method.student(x), batch.labels)
+    loss = loss + c.distill * distillation(method.channels, method.student, method.teacher, x)
+    loss = loss + dark_experience(method.student, method.augment, draws, c.alpha, c.beta)
+    gradients = torch.autograd.grad(loss, list(method.student.parameters()))
+    for (name, old), gradient in zip(before.items(), gradients, strict=True):
+        torch.testing.assert_close(after[name], old - 0.05 * gradient, atol=1e-6, rtol=1e-5)
+
+
+def test_lord_keeps_no_more_for_its_backward_passes_than_derpp(make):
+    kept = {}
+    for name in ("lord", "der++"):
+        method, stream = make(name)
+        learn(method, stream, 4)
+        method.begin_task(stream.train[4])
+        method.step(batch_of(stream.train[4], 0))
+        live, most = 0, 0
+
+        def note(tensor):
+            nonlocal live, most
+            live += tensor.nbytes
+            most = max(most, live)
+            return [tensor]
+
+        def give(held):
+            nonlocal live
+            live -= held[0].nbytes
+            return held[0]
+
+        with torch.autograd.graph.saved_tensors_hooks(note, give):
+            method.step(batch_of(stream.train[4], 1))
+        kept[name] = most
+    assert method.student.stem.out_channels == 8
+    assert kept["lord"] <= kept["der++"]

@@ -15,8 +15,7 @@ from lord.costs import (
     bare_seconds,
     convolution_calls,
     matmul_ceiling,
-    peak_bytes,
-    reset_peak,
+    saved_bytes,
     tensor_bytes,
     wait,
 )
@@ -53,8 +52,8 @@ class StepCost(msgspec.Struct, frozen=True, kw_only=True):
     begin_flops: int
     task_steps: int
     """Steps of the whole task, as configured."""
-    step_bytes: int | None
-    """Memory at the step's peak, above what is held between steps."""
+    saved_bytes: int
+    """Kept in a step for its backward passes."""
     state_bytes: int
     split: dict[str, float]
     """Seconds by part, measured apart; they add up to a step of that measurement."""
@@ -209,8 +208,6 @@ class _Bench:
         seconds = statistics.median(self.seconds)
         with FlopCount() as count:
             calls = convolution_calls(lambda: self.steps(1))
-        before = peak_bytes(self.device) if reset_peak(self.device) else None
-        self.steps(2)
         return StepCost(
             method=self.method.name,
             task=self.task.index + 1,
@@ -222,7 +219,7 @@ class _Bench:
             begin_s=self.begin_s,
             begin_flops=self.begin_flops,
             task_steps=self.method.setting.steps(self.task),
-            step_bytes=None if before is None else peak_bytes(self.device) - before,
+            saved_bytes=saved_bytes(lambda: self.steps(1)),
             state_bytes=tensor_bytes(self.method.state_dict()),
             split=self._split(),
         )

@@ -1,0 +1,107 @@
+"""Facts that characterise the baselines."""
+
+import copy
+from collections import Counter
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lord.methods.conftest import batch_of, learn
+from lord.methods.gdumb import greedily_balanced, learning_rate
+from lord.methods.terms import adjusted_cross_entropy, class_shares
+
+
+def test_er_las_adjusts_by_the_shares_of_the_step():
+    shares = class_shares(torch.tensor([0, 0, 0, 2]), 4)
+    assert shares.tolist() == [0.75, 0, 0.25, 0]
+    logits = torch.randn(2, 4)
+    labels = torch.tensor([0, 2])
+    kept = logits[:, [0, 2]] + torch.tensor([0.75, 0.25]).log()
+    wanted = F.cross_entropy(kept, torch.tensor([0, 1]))  # absent classes are left out
+    assert adjusted_cross_entropy(logits, labels, shares).item() == pytest.approx(wanted.item())
+    plain = torch.full((4,), 0.25)
+    same = adjusted_cross_entropy(logits, labels, plain).item()
+    assert same == pytest.approx(F.cross_entropy(logits, labels).item())
+
+
+def test_er_ace_lets_the_stream_push_no_old_class_down(make):
+    method, stream = make("er-ace")
+    learn(method, stream, 2)
+    task = stream.train[2]
+    method.begin_task(task)
+    logits = torch.randn(6, 10, requires_grad=True)
+    labels = torch.tensor([4, 4, 5, 5, 4, 5])
+    F.cross_entropy(method.masked(logits, labels), labels).backward()
+    assert (logits.grad[:, :4] == 0).all()
+    assert (logits.grad[:, 4:] != 0).all()  # its own and those still to come
+
+
+def test_mean_ers_average_follows_its_decay(make):
+    method, stream = make("mean-er", rate=1.0, decay=0.9)
+    method.begin_task(stream.train[0])
+    expected = None
+    for step in range(14):
+        method.step(batch_of(stream.train[0], step))
+        now = method.student.head.weight.detach()
+        a = min(1 - 1 / (step + 1), 0.9)
+        expected = now.clone() if expected is None else a * expected + (1 - a) * now
+    torch.testing.assert_close(method.average.module.head.weight, expected)
+    assert method.predictor is method.average.module
+
+
+def test_cls_er_keeps_near_the_average_that_is_surer_of_the_label(make):
+    method, stream = make("cls-er")
+    learn(method, stream, 2, steps=8)
+    x = method.augment(batch_of(stream.train[0], 0).images)
+    labels = batch_of(stream.train[0], 0).labels
+    chosen = method.remembered(x, labels)
+    stable, plastic = method.average(x), method.plastic(x)
+    at = labels[:, None]
+    best = torch.maximum(stable.softmax(1).gather(1, at), plastic.softmax(1).gather(1, at))
+    torch.testing.assert_close(chosen.softmax(1).gather(1, at), best)
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(1, 20), st.integers(0, 9))
+def test_gdumbs_buffer_is_balanced(labels, size, seed):
+    source = torch.Generator().manual_seed(seed)
+    kept = greedily_balanced(labels, 0, size, source)
+    assert len(kept) == min(size, len(labels)) == len(set(kept))
+    have = Counter(labels[row] for row in kept)
+    for label, count in Counter(labels).items():  # a class lags only if there is no more of it
+        assert have[label] >= min(count, max(have.values()) - 1)
+
+
+def test_gdumb_trains_on_its_buffer_alone_and_from_scratch(make):
+    method, stream = make("gdumb", passes=2)
+    learn(method, stream, 1)
+    first = copy.deepcopy(method.student.state_dict())
+    with torch.no_grad():
+        for parameter in method.student.parameters():
+            parameter.fill_(7)  # whatever was there is forgotten
+    method.end_task(stream.train[0])
+    assert all(p.abs().max() < 6 for p in method.student.parameters())
+    assert any(not torch.equal(first[k], v) for k, v in method.student.state_dict().items())
+
+
+def test_gdumbs_learning_rate_starts_anew_on_ever_longer_cosines():
+    rates = [learning_rate(epoch) for epoch in range(9)]
+    assert rates[0] == 0.005
+    assert [epoch for epoch, rate in enumerate(rates) if rate == 0.05] == [1, 2, 4, 8]
+
+
+def test_der_replays_logits_and_no_labels(make):
+    method, stream = make("der", alpha=0.3)
+    learn(method, stream, 1)
+    before = method.step(batch_of(stream.train[0], 0))["loss"].item()
+    method.buffer.columns["labels"].fill_(0)
+    assert before > 0
+    state = copy.deepcopy(method.state_dict())
+    losses = []
+    for labels in (0, 1):
+        method.load_state_dict(copy.deepcopy(state))
+        method.buffer.columns["labels"].fill_(labels)
+        losses.append(method.step(batch_of(stream.train[0], 1))["loss"].item())
+    assert losses[0] == losses[1]
