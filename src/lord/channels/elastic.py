@@ -53,6 +53,8 @@ class Elastic:
         module = assemble(self.skeleton, tensors).train(old.training)
         if preserve:
             self._isolate(module, kept)
+        if tuple(counts) == self.channels.full:  # all of it is live: no need to hold it twice
+            self.full = {name: tensor.detach() for name, tensor in tensors_of(module).items()}
         if optimizer:
             carry_over(optimizer, old, module)
         self.module, self.counts = module, tuple(counts)
@@ -78,10 +80,12 @@ class Elastic:
         """Width and full state. The live module's tensors are its owner's to save."""
         return {"counts": self.counts, "full": self.full}
 
+    @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any], optimizer: Optimizer | None) -> nn.Module:
         """Take over a saved width and full state; returns the live module, to be loaded next."""
         module = self.resize(state["counts"], optimizer)
-        self.full = {name: tensor.clone() for name, tensor in state["full"].items()}
+        for name, tensor in state["full"].items():
+            self.full[name].copy_(tensor)
         return module
 
 

@@ -243,3 +243,17 @@ def test_flops_from_the_map_are_those_of_the_narrowed_module(data):
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         assemble(skeleton_of(NETWORK), MAP.take(tensors_of(NETWORK), counts))(IMAGES)
     assert len(IMAGES) * MAP.flops(counts) == counter.get_total_flops()
+
+
+def test_at_full_width_the_state_is_the_live_module_and_is_held_once():
+    elastic = Elastic(resnet(), MAP)
+    elastic.resize([group.size // 2 for group in MAP.groups])
+    narrow = {n: t.clone() for n, t in tensors_of(elastic.module).items()}
+    module = elastic.resize(MAP.full)
+    for name, tensor in tensors_of(module).items():
+        assert elastic.full[name].data_ptr() == tensor.data_ptr()
+    with torch.no_grad():
+        module.head.bias.fill_(3)
+    again = elastic.resize([group.size // 2 for group in MAP.groups])
+    assert (again.head.bias == 3).all()
+    assert torch.equal(again.stem.weight, narrow["stem.weight"])

@@ -49,7 +49,7 @@ def run(
     Parameters
     ----------
     method
-        lord (the default), der++, er, sgd or joint.
+        lord (the default), or any other that 'lord methods' lists.
     seed
         Of everything random; 0 by default.
     out
