@@ -41,6 +41,7 @@ speed: .venv/installed build/peers  ## results/speed again; half an hour, nothin
 	$(BENCH) --width 64 --threads 2 --steps 4 --precision fp32 --out results/speed/width64-fp32-2threads.json
 	$(BENCH) --width 64 --threads 2 --steps 4 --precision bf16 --out results/speed/width64-bf16-2threads.json
 	$(BIN)/python benchmarks/growth_of_cost.py --data $(TINY) --out results/speed/growth.json
+	$(BIN)/python benchmarks/compiled.py --out results/speed/compiled.json
 	build/peers/bin/python benchmarks/peers.py --data $(CIFAR10) --out results/speed/peers.json
 
 build/peers: benchmarks/requirements-peers.txt  ## Avalanche, with a torch and torchvision of its own
