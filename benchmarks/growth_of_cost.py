@@ -53,7 +53,7 @@ def measured(name, size, options):
         method.begin_task(task)
         number = task.index + 1
         for _ in range(2):
-            method.step(Batch(task.images[:32], task.labels[:32]))
+            method.step(Batch(task.images[:32], task.labels[:32], torch.arange(32)))
         while len(method.buffer) < min(size, 500 * number):
             rows = torch.randint(len(task.labels), (500,))
             x, y = task.images[rows], task.labels[rows]
@@ -63,7 +63,7 @@ def measured(name, size, options):
             for step in range(STEPS):
                 rows = torch.arange(32) + 32 * step
                 start = time.perf_counter()
-                method.step(Batch(task.images[rows], task.labels[rows]))
+                method.step(Batch(task.images[rows], task.labels[rows], rows))
                 spent.append(time.perf_counter() - start)
             row[f"ms, task {number}"] = round(1e3 * statistics.median(spent), 1)
             start = time.perf_counter()

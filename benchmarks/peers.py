@@ -113,7 +113,7 @@ def ours(name, stream, config, data, precision):
         for rows in order.split(BATCH):
             start = time.perf_counter()
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-                method.step(Batch(task.images[rows], task.labels[rows]))
+                method.step(Batch(task.images[rows], task.labels[rows], rows))
             seconds.append(time.perf_counter() - start)
     return seconds
 

@@ -41,7 +41,7 @@ def run(
     method = method or str(chosen.get("method", "lord"))
     seed = _seed(chosen.get("seed", 0) if seed is None else seed)
     config = training.compose(method, given, preset=chosen.get("preset"), seed=seed)
-    out = out or Path("runs") / f"{config.preset}-{method}-seed{seed}"
+    out = out or Path("runs") / f"{config.preset}-{training.folder_name(config)}"
     try:
         record = training.run(config, out, overwrite=overwrite, console=None if quiet else console)
     except KeyboardInterrupt:

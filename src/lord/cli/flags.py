@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Group, Parameter, Token
 
-from lord.config import UserError
+from lord.config import UserError, assigned
 
 
 def whole(_: Any, tokens: Sequence[Token]) -> int:
@@ -71,6 +71,8 @@ class Flags:
     """fp32 or bf16."""
     device: Annotated[str | None, Parameter(group=TRAINING)] = None
     """auto, cpu or cuda."""
+    evaluate_every: Annotated[Whole | None, Parameter(group=TRAINING)] = None
+    """Steps between evaluations within a task, for the stability gap; 0 for none."""
     threads: Annotated[Whole | None, Parameter(group=TRAINING)] = None
     """CPU threads of a run; 0 for all cores."""
     buffer: Annotated[Whole | None, Parameter(group=METHOD)] = None
@@ -91,11 +93,7 @@ class Flags:
             own.pop(name, None)
         if self.split is not None:
             own["split"] = _split(self.split)
-        for assignment in self.set or ():
-            name, equals, value = assignment.partition("=")
-            if not (name and equals and value):
-                raise UserError(f"set: expected NAME=VALUE, such as rho=0.25, got '{assignment}'")
-            own[name.replace("-", "_")] = {"true": True, "false": False}.get(value, value)
+        own |= dict(assigned(each) for each in self.set or ())
         return own
 
 

@@ -49,7 +49,7 @@ def run(
     Parameters
     ----------
     method
-        lord (the default), or any other that 'lord methods' lists.
+        lord (the default), or any other that 'lord methods' lists; lord:rho=0.25 for a variant.
     seed
         Of everything random; 0 by default.
     out
@@ -81,7 +81,8 @@ def compare(
     Parameters
     ----------
     methods
-        Names, separated by commas.
+        Names, separated by commas. Variants of a method carry their settings along:
+        er:epochs=1,er:epochs=5,lord:rho=0.25:draws=1.
     seeds
         Number of seeds: 0, 1, 2 ...
     out

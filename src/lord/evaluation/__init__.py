@@ -1,11 +1,14 @@
 """Accuracy over tasks, what follows from it, and the record a run leaves."""
 
-from lord.evaluation.accuracy import (
-    Scores,
+from lord.evaluation.accuracy import Scores, score
+from lord.evaluation.matrix import (
     average_incremental,
+    backward_transfer,
     final_average,
     forgetting,
-    score,
+    forward_transfer,
+    minimum_accuracy,
+    stability_gap,
 )
 from lord.evaluation.record import Matrices, RunRecord, read_record
 
@@ -14,8 +17,12 @@ __all__ = [
     "RunRecord",
     "Scores",
     "average_incremental",
+    "backward_transfer",
     "final_average",
     "forgetting",
+    "forward_transfer",
+    "minimum_accuracy",
     "read_record",
     "score",
+    "stability_gap",
 ]

@@ -1,4 +1,4 @@
-"""The accuracy matrix and its summaries. Row i: after task i; column j: on task j's test images."""
+"""Scoring predictions on the tasks' test images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,16 +8,27 @@ from torch import Tensor
 
 from lord.streams import Task
 
-Matrix = Sequence[Sequence[float]]
-"""Rows may be ragged: only tasks seen are scored."""
+BINS = 15
+"""Of confidence, for the calibration error."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Accuracy in percent on each task seen, in both settings."""
+    """What predictions are worth, in percent.
+
+    Attributes:
+        class_il: accuracy on each task, the largest logit among all classes seen.
+        task_il: among the classes of the image's own task.
+        calibration: expected calibration error over all images in Class-IL: mean distance between
+            confidence and accuracy over 15 bins of confidence (Guo et al. 2017).
+        recency: share of the images of earlier tasks taken for a class of the newest; None where
+            the newest task has no classes of its own.
+    """
 
     class_il: list[float]
     task_il: list[float]
+    calibration: float
+    recency: float | None
 
 
 @torch.no_grad()
@@ -29,65 +40,37 @@ def score(
 ) -> Scores:
     """Score predictions on each task's test images.
 
-    Class-IL: the largest logit among all classes of the tasks given. Task-IL: among the image's
-    own task's classes.
-
     Args:
         predict: N x C x H x W uint8 images to N x classes logits.
         test: test splits of the tasks seen so far.
         seen: number of classes seen so far; they are labels 0 to seen - 1.
         batch: images a call.
     """
-    class_il, task_il = [], []
+    device = test[0].labels.device
+    newest = torch.zeros(seen, dtype=torch.bool, device=device)
+    newest[list(test[-1].classes)] = True
+    fresh = len(test) > 1 and not any(
+        set(test[-1].classes) & set(task.classes) for task in test[:-1]
+    )
+    bins = torch.zeros(3, BINS, device=device, dtype=torch.float64)  # images, confidence, right
+    accuracies, mistaken, earlier = [], torch.zeros((), device=device), 0
     for task in test:
-        right = torch.zeros(2, device=task.labels.device, dtype=torch.int64)
-        first, last = task.classes[0], task.classes[-1] + 1
+        own = torch.tensor(task.classes, device=device)
+        right = torch.zeros(2, device=device, dtype=torch.int64)
         parts = zip(task.images.split(batch), task.labels.split(batch), strict=True)
         for images, labels in parts:
-            logits = predict(images)
-            guesses = (
-                logits[:, :seen].argmax(1),
-                logits[:, first:last].argmax(1) + first,
-            )
-            right += torch.stack([(guess == labels).sum() for guess in guesses])
-        shares = (100 * right / max(len(task.labels), 1)).tolist()
-        class_il.append(shares[0])
-        task_il.append(shares[1])
-    return Scores(class_il, task_il)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
-def final_average(matrix: Matrix) -> float:
-    """Mean accuracy over tasks after the last one.
-
-    >>> final_average([[90], [50, 80]])
-    65.0
-    """
-    return _mean(matrix[-1])
-
-
-def average_incremental(matrix: Matrix) -> float:
-    """Mean over task ends of the mean accuracy on the tasks seen by then.
-
-    >>> average_incremental([[90], [50, 80]])
-    77.5
-    """
-    return _mean([_mean(row) for row in matrix])
-
-
-def forgetting(matrix: Matrix) -> float | None:
-    """Mean over all tasks but the last of (best accuracy ever - last accuracy).
-
-    None where there is only one row.
-
-    >>> forgetting([[90], [50, 80]])
-    40.0
-    """
-    if len(matrix) < 2:
-        return None
-    last = matrix[-1]
-    best = [max(row[j] for row in matrix if len(row) > j) for j in range(len(last) - 1)]
-    return _mean([b - f for b, f in zip(best, last, strict=False)])
+            logits = predict(images).float()
+            confidence, guess = logits[:, :seen].softmax(1).max(1)
+            hits = guess == labels
+            right += torch.stack([hits.sum(), (own[logits[:, own].argmax(1)] == labels).sum()])
+            place = (confidence * BINS).long().clamp(max=BINS - 1)
+            values = torch.stack([torch.ones_like(confidence), confidence, hits.float()])
+            bins.index_add_(1, place, values.double())
+            if task is not test[-1]:
+                mistaken += newest[guess].sum()
+        earlier += len(task.labels) if task is not test[-1] else 0
+        accuracies.append((100 * right / max(len(task.labels), 1)).tolist())
+    error = 100 * (bins[1] - bins[2]).abs().sum() / bins[0].sum().clamp(min=1)
+    class_il, task_il = (list(column) for column in zip(*accuracies, strict=True))
+    recency = 100 * mistaken.item() / max(earlier, 1) if fresh else None
+    return Scores(class_il, task_il, error.item(), recency)

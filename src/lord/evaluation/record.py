@@ -14,6 +14,12 @@ class Matrices(msgspec.Struct, frozen=True):
     task_il: list[list[float]]
     class_il_recomputed: list[list[float]] | None = None
     task_il_recomputed: list[list[float]] | None = None
+    before: list[float] | None = None
+    """Task-IL on each task just before it is learnt."""
+    untrained: list[float] | None = None
+    """Task-IL on each task of the network as initialised."""
+    between: list[tuple[int, list[float]]] = []
+    """Within tasks, where asked for: index of the task being learnt, Class-IL on each task seen."""
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +55,15 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     state_bytes: int
     buffer_bytes: int
     params: int
+    label: str = ""
+    """The method and what sets this variant of it apart."""
+    epochs: float | None = None
+    backward_transfer: float | None = None
+    forward_transfer: float | None = None
+    minimum_accuracy: float | None = None
+    stability_gap: float | None = None
+    calibration: float | None = None
+    recency: float | None = None
     settings: dict[str, bool | int | float | str | None]
     """The method's own configuration."""
     matrices: Matrices

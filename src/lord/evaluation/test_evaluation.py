@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lord.config import UserError
-from lord.evaluation import average_incremental, final_average, forgetting, read_record, score
+from lord.evaluation import (
+    average_incremental,
+    backward_transfer,
+    final_average,
+    forgetting,
+    minimum_accuracy,
+    read_record,
+    score,
+    stability_gap,
+)
 from lord.streams import Task
 
 
@@ -38,11 +47,52 @@ def test_the_batch_size_of_scoring_does_not_matter(batch):
     assert score(guess, TASKS, 4, batch) == score(guess, TASKS, 4, 100)
 
 
+def test_the_bias_to_the_newest_task_is_counted_on_older_images_only():
+    def always_three(images):
+        return torch.nn.functional.one_hot(torch.full((len(images),), 3), 6).float()
+
+    scores = score(always_three, TASKS, seen=4)
+    assert scores.recency == 100
+    assert score(always_three, TASKS[:1], seen=4).recency is None
+    again = task(0, [0, 1, 1, 0])
+    assert score(always_three, (TASKS[0], again), seen=2).recency is None  # no classes of its own
+
+
+def test_calibration_is_the_distance_between_confidence_and_accuracy():
+    def sure(logit):
+        def predict(images):  # always class 1, with one confidence
+            return torch.tensor([0.0, logit]).expand(len(images), 2)
+
+        return predict
+
+    confidence = torch.tensor([0.0, 2.0]).softmax(0)[1].item()
+    scores = score(sure(2.0), [task(0, [0, 1, 1, 1])], seen=2)
+    assert scores.calibration == pytest.approx(100 * abs(confidence - 0.75), rel=1e-5)
+    even = score(sure(torch.tensor(3.0).log().item()), [task(0, [0, 1, 1, 1])], seen=2)
+    assert even.calibration == pytest.approx(0, abs=1e-4)
+
+
+def test_task_il_knows_classes_that_do_not_follow_one_another():
+    def first_wins(images):
+        return torch.tensor([3.0, 9.0, 9.0, 1.0]).expand(len(images), 4)
+
+    labels = torch.tensor([0, 3, 3, 3])
+    apart = Task(1, (0, 3), torch.zeros(4, 1, 1, 1, dtype=torch.uint8), labels)
+    assert score(first_wins, [apart], seen=4).task_il == [25]
+
+
 def test_summaries_of_a_matrix():
     matrix = [[90.0], [50.0, 80.0], [60.0, 40.0, 70.0]]
     assert final_average(matrix) == pytest.approx(170 / 3)
     assert forgetting(matrix) == ((90 - 60) + (80 - 40)) / 2
     assert average_incremental(matrix) == pytest.approx((90 + 65 + 170 / 3) / 3)
+    assert backward_transfer(matrix) == ((60 - 90) + (40 - 80)) / 2
+    assert minimum_accuracy(matrix, []) == (50 + 40) / 2
+    assert minimum_accuracy(matrix, [(1, [20.0, 30.0]), (2, [70.0, 10.0, 0.0])]) == (20 + 10) / 2
+    assert stability_gap(matrix, []) == ((90 - 50) + (65 - 50)) / 2
+    assert (
+        stability_gap(matrix, [(1, [20.0, 30.0]), (2, [70, 10, 0])]) == ((90 - 20) + (65 - 40)) / 2
+    )
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=5))

@@ -44,7 +44,7 @@ def batch_of(task: Task, step: int, size: int = 16) -> Batch:
     """The step-th batch of a task, in one shuffled order over and over."""
     order = torch.randperm(len(task.labels), generator=torch.Generator().manual_seed(0))
     rows = order[torch.arange(step * size, (step + 1) * size) % len(order)]
-    return Batch(task.images[rows], task.labels[rows])
+    return Batch(task.images[rows], task.labels[rows], rows)
 
 
 def learn(method: Method, stream: Stream, tasks: int, steps: int = 6) -> None:

@@ -21,10 +21,11 @@ Scalars = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of the current task. images: N x C x H x W uint8; labels: N int64."""
+    """Rows of the current task. images: N x C x H x W uint8; labels, places: N int64."""
 
     images: Tensor
     labels: Tensor
+    places: Tensor
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,9 @@ class Method(ABC):
     name: ClassVar[str]
     joint: ClassVar[bool] = False
     """Whether it is trained on all tasks at once."""
-    Config: ClassVar[type[MethodConfig]]
+    WAITS: ClassVar[bool] = False
+    """Whether a step must wait for the device: what it keeps depends on values computed there."""
+    Config: ClassVar[type[MethodConfig]] = MethodConfig
     PRESETS: ClassVar[dict[str, dict[int, dict[str, Any]]]] = {}
     """Published hyperparameters: stream -> buffer size (0 without buffer) -> settings."""
     KEPT: ClassVar[tuple[str, ...]] = ()

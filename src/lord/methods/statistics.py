@@ -16,7 +16,8 @@ def recomputed_statistics(method: Method, batch: int = 32) -> Iterator[None]:
     The images are taken as they were stored, not augmented, as test images are. Afterwards the
     statistics are as training left them. Costs one forward pass of the buffer.
     """
-    layers = [layer for layer in method.predictor.modules() if isinstance(layer, _BatchNorm)]
+    network = method.predictor
+    layers = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
     kept = [{k: v.clone() for k, v in layer.named_buffers()} for layer in layers]
     momenta = [layer.momentum for layer in layers]
     assert method.buffer is not None
@@ -25,11 +26,11 @@ def recomputed_statistics(method: Method, batch: int = 32) -> Iterator[None]:
         for layer in layers:
             layer.reset_running_stats()
             layer.momentum = None  # a plain mean over all batches
-        method.predictor.train()
+        network.train()
         with torch.no_grad():
             for part in images.split(batch):
                 if len(part) > 1:
-                    method.predictor(method.augment.normalise(part))
+                    network(method.augment.normalise(part))
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
         yield

@@ -1,6 +1,15 @@
 """The samples' redundancy: which are kept, and how often they are replayed."""
 
 from lord.rehearsal.buffer import Buffer
+from lord.rehearsal.replacement import KEEPING, Balanced, LossAware
 from lord.rehearsal.schedule import admission_probability, chance, is_due
 
-__all__ = ["Buffer", "admission_probability", "chance", "is_due"]
+__all__ = [
+    "KEEPING",
+    "Balanced",
+    "Buffer",
+    "LossAware",
+    "admission_probability",
+    "chance",
+    "is_due",
+]

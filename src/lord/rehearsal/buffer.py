@@ -62,11 +62,15 @@ class Buffer:
             self.columns[name] = column
 
     def draw(self, count: int) -> SimpleNamespace:
-        """``count`` distinct rows at random, fewer while the buffer holds fewer."""
+        """``count`` distinct rows at random, fewer while the buffer holds fewer.
+
+        Their places are in ``rows``.
+        """
         rows = self._distinct(count)
-        return SimpleNamespace(
-            **{name: column[_on(column.device, rows)] for name, column in self.columns.items()}
-        )
+        if self.columns:
+            rows = _on(next(iter(self.columns.values())).device, rows)
+        drawn = {name: column[rows] for name, column in self.columns.items()}
+        return SimpleNamespace(rows=rows, **drawn)
 
     def _distinct(self, count: int) -> Tensor:
         held = len(self)

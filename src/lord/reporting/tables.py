@@ -45,8 +45,8 @@ class Row:
 
 def summarise(records: Sequence[RunRecord]) -> list[Row]:
     """A row a method, the cheapest first."""
-    names = dict.fromkeys(record.method for record in records)
-    rows = [Row(name, tuple(r for r in records if r.method == name)) for name in names]
+    names = dict.fromkeys(record.label or record.method for record in records)
+    rows = [Row(n, tuple(r for r in records if (r.label or r.method) == n)) for n in names]
     return sorted(rows, key=lambda row: row.mean(lambda r: r.training_flops) or 0)
 
 

@@ -194,7 +194,7 @@ class _Bench:
             rows = torch.arange(start, min(start + self.batch, len(self.task.labels)))
             rows = rows.to(self.device)
             with self._precision():
-                self.method.step(Batch(self.task.images[rows], self.task.labels[rows]))
+                self.method.step(Batch(self.task.images[rows], self.task.labels[rows], rows))
 
     def time(self, number: int) -> None:
         for _ in range(number):

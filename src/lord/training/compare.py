@@ -33,7 +33,7 @@ def compare(
     """Run all configurations, several at a time, and return their records in that order.
 
     Args:
-        configs: each gets the folder ``out/<method>-seed<seed>``.
+        configs: each gets the folder ``out/<label>-seed<seed>``.
         out: holds the folders; finished runs found in it are not repeated.
         jobs: processes at a time; 0 for one a core. Cores are shared out among them.
         overwrite: repeat finished runs.
@@ -45,7 +45,7 @@ def compare(
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
-    folders = {out / f"{config.method}-seed{config.seed}": config for config in configs}
+    folders = {out / folder_name(config): config for config in configs}
     _check(folders, overwrite)
     pending = []
     for folder, config in folders.items():
@@ -61,11 +61,15 @@ def compare(
     return [read_record(folder) for folder in folders]
 
 
+def folder_name(config: RunConfig) -> str:
+    return f"{config.label.replace(':', ',')}-seed{config.seed}"
+
+
 def line(record: RunRecord) -> str:
     """A finished run in one line."""
     class_il, task_il = record.headline
     return (
-        f"{record.method}-seed{record.seed}: Class-IL {class_il:.1f}, Task-IL {task_il:.1f}, "
+        f"{record.label}-seed{record.seed}: Class-IL {class_il:.1f}, Task-IL {task_il:.1f}, "
         f"{record.training_flops:.3g} FLOPs, {record.wall_s:.0f} s"
     )
 

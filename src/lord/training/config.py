@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 
-from lord.config import Settings, UserError, build, choose
+from lord.config import Settings, UserError, build, choose, parse_variant
 from lord.config.rules import Count, Natural
 from lord.data import DataConfig
 from lord.methods import METHODS, MethodConfig, OptimizerConfig
@@ -27,12 +27,16 @@ class TrainingConfig(Settings, frozen=True):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Natural = 0
     """CPU threads; 0 for as many as there are cores."""
+    evaluate_every: Natural = 0
+    """Steps between evaluations within a task, for the stability gap; 0 for none."""
 
 
 class RunConfig(Settings, frozen=True):
     """Everything that decides a run's outcome."""
 
     method: str
+    label: str
+    """The method, and the settings that make it a variant, as they were given."""
     preset: str
     seed: int
     data: DataConfig
@@ -80,7 +84,8 @@ def compose(
     """Fill in what is not given, check everything, and freeze it.
 
     Args:
-        method: its name.
+        method: its name, or a variant of it: ``lord:rho=0.25:epochs=3``. Those settings come
+            before all others.
         given: settings by name, as in a configuration file: of the run (``epochs``) and of the
             method (``rho``), or of one method only (``lord.rho``).
         preset: the stream; by default the digits without ``data``, else plain images.
@@ -90,8 +95,10 @@ def compose(
     Raises:
         UserError: names the setting, what was given and what is allowed.
     """
+    label, (method, own) = method, parse_variant(method)
     kind = METHODS[choose("method", method, METHODS)]
-    given = _for_method(dict(given or {}), method, beside)
+    others = [parse_variant(other)[0] for other in beside]
+    given = _for_method(dict(given or {}), method, others) | _for_method(own, method, ())
     if preset is None:
         preset = "digits" if given.get("data", "digits") == "digits" else "images"
     protocol = PRESETS[choose("preset", preset, PRESETS)]
@@ -99,16 +106,18 @@ def compose(
         raise UserError(f"preset '{preset}' needs --data PATH: {protocol.about}")
     layers = [protocol.settings, published(method, preset, given), given]
     merged = {name: value for layer in layers for name, value in layer.items()}
-    own = {name: merged[name] for name in fields(kind.Config) if name in merged}
     parts: dict[str, Any] = {
         part: build(section, {name: merged[name] for name in fields(section) if name in merged})
         for part, section in SECTIONS.items()
     }
     return RunConfig(
         method=method,
+        label=label,
         preset=preset,
         seed=seed,
-        settings=build(kind.Config, own),
+        settings=build(
+            kind.Config, {name: merged[name] for name in fields(kind.Config) if name in merged}
+        ),
         **parts,
     )
 
@@ -128,7 +137,7 @@ def published(method: str, preset: str, given: Mapping[str, Any]) -> dict[str, A
 def flat(config: RunConfig) -> dict[str, Any]:
     """The whole configuration by setting names: what ``compose`` takes, and config.yaml holds."""
     values: dict[str, Any] = {
-        "method": config.method,
+        "method": config.label,
         "preset": config.preset,
         "seed": config.seed,
     }

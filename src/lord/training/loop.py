@@ -1,6 +1,6 @@
 """The loop: tasks, epochs, batches. It knows no method and no file."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
@@ -32,6 +32,7 @@ class Loop:
         method: freshly made, or with a loaded state.
         stream: what it learns.
         epochs, batch: passes over each task, images of a step.
+        evaluate_every: steps between evaluations within a task; 0 for none.
         generator: on the CPU, for the order of images.
         meter: entered by the caller; phases are search, step, recompute and evaluate.
         autocast: makes the context passes run in.
@@ -47,17 +48,23 @@ class Loop:
         batch: int,
         generator: Generator,
         meter: Meter,
+        evaluate_every: int = 0,
         autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
         watcher: Watcher | None = None,
     ) -> None:
         self.method, self.stream = method, stream
         self.epochs, self.batch, self.generator = epochs, batch, generator
         self.meter, self.autocast, self.watcher = meter, autocast, watcher
+        self.evaluate_every = evaluate_every
         self.steps = self.images = 0
         self.scores: list[tuple[Scores, Scores | None]] = []
+        self.before: list[float] = []
+        self.between: list[tuple[int, list[float]]] = []
 
     def run(self) -> Matrices:
+        untrained = [self._unseen(task) for task in self.stream.test]
         for task in self.stream.train:
+            self.before.append(self._unseen(self.stream.test[task.index]))
             self._train(task)
             self._score(task)
         trained = [scores for scores, _ in self.scores]
@@ -67,6 +74,9 @@ class Loop:
             [scores.task_il for scores in trained],
             [scores.class_il for scores in recomputed] or None,
             [scores.task_il for scores in recomputed] or None,
+            before=self.before,
+            untrained=untrained,
+            between=self.between,
         )
 
     def _train(self, task: Task) -> None:
@@ -81,12 +91,15 @@ class Loop:
             for rows in batches(len(task.labels), self.batch):
                 chosen = order[rows].to(task.labels.device, non_blocking=True)
                 with self._spent_on("step"):
-                    batch = Batch(task.images[chosen], task.labels[chosen])
+                    batch = Batch(task.images[chosen], task.labels[chosen], chosen)
                     pending.append(self.method.step(batch))
                 self.steps += 1
                 self.images += len(rows)
                 if len(pending) == INTERVAL:
                     self._look(task, pending)
+                if self.evaluate_every and self.steps % self.evaluate_every == 0:
+                    with self._spent_on("evaluate"):
+                        self.between.append((task.index, score(*self._seen(task)).class_il))
         if pending:
             self._look(task, pending)
         with self._spent_on("step"):
@@ -109,17 +122,24 @@ class Loop:
         pending.clear()
 
     def _score(self, task: Task) -> None:
-        index = len(self.stream.test) - 1 if self.method.joint else task.index
-        test = self.stream.test[: index + 1]
-        seen = test[-1].classes[-1] + 1
         with self._spent_on("evaluate"):
-            trained, recomputed = score(self.method.predict, test, seen), None
+            trained, recomputed = score(*self._seen(task)), None
         if self.method.buffer is not None:
             with self.recomputed(), self._spent_on("evaluate"):
-                recomputed = score(self.method.predict, test, seen)
+                recomputed = score(*self._seen(task))
         self.scores.append((trained, recomputed))
         if self.watcher:
             self.watcher.task_ended(task.index, trained, recomputed)
+
+    def _seen(self, task: Task) -> tuple[Callable[[Tensor], Tensor], Sequence[Task], int]:
+        """What ``score`` takes to score all tasks up to ``task``."""
+        test = self.stream.test if self.method.joint else self.stream.test[: task.index + 1]
+        return self.method.predict, test, 1 + max(max(own.classes) for own in test)
+
+    def _unseen(self, test: Task) -> float:
+        """Task-IL accuracy on one task."""
+        with self._spent_on("evaluate"):
+            return score(self.method.predict, [test], 1 + max(test.classes)).task_il[0]
 
     @contextmanager
     def recomputed(self) -> Iterator[None]:

@@ -17,8 +17,12 @@ from lord.evaluation import (
     Matrices,
     RunRecord,
     average_incremental,
+    backward_transfer,
     final_average,
     forgetting,
+    forward_transfer,
+    minimum_accuracy,
+    stability_gap,
 )
 from lord.learner import Model, save_model
 from lord.methods import METHODS, Method, Setting, recomputed_statistics
@@ -73,6 +77,7 @@ def run(
             batch=config.training.batch,
             generator=_generator(config.seed, 3, torch.device("cpu")),
             meter=meter,
+            evaluate_every=config.training.evaluate_every,
             autocast=lambda: torch.autocast(device.type, torch.bfloat16, enabled=bf16),
             watcher=journal,
         )
@@ -175,9 +180,15 @@ def _record(
     flops, seconds = meter.flops, meter.seconds
     again_class, again_task = matrices.class_il_recomputed, matrices.task_il_recomputed
     statistics = config.settings.statistics if again_class else "trained"
-    headline = again_class if again_class and statistics == "recomputed" else matrices.class_il
+    recomputed = statistics == "recomputed"
+    headline = again_class if again_class and recomputed else matrices.class_il
+    last = loop.scores[-1][1 if recomputed else 0]
+    assert last is not None
+    between = matrices.between
     return RunRecord(
         method=config.method,
+        label=config.label,
+        epochs=config.training.epochs,
         preset=config.preset,
         seed=config.seed,
         statistics=statistics,
@@ -187,6 +198,12 @@ def _record(
         task_il_recomputed=final_average(again_task) if again_task else None,
         forgetting=forgetting(headline),
         average_incremental=average_incremental(headline),
+        backward_transfer=backward_transfer(headline),
+        forward_transfer=forward_transfer(matrices.before or [], matrices.untrained or []),
+        minimum_accuracy=minimum_accuracy(matrices.class_il, between) if between else None,
+        stability_gap=stability_gap(matrices.class_il, between) if between else None,
+        calibration=last.calibration,
+        recency=last.recency,
         training_flops=flops["step"] + flops["search"] + flops["recompute"],
         search_flops=flops["search"],
         recompute_flops=flops["recompute"],

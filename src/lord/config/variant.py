@@ -1,0 +1,27 @@
+"""Settings as typed: NAME=VALUE, and a method with some of its own."""
+
+from typing import Any
+
+from lord.config.rules import UserError
+
+
+def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
+    """A method's name and the settings that follow it.
+
+    >>> parse_variant("lord:rho=0.25:preserve=true")
+    ('lord', {'rho': '0.25', 'preserve': True})
+    """
+    name, *assignments = text.split(":")
+    return name, dict(assigned(each) for each in assignments)
+
+
+def assigned(text: str) -> tuple[str, Any]:
+    """One ``NAME=VALUE``.
+
+    Raises:
+        UserError: if it is none.
+    """
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise UserError(f"set: expected NAME=VALUE, such as rho=0.25, got '{text}'")
+    return name.strip().replace("-", "_"), {"true": True, "false": False}.get(value, value)

@@ -1,0 +1,110 @@
+"""The accuracy matrix and its summaries. Row i: after task i; column j: on task j's test images."""
+
+from collections.abc import Sequence
+
+Matrix = Sequence[Sequence[float]]
+"""Rows may be ragged: only tasks seen are scored."""
+
+
+def mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def final_average(matrix: Matrix) -> float:
+    """Mean accuracy over tasks after the last one.
+
+    >>> final_average([[90], [50, 80]])
+    65.0
+    """
+    return mean(matrix[-1])
+
+
+def average_incremental(matrix: Matrix) -> float:
+    """Mean over task ends of the mean accuracy on the tasks seen by then.
+
+    >>> average_incremental([[90], [50, 80]])
+    77.5
+    """
+    return mean([mean(row) for row in matrix])
+
+
+def forgetting(matrix: Matrix) -> float | None:
+    """Mean over all tasks but the last of (best accuracy ever - last accuracy).
+
+    None where there is only one row.
+
+    >>> forgetting([[90], [50, 80]])
+    40.0
+    """
+    if len(matrix) < 2:
+        return None
+    last = matrix[-1]
+    best = [max(row[j] for row in matrix if len(row) > j) for j in range(len(last) - 1)]
+    return mean([b - f for b, f in zip(best, last, strict=False)])
+
+
+def backward_transfer(matrix: Matrix) -> float | None:
+    """Mean over all tasks but the last of (last accuracy - accuracy when just learnt).
+
+    Negative where tasks were forgotten (Lopez-Paz and Ranzato 2017). None for one row.
+
+    >>> backward_transfer([[90], [50, 80], [60, 85, 70]])
+    -12.5
+    """
+    if len(matrix) < 2:
+        return None
+    return mean([matrix[-1][j] - matrix[j][j] for j in range(len(matrix) - 1)])
+
+
+def forward_transfer(before: Sequence[float], untrained: Sequence[float]) -> float | None:
+    """Mean over all tasks but the first of (accuracy just before it is learnt - untrained one).
+
+    Args:
+        before: accuracy on each task by what was learnt from the tasks before it.
+        untrained: accuracy on each task of the network as initialised.
+
+    >>> forward_transfer([50, 60, 70], [50, 50, 52])
+    14.0
+    """
+    if len(before) < 2:
+        return None
+    return mean([b - u for b, u in zip(before[1:], untrained[1:], strict=True)])
+
+
+def minimum_accuracy(
+    matrix: Matrix, between: Sequence[tuple[int, Sequence[float]]]
+) -> float | None:
+    """Mean over all tasks but the last of the least accuracy since each was learnt.
+
+    (De Lange et al. 2023, arXiv:2205.13452.) None for one row.
+
+    Args:
+        matrix: accuracies after each task.
+        between: accuracies within tasks: index of the task being learnt, accuracy on each task
+            seen, that one included.
+
+    >>> minimum_accuracy([[90], [50, 80]], [(0, [20]), (1, [30, 60])])
+    30.0
+    """
+    if len(matrix) < 2:
+        return None
+    rows = [*enumerate(matrix), *between]
+    return mean([min(row[j] for task, row in rows if task > j) for j in range(len(matrix) - 1)])
+
+
+def stability_gap(matrix: Matrix, between: Sequence[tuple[int, Sequence[float]]]) -> float | None:
+    """Mean over all tasks but the first of the drop of the old tasks' accuracy within it.
+
+    The drop is from the mean accuracy on old tasks when the task begins to its least while the
+    task is learnt. Arguments as ``minimum_accuracy``.
+
+    >>> stability_gap([[90], [50, 80]], [(1, [30, 60])])
+    60.0
+    """
+    if len(matrix) < 2:
+        return None
+    drops = []
+    for i in range(1, len(matrix)):
+        rows = [row for task, row in [*between, (i, matrix[i])] if task == i]
+        drops.append(mean(matrix[i - 1]) - min(mean(row[:i]) for row in rows))
+    return mean(drops)

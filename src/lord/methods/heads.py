@@ -1,0 +1,60 @@
+"""The last linear layer of a network: what goes into it, and another in its place."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+
+def head_name(network: nn.Module) -> str:
+    """Path of the last linear layer."""
+    return [name for name, part in network.named_modules() if isinstance(part, nn.Linear)][-1]
+
+
+def head_of(network: nn.Module) -> nn.Linear:
+    """The last linear layer."""
+    head = network.get_submodule(head_name(network))
+    assert isinstance(head, nn.Linear)
+    return head
+
+
+def features_and_logits(network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """What goes into the head (N x features) and what comes out of the network."""
+    caught: list[Tensor] = []
+    handle = head_of(network).register_forward_pre_hook(lambda _, args: caught.append(args[0]))
+    try:
+        logits = network(x)
+    finally:
+        handle.remove()
+    return caught[0], logits
+
+
+def with_head(network: nn.Module, weight: Tensor, bias: Tensor | None = None) -> nn.Module:
+    """The network with other weights in its head; all else is shared with the original.
+
+    Args:
+        weight: outputs x features.
+        bias: of each output; None for zeros.
+    """
+    head = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
+    head.weight = nn.Parameter(weight.detach(), requires_grad=False)
+    bias = weight.new_zeros(len(weight)) if bias is None else bias.detach()
+    head.bias = nn.Parameter(bias, requires_grad=False)
+    return _replaced(network, head_name(network).split("."), head)
+
+
+def _replaced(module: nn.Module, path: list[str], head: nn.Module) -> nn.Module:
+    if not path:
+        return head
+    twin = copy.copy(module)
+    twin._modules = dict(module._modules)
+    child = module._modules[path[0]]
+    assert child is not None
+    twin._modules[path[0]] = _replaced(child, path[1:], head)
+    return twin
+
+
+def version(network: nn.Module) -> tuple[int, ...]:
+    """Changes whenever a weight or a running statistic is written to."""
+    tensors: list[torch.Tensor] = [*network.parameters(), *network.buffers()]
+    return tuple(tensor._version for tensor in tensors)

@@ -1,0 +1,136 @@
+"""Incremental classifier and representation learning (Rebuffi et al. 2017, arXiv:1611.07725)."""
+
+import copy
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lord.methods.heads import features_and_logits, version, with_head
+from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars, Setting
+from lord.streams import Task
+
+CHUNK = 32
+
+
+class ICaRL(Rehearsal):
+    """Learns features with exemplars among the stream, and classifies by the nearest class mean.
+
+    Loss: binary cross-entropy over all outputs; the targets of old classes are the sigmoids of the
+    network as the last task left it, those of the others one-hot. The buffer holds equally many
+    exemplars of each class seen, chosen by herding. A class's mean is that of its exemplars'
+    features and their mirror images', each of length 1.
+
+    Departures: exemplars join the stream's batches in such numbers that an epoch passes over all
+    of them once, where the paper shuffles them into the task; ``replay`` is not used. The paper's
+    1e-5 * sum of theta^2 is the preset's weight decay.
+    """
+
+    name = "icarl"
+    KEPT = ("previous", "old", "seen", "share", "steps")
+    PRESETS = {
+        "s-cifar10": {
+            size: {"lr": lr, "weight_decay": 2e-5}
+            for size, lr in {200: 0.1, 500: 0.1, 5120: 0.03}.items()
+        },
+        "s-cifar100": {size: {"lr": 0.3, "weight_decay": 2e-5} for size in (500, 2000)},
+        "s-tinyimg": {size: {"lr": 0.03, "weight_decay": 2e-5} for size in (200, 500, 5120)},
+    }
+
+    def __init__(self, config: BufferConfig, setting: Setting) -> None:
+        super().__init__(config, setting)
+        self.previous = copy.deepcopy(self.student).eval().requires_grad_(False)
+        self.old = self.seen = self.steps = 0
+        self.share = 0.0
+        self._nearest: tuple[tuple[int, ...], nn.Module] | None = None
+
+    @property
+    def predictor(self) -> nn.Module:
+        """The student with the class means for a head: the nearest mean has the largest logit."""
+        if not len(self.buffer):
+            return self.student
+        now = version(self.student)
+        if self._nearest is None or self._nearest[0] != now:
+            self._nearest = (now, with_head(self.student, self.class_means()))
+        return self._nearest[1]
+
+    def begin_task(self, task: Task) -> None:
+        super().begin_task(task)
+        self.old, self.seen = self.seen, max(self.seen, 1 + max(task.classes))
+        self.share = len(self.buffer) / len(task.labels)
+
+    def step(self, batch: Batch) -> Scalars:
+        x, y = batch.images, batch.labels
+        done, size = self.steps, self.share * len(y)
+        exemplars = math.floor((done + 1) * size) - math.floor(done * size)
+        if exemplars:
+            drawn = self.buffer.draw(exemplars)
+            x, y = torch.cat([x, drawn.images]), torch.cat([y, drawn.labels])
+        x = self.augment(x)
+        logits = self.student(x)
+        targets = F.one_hot(y, logits.shape[1]).to(logits.dtype)
+        if self.old:
+            with torch.no_grad():
+                targets[:, : self.old] = self.previous(x)[:, : self.old].sigmoid()
+        loss = F.binary_cross_entropy_with_logits(logits.float(), targets.float())
+        self.descent.update(loss)
+        self.steps += 1
+        return {"loss": loss.detach()}
+
+    @torch.no_grad()
+    def end_task(self, task: Task) -> None:
+        self.steps = 0
+        each = max(self.config.buffer // self.seen, 1)
+        images, labels = task.images, task.labels
+        if len(self.buffer):
+            held = len(self.buffer)
+            images = torch.cat([self.buffer.columns["images"][:held], images])
+            labels = torch.cat([self.buffer.columns["labels"][:held], labels])
+        kept = []
+        for label in range(self.seen):
+            rows = (labels == label).nonzero().flatten()
+            # Old exemplars are in the order they were chosen in: the first are the best.
+            own = herded(self._features(images[rows]), each) if label in task.classes else None
+            kept.append(rows[:each] if own is None else rows[own])
+        rows = torch.cat(kept)[: self.config.buffer]
+        self.buffer.fill(images=images[rows], labels=labels[rows])
+        self.previous.load_state_dict(self.student.state_dict())
+
+    def class_means(self) -> Tensor:
+        """Classes x features, of length 1; zeros for classes without exemplars."""
+        held = len(self.buffer)
+        images = self.buffer.columns["images"][:held]
+        labels = self.buffer.columns["labels"][:held]
+        features = self._features(images) + self._features(images.flip(3))
+        sums = features.new_zeros((self.setting.classes, features.shape[1]))
+        return F.normalize(sums.index_add_(0, labels, features), dim=1)
+
+    @torch.no_grad()
+    def _features(self, images: Tensor) -> Tensor:
+        """N x features, of length 1, in evaluation mode."""
+        self.student.eval()
+        parts = [
+            features_and_logits(self.student, self.augment.normalise(x))[0]
+            for x in images.split(CHUNK)
+        ]
+        self.student.train()
+        return F.normalize(torch.cat(parts).float(), dim=1)
+
+
+def herded(features: Tensor, count: int) -> Tensor:
+    """Rows whose running mean stays nearest the mean of all, in the order they were chosen.
+
+    Args:
+        features: N x features.
+        count: rows chosen at most.
+    """
+    mean, total = features.mean(0), torch.zeros_like(features[0])
+    distant = torch.zeros(len(features), device=features.device)
+    chosen = []
+    for place in range(1, min(count, len(features)) + 1):
+        best = ((total + features) / place - mean).square().sum(1).add(distant).argmin()
+        chosen.append(best)
+        total = total + features[best]
+        distant[best] = float("inf")
+    return torch.stack(chosen)

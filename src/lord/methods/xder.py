@@ -1,0 +1,180 @@
+"""Extended dark experience replay on a fixed polytope (Boschini et al. 2022, arXiv:2201.00766)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from lord.config import UserError
+from lord.config.rules import NonNegative, Share
+from lord.methods.heads import head_of, with_head
+from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars, Setting
+from lord.streams import Task
+
+CHUNK = 32
+
+
+class XDERRPC(Rehearsal):
+    """DER++ whose stored logits are kept up to date on later classes, and whose stream learns the
+    present classes apart from past and future ones; the head is a fixed regular polytope.
+
+    Loss: CE(stream) over the present classes + alpha MSE(logits of draw 1, stored) + beta CE(draw
+    2) over the past classes + eta * hinge(margin + largest future logit - largest logit of the
+    own task). Stored logits of classes newer than their image take the present values, scaled
+    down to stay below that of its own class. Running statistics move with draw 1 only, joined by
+    the stream's share of images. At a task's end the buffer is rebuilt, equally many of each
+    class. The first outputs but one of the network's head are the features the polytope reads.
+    """
+
+    name = "x-der-rpc"
+    KEPT = ("task_of", "task", "past", "present")
+    PRESETS = {
+        "s-cifar10": {500: {"lr": 0.03, "alpha": 0.3, "beta": 0.8, "eta": 0.01, "margin": 0.5}},
+        "s-cifar100": {500: {"lr": 0.03, "alpha": 0.1, "beta": 0.5, "eta": 0.001, "margin": 0.7}},
+    }
+
+    class Config(BufferConfig, frozen=True):
+        alpha: NonNegative = 0.3
+        """Weight of the distance to stored logits."""
+        beta: NonNegative = 0.8
+        """Weight of the replayed labels."""
+        gamma: Share = 0.85
+        """Later classes' stored logits stay below this share of the own class's."""
+        eta: NonNegative = 0.01
+        """Weight of the constraint on future classes' logits."""
+        margin: NonNegative = 0.5
+        """By which they must stay below those of the own task (m)."""
+
+    def __init__(self, config: BufferConfig, setting: Setting) -> None:
+        super().__init__(config, setting)
+        head = head_of(self.student)
+        self.polytope = polytope(setting.classes).to(head.weight.device)
+        self.task_of = torch.full((setting.classes,), -1)  # not met yet
+        self.task = -1
+        self.past = self.present = 0
+
+    @property
+    def predictor(self) -> nn.Module:
+        head = head_of(self.student)
+        reads = self.polytope.weight
+        return with_head(self.student, reads @ head.weight[:-1], reads @ head.bias[:-1])
+
+    def logits(self, x: Tensor) -> Tensor:
+        """N x classes, in the student's mode."""
+        return self.polytope(self.student(x)[:, :-1]).float()
+
+    def begin_task(self, task: Task) -> None:
+        super().begin_task(task)
+        if min(task.classes) < self.present:
+            raise UserError("method: x-der-rpc needs tasks of new classes only")
+        self.past, self.present, self.task = self.present, 1 + max(task.classes), task.index
+        self.task_of[list(task.classes)] = task.index
+        if len(self.buffer):
+            self.buffer.columns["drawn"].zero_()
+
+    def step(self, batch: Batch) -> Scalars:
+        c, old = self.config, self.past
+        x, y = self.augment(batch.images), batch.labels
+        if not len(self.buffer):
+            logits = self.logits(x)
+            loss = F.cross_entropy(logits[:, : self.present], y)
+            loss = loss + c.eta * self.future_excess(logits, y)
+        else:
+            with still(self.student):
+                stream = self.logits(x)
+            one, two = (self.buffer.draw(c.replay) for _ in range(2))
+            joining = max(len(y) // (self.task + 1), 1)
+            again = self.logits(torch.cat([self.augment(one.images), x[:joining]]))[: len(one.rows)]
+            with still(self.student):
+                labelled = self.logits(self.augment(two.images))
+            loss = F.cross_entropy(stream[:, old : self.present], y - old)
+            loss = loss + c.alpha * F.mse_loss(again, one.logits)
+            loss = loss + c.beta * F.cross_entropy(labelled[:, :old], two.labels)
+            everything = torch.cat([stream, again, labelled])
+            labels = torch.cat([y, one.labels, two.labels])
+            loss = loss + c.eta * self.future_excess(everything, labels)
+            for draw, now in ((one, again), (two, labelled)):
+                self._renew(draw, now.detach())
+        self.descent.update(loss)
+        return {"loss": loss.detach()}
+
+    def future_excess(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Mean, where positive, of margin + largest future logit - largest of the own task."""
+        if self.present == logits.shape[1]:
+            return logits.new_zeros(())
+        of = self.task_of.to(labels.device)
+        others = of[labels][:, None] != of[None, :]
+        own = logits.masked_fill(others, float("-inf")).max(1).values
+        excess = (self.config.margin + logits[:, self.present :].max(1).values - own).relu()
+        return excess.sum() / (excess > 0).sum().clamp(min=1)
+
+    def transplanted(self, stored: Tensor, now: Tensor, labels: Tensor, at: Tensor) -> Tensor:
+        """``stored`` with the logits marked by ``at`` from ``now``, below those of the labels."""
+        truth = stored.gather(1, labels[:, None])
+        low = torch.finfo(now.dtype).min
+        top = now.masked_fill(~at, low).max(1, keepdim=True).values
+        scale = torch.where(top > truth, self.config.gamma * truth / top, 1.0)
+        return torch.where(at, now * scale, stored)
+
+    def _renew(self, draw: Any, now: Tensor) -> None:
+        """Stored logits of classes newer than their image; ever more rarely in a task."""
+        drawn = self.buffer.columns["drawn"]
+        drawn[draw.rows] += 1
+        coins = torch.rand(len(draw.rows), generator=self.generator).to(now.device)
+        accepted = coins < 1 / drawn[draw.rows]
+        newer = (torch.arange(now.shape[1], device=now.device) >= self.past).expand_as(now)
+        fresh = self.transplanted(draw.logits, now, draw.labels, newer)
+        rows = torch.where(accepted[:, None], fresh, draw.logits)
+        self.buffer.columns["logits"][draw.rows] = rows
+
+    @torch.no_grad()
+    def end_task(self, task: Task) -> None:
+        each = max(self.config.buffer // self.present, 1)
+        rows = torch.cat([(task.labels == k).nonzero().flatten()[:each] for k in task.classes])
+        with still(self.student):
+            parts = [self.logits(self.augment(x)) for x in task.images[rows].split(CHUNK)]
+            new = {"images": task.images[rows], "labels": task.labels[rows]}
+            now = torch.cat(parts)
+            classes = torch.arange(now.shape[1], device=now.device)
+            earlier = (classes < self.past).expand_as(now)
+            new["logits"] = self.transplanted(now, now, new["labels"], earlier)
+            new["drawn"] = torch.zeros_like(new["labels"])
+            held = {n: column[: len(self.buffer)] for n, column in self.buffer.columns.items()}
+            if held:
+                of = held["labels"]
+                kept = [(of == label).nonzero().flatten()[:each] for label in range(self.past)]
+                held = {name: column[torch.cat(kept)] for name, column in held.items()}
+                parts = [self.logits(self.augment(x)) for x in held["images"].split(CHUNK)]
+                later = (classes >= self.present).expand(len(held["labels"]), -1)
+                renewed = torch.cat(parts)
+                held["logits"] = self.transplanted(held["logits"], renewed, held["labels"], later)
+                new = {name: torch.cat([held[name], new[name]]) for name in new}
+        self.buffer.fill(**{name: column[: self.config.buffer] for name, column in new.items()})
+
+
+def polytope(corners: int) -> nn.Linear:
+    """A fixed map to the corners of a regular simplex: unit vectors, each pair at one angle."""
+    centred = torch.eye(corners, dtype=torch.float64) - 1 / corners
+    _, _, basis = torch.linalg.svd(centred)
+    layer = nn.Linear(corners - 1, corners, bias=False, device="meta")
+    corner = F.normalize(basis[:-1] @ centred, dim=0).T.float().contiguous()
+    layer.weight = nn.Parameter(corner, requires_grad=False)
+    return layer
+
+
+@contextmanager
+def still(network: nn.Module) -> Iterator[None]:
+    """Inside, passes in training mode leave the running statistics as they are."""
+    layers = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    try:
+        for layer in layers:
+            layer.momentum = 0.0
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
