@@ -32,13 +32,15 @@ class Flags:
     """What is not given comes from the configuration file, else from the presets."""
 
     preset: Annotated[str | None, Parameter(group=STREAM)] = None
-    """Stream: digits, s-cifar10, s-cifar100, s-tinyimg, or images for any other."""
+    """Stream: digits, s-cifar10 ..., images for any other; 'lord methods' lists them."""
     data: Annotated[str | None, Parameter(group=STREAM)] = None
     """Images: parquet, CIFAR archive, Tiny-ImageNet, image folders or .npz."""
     holdout: Annotated[float | None, Parameter(group=STREAM)] = None
     """Share of each class kept for testing, where the data has no test split."""
     resize: Annotated[Whole | None, Parameter(group=STREAM)] = None
     """Side in pixels all images are resized to."""
+    scenario: Annotated[str | None, Parameter(group=STREAM)] = None
+    """What changes over tasks: classes, permuted, rotated or drifting."""
     tasks: Annotated[Whole | None, Parameter(group=STREAM)] = None
     """Number of tasks; must divide the number of classes."""
     order: Annotated[str | None, Parameter(group=STREAM)] = None
@@ -46,7 +48,11 @@ class Flags:
     split: Annotated[str | None, Parameter(group=STREAM)] = None
     """Classes of each task spelt out, such as 0,1/2,3,4/5."""
     subset: Annotated[float | None, Parameter(group=STREAM)] = None
-    """Share of each class's training images that is used."""
+    """Share of each class's training images that is used, the first ones after --skip."""
+    skip: Annotated[float | None, Parameter(group=STREAM)] = None
+    """Share of each class's training images before those."""
+    validation: Annotated[float | None, Parameter(group=STREAM)] = None
+    """Share of the training images, the last ones, that is scored instead of the test images."""
     network: Annotated[str | None, Parameter(group=TRAINING)] = None
     """resnet18 or cnn."""
     width: Annotated[Whole | None, Parameter(group=TRAINING)] = None

@@ -18,7 +18,7 @@ class ERACE(Rehearsal):
     """
 
     name = "er-ace"
-    KEPT = ("task", "seen")
+    KEPT = ("task", "seen", "known")
     PRESETS = {
         stream: {size: {"lr": 0.03} for size in (200, 500, 5120)}
         for stream in ("s-cifar10", "s-cifar100", "s-tinyimg")
@@ -30,10 +30,14 @@ class ERACE(Rehearsal):
 
     task = 0
     seen = 0
+    """Number of classes met before this task."""
+    known = 0
+    """This task's included."""
 
     def begin_task(self, task: Task) -> None:
         super().begin_task(task)
-        self.task, self.seen = task.index, task.classes[0]
+        self.task, self.seen = task.index, self.known
+        self.known = max(self.known, 1 + max(task.classes))
 
     def step(self, batch: Batch) -> Scalars:
         logits = self.student(self.augment(batch.images))

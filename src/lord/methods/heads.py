@@ -26,7 +26,7 @@ def features_and_logits(network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
         logits = network(x)
     finally:
         handle.remove()
-    return caught[0], logits
+    return caught[-1], logits  # the last call: counting FLOPs may have tried the layer before
 
 
 def with_head(network: nn.Module, weight: Tensor, bias: Tensor | None = None) -> nn.Module:

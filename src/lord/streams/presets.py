@@ -24,18 +24,37 @@ class Protocol(Settings, frozen=True):
     flip: bool = True
 
 
+DIGITS: dict[str, Any] = {
+    "data": "digits",
+    "network": "cnn",
+    "width": 32,
+    "batch": 32,
+    "buffer": 200,
+    "lr": 0.03,
+}
+
 PRESETS = {
     "digits": Protocol(
         about="UCI digits, 5 tasks of 2; comes with the package",
-        settings={
-            "network": "cnn",
-            "width": 32,
-            "tasks": 5,
-            "epochs": 15,
-            "batch": 32,
-            "buffer": 200,
-            "lr": 0.03,
-        },
+        settings=DIGITS | {"tasks": 5, "epochs": 15},
+        crop=1,
+        flip=False,
+    ),
+    "permuted-digits": Protocol(
+        about="UCI digits, all ten in each of 10 tasks, pixels in another order each time",
+        settings=DIGITS | {"scenario": "permuted", "tasks": 10, "epochs": 5},
+        crop=0,
+        flip=False,
+    ),
+    "rotated-digits": Protocol(
+        about="UCI digits, all ten in each of 10 tasks, turned by another angle each time",
+        settings=DIGITS | {"scenario": "rotated", "tasks": 10, "epochs": 5},
+        crop=0,
+        flip=False,
+    ),
+    "drifting-digits": Protocol(
+        about="UCI digits coming and going gradually, 10 segments, one pass",
+        settings=DIGITS | {"scenario": "drifting", "tasks": 10, "epochs": 1, "batch": 10},
         crop=1,
         flip=False,
     ),
@@ -48,6 +67,12 @@ PRESETS = {
     "s-cifar100": Protocol(
         about="S-CIFAR-100, 20 tasks of 5",
         settings={"tasks": 20, "epochs": 50, "batch": 32, "buffer": 500, "lr": 0.03},
+        mean=(0.5071, 0.4867, 0.4408),
+        std=(0.2675, 0.2565, 0.2761),
+    ),
+    "s-cifar100-10x10": Protocol(
+        about="S-CIFAR-100, 10 tasks of 10",
+        settings={"tasks": 10, "epochs": 50, "batch": 32, "buffer": 500, "lr": 0.03},
         mean=(0.5071, 0.4867, 0.4408),
         std=(0.2675, 0.2565, 0.2761),
     ),

@@ -1,4 +1,4 @@
-"""Tasks of whole classes, one after another (class-incremental)."""
+"""A data set as a sequence of tasks: by class, by domain, or without real borders."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,21 +8,35 @@ import torch
 from torch import Generator, Tensor
 
 from lord.config import Settings, UserError
-from lord.config.rules import Count, Share
+from lord.config.rules import Count, Part, Share
 from lord.data import ImageData
+from lord.streams.domains import drifting, permuted, rotated
 
 
 class StreamConfig(Settings, frozen=True):
-    """How the classes are cut into tasks."""
+    """How the images are cut into tasks."""
 
+    scenario: Literal["classes", "permuted", "rotated", "drifting"] = "classes"
+    """What changes: tasks bring new classes; or have the same classes with pixels permuted or
+    images rotated; or are mere segments of a stream whose classes gradually change and recur."""
     tasks: Count = 5
-    """Number of tasks; must divide the number of classes."""
+    """Number of tasks; must divide the number of classes where tasks bring new ones."""
     order: Literal["natural", "seeded"] = "natural"
     """Order of the classes: as they are numbered, or shuffled by the run's seed."""
     split: tuple[tuple[int, ...], ...] | None = None
     """Classes of each task, spelt out, instead of 'tasks' and 'order'."""
     subset: Share = 1.0
-    """Share of each class's training images that is used, the first ones."""
+    """Share of each class's training images that is used, the first ones after 'skip'."""
+    skip: Part = 0.0
+    """Share of each class's training images before those."""
+    validation: Part = 0.0
+    """Share of each class's training images, the last ones, that is scored instead of the test
+    images: for tuning."""
+
+    def __post_init__(self) -> None:
+        if self.skip + self.subset + self.validation > 1 + 1e-9:
+            given = f"{self.skip} + {self.subset} + {self.validation}"
+            raise UserError(f"skip + subset + validation: at most 1 in all, got {given}")
 
 
 @dataclass(frozen=True)
@@ -51,7 +65,7 @@ class Task:
 class Stream:
     """Tasks to train on and test splits to score, one of each a task.
 
-    Labels are renumbered in the order classes appear, so task t's classes follow those of t - 1.
+    Labels are renumbered in the order classes appear: new classes follow those of tasks before.
 
     Attributes:
         train: the tasks.
@@ -105,31 +119,77 @@ def make_stream(data: ImageData, config: StreamConfig, seed: int) -> Stream:
         raise UserError("split: each task needs at least one class, and a class only one task")
     if min(order) < 0 or max(order) >= len(data.classes):
         raise UserError(f"split: classes are 0 to {len(data.classes) - 1}, got {max(order)}")
+    train = _part(data, order, config.skip, config.subset)
+    test = data.test_images, data.test_labels
+    if config.validation:
+        test = _part(data, order, 1 - config.validation, config.validation)
+    names = tuple(data.classes[label] for label in order)
+    if config.scenario == "classes":
+        return Stream(by_class(*train, groups), by_class(*test, groups), names)
+    whole = [tuple(order)]
+    (one,), (two,) = by_class(*train, whole), by_class(*test, whole)
+    if config.scenario == "drifting":
+        return Stream(*_segments(one, two, config.tasks, seed), names)
+    return Stream(_domains(one, config, seed), _domains(two, config, seed), names)
+
+
+def _domains(task: Task, config: StreamConfig, seed: int) -> tuple[Task, ...]:
+    """The same images seen in as many ways as there are tasks."""
+    generator, ways = Generator().manual_seed(seed), []
+    for index in range(config.tasks):
+        if config.scenario == "permuted":
+            images = permuted(task.images, generator)
+        else:
+            images = rotated(task.images, 180 * torch.rand((), generator=generator).item())
+        ways.append(Task(index, task.classes, images, task.labels))
+    return tuple(ways)
+
+
+def _segments(
+    train: Task, test: Task, number: int, seed: int
+) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
+    """A stream cut where nothing ends; what is scored are the classes then present."""
+    generator = Generator().manual_seed(seed)
+    both: tuple[list[Task], list[Task]] = ([], [])
+    for index, rows in enumerate(drifting(train.labels, list(train.classes), number, generator)):
+        if not len(rows):
+            raise UserError(f"tasks: too many segments for these classes, got {number}")
+        classes = tuple(sorted(set(train.labels[rows].tolist())))
+        scored = torch.isin(test.labels, torch.tensor(classes))
+        both[0].append(Task(index, classes, train.images[rows], train.labels[rows]))
+        both[1].append(Task(index, classes, test.images[scored], test.labels[scored]))
+    return tuple(both[0]), tuple(both[1])
+
+
+def _part(data: ImageData, order: list[int], start: float, share: float) -> tuple[Tensor, Tensor]:
+    """``share`` of each class's training images, from ``start`` of them on."""
     images, labels = data.train_images, data.train_labels
-    if config.subset < 1:
-        own = torch.cat([_first(labels, label, config.subset) for label in order]).sort().values
-        images, labels = images[own], labels[own]
-    return Stream(
-        by_class(images, labels, groups),
-        by_class(data.test_images, data.test_labels, groups),
-        tuple(data.classes[label] for label in order),
-    )
+    if (start, share) == (0, 1):
+        return images, labels
+    rows = []
+    for label in order:
+        own = (labels == label).nonzero().flatten()
+        first = round(len(own) * start)
+        rows.append(own[first : first + max(1, round(len(own) * share))])
+    chosen = torch.cat(rows).sort().values
+    return images[chosen], labels[chosen]
 
 
 def _groups(classes: int, config: StreamConfig, seed: int) -> list[tuple[int, ...]]:
+    if config.scenario != "classes":
+        return [(label,) for label in _order(classes, config, seed)]
     if config.tasks > classes:
         raise UserError(f"tasks: at most {classes}, the number of classes, got {config.tasks}")
     if classes % config.tasks:
         raise UserError(
             f"tasks: must divide the {classes} classes, got {config.tasks}; or give a split"
         )
-    order = list(range(classes))
-    if config.order == "seeded":
-        order = torch.randperm(classes, generator=Generator().manual_seed(seed)).tolist()
+    order = _order(classes, config, seed)
     each = classes // config.tasks
     return [tuple(order[i : i + each]) for i in range(0, classes, each)]
 
 
-def _first(labels: Tensor, label: int, share: float) -> Tensor:
-    own = (labels == label).nonzero().flatten()
-    return own[: max(1, round(len(own) * share))]
+def _order(classes: int, config: StreamConfig, seed: int) -> list[int]:
+    if config.order == "seeded":
+        return torch.randperm(classes, generator=Generator().manual_seed(seed)).tolist()
+    return list(range(classes))

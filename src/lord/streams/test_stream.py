@@ -2,10 +2,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Generator
 
 from lord.config import UserError
 from lord.data import DataConfig, load_images
 from lord.streams import PRESETS, StreamConfig, by_class, make_stream
+from lord.streams.domains import drifting, permuted, rotated
 
 DIGITS = load_images(DataConfig())
 
@@ -68,12 +70,82 @@ def test_joint_training_sees_all_images_in_one_task():
         (StreamConfig(tasks=3), "tasks: must divide the 10 classes, got 3; or give a split"),
         (StreamConfig(split=((0, 1), (1, 2))), "split: each task needs at least one class"),
         (StreamConfig(split=((0,), ())), "split: each task needs at least one class"),
+        (StreamConfig(scenario="drifting", tasks=500), "tasks: too many segments .* got 500"),
         (StreamConfig(split=((0,), (10,))), "split: classes are 0 to 9, got 10"),
     ],
 )
 def test_a_split_that_does_not_fit_is_refused(config, said):
     with pytest.raises(UserError, match=said):
         make_stream(DIGITS, config, seed=0)
+
+
+@pytest.mark.parametrize("scenario", ["permuted", "rotated"])
+def test_domains_show_the_same_images_in_other_ways(scenario):
+    stream = make_stream(DIGITS, StreamConfig(scenario=scenario, tasks=3), seed=1)
+    first = stream.train[0]
+    for task in stream.train:
+        assert task.classes == tuple(range(10))
+        assert torch.equal(task.labels, first.labels)
+    assert not torch.equal(first.images, stream.train[1].images)
+    again = make_stream(DIGITS, StreamConfig(scenario=scenario, tasks=3), seed=1)
+    assert torch.equal(again.train[2].images, stream.train[2].images)
+    other = make_stream(DIGITS, StreamConfig(scenario=scenario, tasks=3), seed=2)
+    assert not torch.equal(other.train[2].images, stream.train[2].images)
+
+
+def test_permuting_moves_the_same_pixels_in_training_and_test_images():
+    stream = make_stream(DIGITS, StreamConfig(scenario="permuted", tasks=2), seed=0)
+    for task, images in (
+        (stream.train[1], DIGITS.train_images),
+        (stream.test[1], DIGITS.test_images),
+    ):
+        wanted = permuted(images, Generator().manual_seed(0))  # the first task's
+        assert torch.equal(
+            torch.sort(task.images.flatten(1)).values, torch.sort(wanted.flatten(1)).values
+        )
+    means = [task.images.float().mean(0).flatten() for task in (stream.train[1], stream.test[1])]
+    assert torch.corrcoef(torch.stack(means))[0, 1] > 0.95
+
+
+def test_a_quarter_turn_is_exact():
+    images = DIGITS.test_images[:5]
+    assert torch.equal(rotated(images, 90), images.rot90(1, (2, 3)))
+    assert torch.equal(rotated(images, 0), images)
+
+
+@given(st.integers(2, 20), st.integers(1, 30), st.integers(0, 9))
+def test_a_drifting_stream_has_every_image_once(classes, segments, seed):
+    labels = torch.arange(40 * classes) % classes
+    rows = drifting(labels, list(range(classes)), segments, Generator().manual_seed(seed))
+    assert sorted(torch.cat(rows).tolist()) == list(range(40 * classes))
+
+
+def test_classes_of_a_drifting_stream_change_gradually_and_recur():
+    config = StreamConfig(scenario="drifting", tasks=20)
+    tasks = make_stream(DIGITS, config, seed=0).train
+    counts = torch.stack([task.labels.bincount(minlength=10) for task in tasks])
+    absent = counts[:, 0] == 0
+    assert counts[0, 0] > 0  # the first class is there, goes, and comes back
+    assert absent[5:7].all()
+    assert counts[10, 0] > 0
+    mixed = (counts > 0).sum(1)
+    assert mixed.min() >= 2  # at no time is there a border
+    for task in tasks:
+        assert set(task.labels.tolist()) == set(task.classes)
+
+
+def test_tuning_sees_neither_the_streams_images_nor_the_test_images():
+    used = make_stream(DIGITS, StreamConfig(tasks=1, subset=0.2), seed=0)
+    tuning = make_stream(
+        DIGITS, StreamConfig(tasks=1, skip=0.2, subset=0.4, validation=0.2), seed=0
+    )
+
+    def rows(task):
+        return [image.numpy().tobytes() for image in task.images]
+
+    apart = [rows(task) for task in (used.train[0], used.test[0], tuning.train[0], tuning.test[0])]
+    assert len(set().union(*apart)) == sum(len(set(part)) for part in apart)
+    assert len(apart[3]) == pytest.approx(0.2 * 1442, abs=5)
 
 
 def test_presets_carry_the_protocol():

@@ -102,7 +102,7 @@ def compose(
     if preset is None:
         preset = "digits" if given.get("data", "digits") == "digits" else "images"
     protocol = PRESETS[choose("preset", preset, PRESETS)]
-    if "data" not in given and preset != "digits":
+    if "data" not in given and "data" not in protocol.settings:
         raise UserError(f"preset '{preset}' needs --data PATH: {protocol.about}")
     layers = [protocol.settings, published(method, preset, given), given]
     merged = {name: value for layer in layers for name, value in layer.items()}
