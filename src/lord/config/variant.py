@@ -8,8 +8,8 @@ from lord.config.rules import UserError
 def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
     """A method's name and the settings that follow it.
 
-    >>> parse_variant("lord:rho=0.25:preserve=true")
-    ('lord', {'rho': '0.25', 'preserve': True})
+    >>> parse_variant("lord:rho=0.25:merged=true")
+    ('lord', {'rho': '0.25', 'merged': True})
     """
     name, *assignments = text.split(":")
     return name, dict(assigned(each) for each in assignments)

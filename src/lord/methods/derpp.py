@@ -44,7 +44,8 @@ class DERpp(Rehearsal):
         loss = F.cross_entropy(logits, batch.labels)
         if len(self.buffer):
             draws = [self.buffer.draw(c.replay) for _ in range(2)]
-            loss = loss + dark_experience(self.student, self.augment, draws, c.alpha, c.beta)
+            again = [self.student(self.augment(draw.images)) for draw in draws]
+            loss = loss + dark_experience(again, draws, c.alpha, c.beta)
         self.descent.update(loss)
         self.buffer.offer(images=batch.images, labels=batch.labels, logits=logits.detach().float())
         return {"loss": loss.detach()}

@@ -2,33 +2,33 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from lord.channels import Elastic, permute, trace
-from lord.config.rules import Count, NonNegative, Probability
+from lord.config.rules import Count, NonNegative
 from lord.methods.derpp import PUBLISHED
-from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars, Setting
+from lord.methods.method import Batch, Scalars, Setting
+from lord.methods.sparse import SparseConfig, SparseRehearsal
 from lord.methods.terms import (
     adjusted_cross_entropy,
     class_shares,
     dark_experience,
     distillation,
 )
-from lord.rehearsal import admission_probability, chance, is_due
 from lord.streams import Task
 from lord.student import Ladder, levels_over
-from lord.teacher import Teacher, by_importance, search_teacher
+from lord.teacher import Candidate, Teacher, by_importance, freeze, search_teacher
 
 SEARCH_SHARE = 0.01
 """FLOPs of a teacher search at most, as a share of its task's: small networks being the slower
 per FLOP, that is about 2 % of the time."""
 
 
-class LoRD(Rehearsal):
+class LoRD(SparseRehearsal):
     """A student that grows, a pruned teacher it distils from, and rehearsal used sparingly.
 
     Departures from the authors' code: importance ranks active channels only; no pass of teacher,
@@ -38,33 +38,25 @@ class LoRD(Rehearsal):
     """
 
     name = "lord"
-    KEPT = ("level", "steps")
+    KEPT = (*SparseRehearsal.KEPT, "level")
     PRESETS = PUBLISHED
 
-    class Config(BufferConfig, frozen=True):
-        alpha: NonNegative = 0.2
-        """Weight of the distance to stored logits."""
-        beta: NonNegative = 0.5
-        """Weight of the replayed labels."""
-        distill: NonNegative = 0.05
-        """Weight of the distance between the student's sub-network and the teacher (lambda)."""
-        rho: Probability = 1.0
-        """Chance that the buffer is replayed at a step."""
-        every: Count = 1
-        """The buffer is replayed at every so many steps, at most."""
-        draws: Count = 2
-        """Draws a rehearsal: 2 as in DER++, or 1 for both terms on one draw."""
-        admission: NonNegative = 0.75
-        """A batch is offered to the buffer with chance exp(-admission * the teacher's share of the
-        network): 0 offers all."""
+    class Config(SparseConfig, frozen=True):
+        growth: Literal["plain", "preserving", "none"] = "plain"
+        """How the student grows: as the paper has it; without changing the function; or not, full
+        width from the first task on."""
+        pace: NonNegative | None = None
+        """Levels gained before the first task (r); None: by the number of tasks."""
+        pruned: bool = True
+        """Search a small teacher; otherwise the whole student as the last task left it is one."""
         candidates: Count = 500
         """Sub-networks drawn in a teacher search, at most."""
+        distill: NonNegative = 0.05
+        """Weight of the distance between the student's sub-network and the teacher (lambda)."""
+        distill_every: Count = 1
+        """It is computed at every so many steps."""
         tau: NonNegative = 0.0
         """Strength of logit adjustment, as in er-las."""
-        preserve: bool = False
-        """Grow without changing the function."""
-        rate: NonNegative | None = None
-        """Levels gained before the first task (r); None: by the number of tasks."""
 
     def __init__(self, config: Any, setting: Setting) -> None:
         super().__init__(config, setting)
@@ -72,52 +64,56 @@ class LoRD(Rehearsal):
         self.channels = trace(self.student, torch.zeros((2, *setting.shape), device=self.device))
         self.elastic = Elastic(self.student, self.channels)
         self.ladder = Ladder.for_network(self.channels, setting.classes)
-        self.levels = levels_over(setting.tasks, self.ladder.top, config.rate)
-        self.level = 1
+        self.levels = levels_over(setting.tasks, self.ladder.top, config.pace)
+        if config.growth == "none":
+            self.levels = (self.ladder.top,) * setting.tasks
         self.teacher: Teacher | None = None
-        self.steps = 0
-        self._grow(1)
+        self.level = 0
+        self._grow(self.ladder.top if config.growth == "none" else 1)
 
     def begin_task(self, task: Task) -> None:
         level = self.levels[min(task.index, len(self.levels) - 1)]
-        steps = self.setting.steps(task)
-        if task.index:  # a pruned teacher, from the student as the last task left it
-            orders = by_importance(self.channels, self.student)
-            permute(self.channels, self.student, orders, self.descent.torch)
-            self.teacher = search_teacher(
-                self.ladder,
-                self.student,
-                self.level,
-                self.teacher,
-                noise=self._noise(),
-                number=self.config.candidates,
-                generator=self.generator,
-                budget=SEARCH_SHARE * steps * self._step_flops(level),
-            )
+        if task.index and (self.config.distill or self.config.admission):
+            self._find_teacher(SEARCH_SHARE * self.setting.steps(task) * self._step_flops(level))
         self._grow(level)  # the student
-        self.descent.begin(steps)
+        super().begin_task(task)
 
     def step(self, batch: Batch) -> Scalars:
         c = self.config
         x, y = self.augment(batch.images), batch.labels
-        due = is_due(self.steps, rho=c.rho, every=c.every, generator=self.generator)
-        number = c.draws if due and len(self.buffer) else 0
-        draws = [self.buffer.draw(c.replay) for _ in range(number)]
-        classify = self._cross_entropy([y, *(draw.labels for draw in draws[-1:])])
-        logits = self.student(x)
-        terms = [self.descent.back(classify(logits, y))]  # each term's graph goes before the next
-        if self.teacher and c.distill:  # what the teacher stands for
+        draws = self.draw()  # rehearsal, sparingly
+        logits, terms = (self._together if c.merged else self._apart)(x, y, draws)
+        if self.teacher and c.distill and self.steps % c.distill_every == 0:
             same = distillation(self.channels, self.student, self.teacher, x)
-            terms.append(self.descent.back(c.distill * same))
-        if draws:  # rehearsal, sparingly
-            old = dark_experience(self.student, self.augment, draws, c.alpha, c.beta, classify)
-            terms.append(self.descent.back(old))
+            terms.append(self.descent.back(c.distill * same))  # what the teacher stands for
         self.descent.step()
         self.steps += 1
-        share = self.teacher.share if self.teacher else 0.0
-        if chance(admission_probability(share, c.admission), self.generator):
-            self.buffer.offer(images=batch.images, labels=y, logits=logits.detach().float())
+        self.offer(batch, logits, self.teacher.share if self.teacher else 0.0)
         return {"loss": torch.stack(terms).sum()}
+
+    def _apart(self, x: Tensor, y: Tensor, draws: list[Any]) -> tuple[Tensor, list[Tensor]]:
+        """Logits of the stream, and the terms gone back through: each graph before the next."""
+        classify = self._cross_entropy([y, *(draw.labels for draw in draws[-1:])])
+        logits = self.student(x)
+        terms = [self.descent.back(classify(logits, y))]
+        if draws:
+            again = [self.student(self.augment(draw.images)) for draw in draws]
+            old = dark_experience(again, draws, self.config.alpha, self.config.beta, classify)
+            terms.append(self.descent.back(old))
+            self.note(draws, again)
+        return logits, terms
+
+    def _together(self, x: Tensor, y: Tensor, draws: list[Any]) -> tuple[Tensor, list[Tensor]]:
+        """The same in one pass, with one cross-entropy over stream and draw."""
+        views = [x, *(self.augment(draw.images) for draw in draws)]
+        labels = torch.cat([y, *(draw.labels for draw in draws)])
+        both = self.student(torch.cat(views))
+        logits, *again = both.split([len(view) for view in views])
+        loss = self._cross_entropy([labels])(both, labels)
+        if draws:
+            loss = loss + self.config.alpha * F.mse_loss(again[0], draws[0].logits)
+            self.note(draws, again)
+        return logits, [self.descent.back(loss)]
 
     def _cross_entropy(self, labels: list[Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
         """The step's cross-entropy; ``labels`` is all it classifies."""
@@ -125,6 +121,27 @@ class LoRD(Rehearsal):
             return F.cross_entropy
         shares = class_shares(torch.cat(labels), self.setting.classes)
         return partial(adjusted_cross_entropy, shares=shares, tau=self.config.tau)
+
+    def _find_teacher(self, budget: float) -> None:
+        """A frozen teacher, from the student as the last task left it; budget: FLOPs."""
+        if not self.config.pruned:
+            levels = (self.level,) * len(self.channels.groups)
+            counts = self.ladder.mixed(levels)
+            whole = Candidate(levels, counts, self.ladder.share(counts))
+            self.teacher = freeze(self.channels, self.student, whole)
+            return
+        orders = by_importance(self.channels, self.student)
+        permute(self.channels, self.student, orders, self.descent.torch)
+        self.teacher = search_teacher(
+            self.ladder,
+            self.student,
+            self.level,
+            self.teacher,
+            noise=self._noise(),
+            number=self.config.candidates,
+            generator=self.generator,
+            budget=budget,
+        )
 
     def state_dict(self) -> dict[str, Any]:
         teacher = self.teacher.state_dict() if self.teacher else None
@@ -140,7 +157,7 @@ class LoRD(Rehearsal):
     def _grow(self, level: int) -> None:
         self.level = level
         counts = self.ladder.counts(level)
-        preserve = self.config.preserve
+        preserve = self.config.growth == "preserving"
         self.student = self.elastic.resize(counts, self.descent.torch, preserve=preserve)
 
     def _step_flops(self, level: int) -> int:

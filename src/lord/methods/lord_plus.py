@@ -1,8 +1,10 @@
 """LoRD made cheaper: the same three redundancies, each departure a setting."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from lord.config.rules import Count, NonNegative
+from msgspec import Meta
+
+from lord.config.rules import NonNegative
 from lord.methods.lord import LoRD
 from lord.streams import PRESETS
 
@@ -16,18 +18,23 @@ OPTIMIZER: dict[str, Any] = {
 
 
 class LoRDPlus(LoRD):
-    """LoRD with orthogonalised momentum, logit adjustment, one draw and gentle growth.
+    """LoRD with orthogonalised momentum, logit adjustment, one merged draw and a slow, gentle
+    growth.
 
     Departures from LoRD, each switched back by the setting named: the optimizer (``optimizer``
-    sgd, ``momentum``, ``schedule``, ``weight_decay``), logit-adjusted cross-entropies (``tau`` 0),
-    both rehearsal terms on one draw (``draws`` 2), function-preserving growth (``preserve``).
+    sgd, ``momentum``, ``schedule``, ``weight_decay``); logit-adjusted cross-entropies (``tau`` 0);
+    both rehearsal terms on one draw (``draws`` 2) that passes the student with the stream
+    (``merged`` false); function-preserving growth (``growth`` plain), at half the pace (``pace``
+    4 for five tasks); no distillation (``distill`` 0.05).
     """
 
     name = "lord+"
     PRESETS = {stream: {0: OPTIMIZER} for stream in PRESETS}
 
     class Config(LoRD.Config, frozen=True):
-        beta: NonNegative = 1.0
-        draws: Count = 1
+        growth: Literal["plain", "preserving", "none"] = "preserving"
+        pace: NonNegative | None = 2.0
+        distill: NonNegative = 0.0
+        draws: Annotated[int, Meta(ge=1, le=2)] = 1
+        merged: bool = True
         tau: NonNegative = 1.0
-        preserve: bool = True

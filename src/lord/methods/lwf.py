@@ -69,9 +69,10 @@ class LwF(Method):
         """Train the head on the new classes, the features as they are."""
         head = head_of(self.student)
         descent = torch.optim.SGD(head.parameters(), lr=self.setting.optimizer.lr)
+        new = (task.labels >= self.old).nonzero().flatten()
         for _ in range(self.setting.steps(task)):
-            rows = torch.randint(len(task.labels), (CHUNK,), generator=self.generator)
-            rows = rows.to(task.labels.device)
+            places = torch.randint(len(new), (CHUNK,), generator=self.generator)
+            rows = new[places.to(new.device)]
             with torch.no_grad():
                 x, _ = features_and_logits(self.student, self.augment(task.images[rows]))
             logits = head(x)[:, self.old : self.seen]

@@ -9,13 +9,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from lord.channels import ChannelMap
-from lord.data import Augment
 from lord.teacher import Teacher
 
 
 def dark_experience(
-    student: nn.Module,
-    augment: Augment,
+    logits: Sequence[Tensor],
     draws: Sequence[SimpleNamespace],
     alpha: float,
     beta: float,
@@ -24,9 +22,12 @@ def dark_experience(
     """alpha MSE(logits, stored logits) on the first draw + beta CE(logits, labels) on the last.
 
     With two draws these are the two terms of DER++ (Buzzega et al. 2020); with one draw, both are
-    taken on one pass. classify: the cross-entropy.
+    taken on one pass.
+
+    Args:
+        logits: of each draw, now.
+        classify: the cross-entropy.
     """
-    logits = [student(augment(draw.images)) for draw in draws]
     match = F.mse_loss(logits[0], draws[0].logits)
     return alpha * match + beta * classify(logits[-1], draws[-1].labels)
 

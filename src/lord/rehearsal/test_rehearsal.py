@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lord.rehearsal import Buffer, admission_probability, chance, is_due
+from lord.rehearsal import Balanced, Buffer, LossAware, admission_probability, chance, is_due
 
 
 def generator(seed=0):
@@ -114,3 +114,38 @@ def test_rehearsal_comes_every_kth_step_with_its_probability():
     assert due == [True, False, False, True, False, False, True]
     hits = sum(is_due(step, rho=0.5, every=2, generator=source) for step in range(8000))
     assert abs(hits - 2000) < 160
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=80), st.integers(1, 12), st.integers(0, 9))
+def test_a_balanced_buffer_only_ever_shrinks_its_largest_class(labels, size, seed):
+    buffer, before = Balanced(size, generator(seed)), None
+    for label in labels:
+        buffer.offer(labels=torch.tensor([label]))
+        counts = buffer.columns["labels"][: len(buffer)].bincount(minlength=4)
+        if before is not None and (lost := (counts < before).nonzero().flatten()).numel():
+            assert before[lost].item() == before.max()
+        before = counts
+    assert len(buffer) == min(size, len(labels))
+
+
+def test_rows_are_accepted_with_a_reservoirs_chance_whatever_they_replace():
+    source, late = generator(5), 0
+    for _ in range(400):
+        buffer = Balanced(10, source)
+        buffer.offer(labels=torch.zeros(10, dtype=torch.long))
+        buffer.offer(labels=torch.ones(10, dtype=torch.long))
+        late += int(buffer.columns["labels"].sum())
+    expected = sum(10 / seen for seen in range(11, 21))  # less where a one replaces a one
+    assert 0.7 * expected < late / 400 < expected
+
+
+def test_large_classes_and_small_losses_go_first():
+    buffer = LossAware(6, generator())
+    labels = torch.tensor([0, 0, 0, 0, 1, 1])
+    buffer.offer(labels=labels, losses=torch.tensor([0.1, 2.0, 2.0, 2.0, 2.0, 2.0]))
+    weights = buffer.weights()
+    assert weights.argmax() == 0
+    assert weights[1] > weights[4]
+    assert (weights.min(), weights.max()) == (0, 1)
+    buffer.refresh(torch.tensor([0]), torch.tensor([9.0]))
+    assert buffer.weights()[:4].argmin() == 0
