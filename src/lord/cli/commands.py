@@ -1,5 +1,7 @@
 """What the commands do. Imported when one runs, since torch takes a second."""
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,8 @@ import lord.training as training
 from lord.cli.flags import Flags
 from lord.config import UserError, build, choose
 from lord.data import DataConfig, load_images, measure_normalisation
-from lord.methods import METHODS
-from lord.reporting import CONVENTION, find_records, summarise, terminal, write_report
+from lord.methods import ABLATIONS, METHODS, variants
+from lord.reporting import CONVENTION, find_studies, summarise, terminal, write_report
 from lord.streams import PRESETS
 from lord.training.config import fields
 
@@ -62,6 +64,41 @@ def compare(
 ) -> None:
     given, chosen = given_by(flags)
     names = named(methods)
+    preset = training.compose(names[0], given, preset=chosen.get("preset"), beside=names).preset
+    out = out or Path("runs") / f"compare-{preset}"
+    _study(given, chosen, names, seeds, out, jobs, overwrite, against=None)
+
+
+def ablate(
+    flags: Flags,
+    method: str,
+    study: str,
+    seeds: int,
+    out: Path | None,
+    jobs: int,
+    *,
+    overwrite: bool,
+) -> None:
+    given, chosen = given_by(flags)
+    choose("method", method, ABLATIONS)
+    choose("study", study, ABLATIONS[method])
+    whole = training.compose(method, given, preset=chosen.get("preset"))
+    names = variants(method, study, whole.training.epochs)
+    out = out or Path("runs") / f"ablate-{method}-{study}-{whole.preset}"
+    _study(given, chosen, names, seeds, out, jobs, overwrite, against=names[0])
+
+
+def _study(
+    given: dict[str, Any],
+    chosen: dict[str, Any],
+    names: list[str],
+    seeds: int,
+    out: Path,
+    jobs: int,
+    overwrite: bool,
+    against: str | None,
+) -> None:
+    """Run all variants over all seeds, and report."""
     if seeds < 1:
         raise UserError(f"seeds: expected a number >= 1, got {seeds}")
     if jobs < 0:
@@ -71,13 +108,14 @@ def compare(
         for seed in range(seeds)
         for name in names
     ]
-    out = out or Path("runs") / f"compare-{configs[0].preset}"
     try:
         records = training.compare(configs, out, jobs=jobs, overwrite=overwrite, say=_say)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"interrupted: finished runs are in {out}; the same command goes on"
         ) from None
+    command = shlex.join(["lord", *sys.argv[1:]])
+    training.describe(out, configs, command, against)
     _show(out, records)
 
 
@@ -90,7 +128,13 @@ def named(methods: str) -> list[str]:
 
 
 def report(folder: Path) -> None:
-    _show(folder, find_records(folder))
+    studies = find_studies(folder)
+    for study, records in studies.items():
+        if len(studies) > 1:
+            _say(f"{study}: {len(records)} runs")
+            write_report(study, records)
+        else:
+            _show(study, records)
 
 
 def methods(name: str | None) -> None:

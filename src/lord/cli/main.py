@@ -17,6 +17,7 @@ Examples:
 
   lord run                                    learn the digits with LoRD\n
   lord compare --methods sgd,er,der++,lord    compare methods on them\n
+  lord ablate --seeds 5                       what each part of LoRD is worth\n
   lord data photos/                           what images are there\n
   lord compare --preset s-cifar10 --data cifar10/ --width 16 --subset 0.2 --epochs 5\n
   lord bench --preset s-cifar10 --data cifar10/ --width 16    how fast is a step?
@@ -98,6 +99,42 @@ def compare(
 
 
 @app.command
+def ablate(
+    flags: Flags | None = None,
+    *,
+    method: str = "lord",
+    study: str = "redundancies",
+    seeds: Whole = 3,
+    out: Path | None = None,
+    jobs: Whole = 0,
+    overwrite: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """What each part of LoRD is worth: a table of what its absence costs and saves.
+
+    Goes on where it was when it was stopped.
+
+    Parameters
+    ----------
+    method
+        lord or lord+.
+    study
+        redundancies: each of the three taken away, and combinations; or rehearsal: other ways to
+        spend the same FLOPs on it, longer training where less is replayed.
+    seeds
+        Number of seeds: 0, 1, 2 ...
+    out
+        Folder for the results; by default runs/ablate-METHOD-STUDY-PRESET.
+    jobs
+        Runs at a time; 0 for one a core.
+    overwrite
+        Run everything again.
+    """
+    from lord.cli import commands
+
+    commands.ablate(flags or Flags(), method, study, seeds, out, jobs, overwrite=overwrite)
+
+
+@app.command
 def bench(
     flags: Flags | None = None,
     *,
@@ -128,12 +165,12 @@ def bench(
 
 @app.command
 def report(folder: Path, /) -> None:
-    """Write tables and pictures again from the results in a folder.
+    """Write pages and pictures again from the results in a folder.
 
     Parameters
     ----------
     folder
-        Of a comparison, or of one run.
+        Of a comparison, of one run, or of many comparisons.
     """
     from lord.cli import commands
 

@@ -63,12 +63,12 @@ def test_a_comparison_leaves_a_table_and_pictures_and_report_makes_them_again(lo
     code, out, _ = lord(f"compare --methods sgd,lord --seeds 2 {QUICK} --out c")
     assert code == 0
     assert "lord-seed1: Class-IL" in out
-    table = (tmp_path / "c" / "table.md").read_text()
+    table = (tmp_path / "c" / "README.md").read_text()
     assert "| sgd | 2 |" in table
-    (tmp_path / "c" / "table.md").unlink()
+    (tmp_path / "c" / "README.md").unlink()
     code, _, _ = lord("report c")
     assert code == 0
-    assert (tmp_path / "c" / "table.md").read_text() == table
+    assert (tmp_path / "c" / "README.md").read_text() == table
 
 
 def test_methods_are_listed_and_one_is_explained(lord):

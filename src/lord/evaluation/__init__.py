@@ -11,11 +11,13 @@ from lord.evaluation.matrix import (
     stability_gap,
 )
 from lord.evaluation.record import Matrices, RunRecord, read_record
+from lord.evaluation.study import Study, read_study
 
 __all__ = [
     "Matrices",
     "RunRecord",
     "Scores",
+    "Study",
     "average_incremental",
     "backward_transfer",
     "final_average",
@@ -23,6 +25,7 @@ __all__ = [
     "forward_transfer",
     "minimum_accuracy",
     "read_record",
+    "read_study",
     "score",
     "stability_gap",
 ]

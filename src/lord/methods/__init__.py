@@ -1,5 +1,6 @@
 """The methods, one file each, and what they share."""
 
+from lord.methods.ablation import ABLATIONS, variants
 from lord.methods.method import (
     Batch,
     BufferConfig,
@@ -13,6 +14,7 @@ from lord.methods.registry import METHODS
 from lord.methods.statistics import recomputed_statistics
 
 __all__ = [
+    "ABLATIONS",
     "METHODS",
     "Batch",
     "BufferConfig",
@@ -23,4 +25,5 @@ __all__ = [
     "Scalars",
     "Setting",
     "recomputed_statistics",
+    "variants",
 ]

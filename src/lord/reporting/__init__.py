@@ -1,13 +1,17 @@
-"""Tables and pictures from the records of finished runs; nothing live."""
+"""Tables, pages and pictures from the records of finished runs; nothing live."""
 
-from lord.reporting.report import find_records, write_report
+from lord.reporting.report import find_studies, write_report
+from lord.reporting.statistics import Difference, caution, paired
 from lord.reporting.tables import CONVENTION, Row, markdown, summarise, terminal
 
 __all__ = [
     "CONVENTION",
+    "Difference",
     "Row",
-    "find_records",
+    "caution",
+    "find_studies",
     "markdown",
+    "paired",
     "summarise",
     "terminal",
     "write_report",

@@ -2,70 +2,83 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
+from lord.evaluation import RunRecord
 from lord.reporting.tables import Row
 
-COLOURS = [
-    "#d1495b",
-    "#00798c",
-    "#edae49",
-    "#66a182",
-    "#5b5f97",
-    "#8d6a9f",
-    "#2e4057",
-    "#a3a3a3",
-]
+LINES = ("-", "--", ":")
+COLUMNS = 5
 
 
 def accuracy_against_flops(rows: Sequence[Row], file: Path) -> None:
-    """A point a method, with one standard deviation over seeds, and its single runs."""
-    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    """A curve a method over its budgets, with one standard deviation over seeds, and the front."""
+    figure = Figure(figsize=(7.2, 5), layout="constrained")
     axes = figure.subplots()
-    for colour, row in zip(_colours(rows), rows, strict=True):
-        flops = [record.training_flops for record in row.records]
-        accuracy = [record.headline[0] for record in row.records]
-        axes.scatter(flops, accuracy, color=colour, s=14, alpha=0.45, linewidths=0)
+    families: dict[str, list[Row]] = {}
+    for row in rows:
+        families.setdefault(row.family, []).append(row)
+    points = {row.method: _point(row) for row in rows}
+    for place, (family, members) in enumerate(families.items()):
+        style = _style(place)
+        places = np.array([points[row.method] for row in members])
         axes.errorbar(
-            float(np.mean(flops)),
-            float(np.mean(accuracy)),
-            yerr=float(np.std(accuracy, ddof=1)) if len(accuracy) > 1 else None,
-            color=colour,
+            places[:, 0],
+            places[:, 1],
+            yerr=[row.spread(_headline) or 0 for row in members],
             marker="o",
-            markersize=8,
-            capsize=4,
-            label=row.method,
+            markersize=6,
+            capsize=3,
+            label=family,
+            **style,
         )
-        axes.annotate(
-            row.method,
-            (float(np.mean(flops)), float(np.mean(accuracy))),
-            xytext=(9, 7),
-            textcoords="offset points",
-            color=colour,
-            fontweight="bold",
-        )
+        for row in members:
+            flops = [record.training_flops for record in row.records]
+            accuracy = [record.headline[0] for record in row.records]
+            axes.scatter(flops, accuracy, color=style["color"], s=10, alpha=0.35, linewidths=0)
+    front = pareto_front(list(points.values()))
+    axes.step(*zip(*front, strict=True), where="post", color="0.6", zorder=0, label="front")
     axes.set(xlabel="training FLOPs", ylabel="final Class-IL accuracy, %")
-    axes.margins(y=0.16)
-    axes.set_xlim(0, 1.18 * max(r.training_flops for row in rows for r in row.records))
-    axes.grid(alpha=0.25)
+    spent = [flops for flops, _ in points.values()]
+    if max(spent) > 4 * min(spent):
+        axes.set_xscale("log")
+    axes.grid(alpha=0.25, which="both")
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     _write(figure, file)
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Of (FLOPs, accuracy): those that no other beats in both, the cheapest first.
+
+    >>> pareto_front([(1, 50), (2, 40), (3, 60), (3, 55)])
+    [(1, 50), (3, 60)]
+    """
+    front: list[tuple[float, float]] = []
+    for flops, accuracy in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not front or accuracy > front[-1][1]:
+            front.append((flops, accuracy))
+    return front
 
 
 def accuracy_over_tasks(rows: Sequence[Row], file: Path) -> None:
     """Mean Class-IL accuracy on the tasks seen, after each task; bands are one deviation."""
-    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    figure = Figure(figsize=(7.2, 5), layout="constrained")
     axes = figure.subplots()
-    for colour, row in zip(_colours(rows), rows, strict=True):
+    for place, row in enumerate(rows):
+        style = _style(place)
         lines = np.array([[np.mean(line) for line in r.headline_matrix] for r in row.records])
         if lines.shape[1] == 1:  # trained on all tasks at once
-            axes.axhline(lines.mean(), color=colour, linestyle=":", label=row.method)
+            axes.axhline(lines.mean(), label=row.method, **style)
             continue
         tasks = np.arange(1, lines.shape[1] + 1)
         mean, deviation = lines.mean(0), lines.std(0, ddof=1) if len(lines) > 1 else 0
-        axes.plot(tasks, mean, color=colour, marker="o", label=row.method)
-        axes.fill_between(tasks, mean - deviation, mean + deviation, color=colour, alpha=0.15)
+        axes.plot(tasks, mean, marker="o", markersize=4, label=row.method, **style)
+        low, high = mean - deviation, mean + deviation
+        axes.fill_between(tasks, low, high, color=style["color"], alpha=0.12)
         axes.set_xticks(tasks)
     axes.set(
         xlabel="tasks learnt",
@@ -73,15 +86,18 @@ def accuracy_over_tasks(rows: Sequence[Row], file: Path) -> None:
         ylim=(0, 101),
     )
     axes.grid(alpha=0.25)
-    axes.legend(frameon=False)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     _write(figure, file)
 
 
 def accuracy_matrices(rows: Sequence[Row], file: Path) -> None:
     """A square a method: Class-IL accuracy on each task (column) after each task (row)."""
-    figure = Figure(figsize=(1.2 + 2.6 * len(rows), 3.1), layout="constrained")
-    panels = figure.subplots(1, len(rows), squeeze=False)[0]
-    for panel, row in zip(panels, rows, strict=True):
+    across, down = min(len(rows), COLUMNS), -(-len(rows) // COLUMNS)
+    figure = Figure(figsize=(1.2 + 2.6 * across, 3.1 * down), layout="constrained")
+    panels = figure.subplots(down, across, squeeze=False).flatten()
+    for panel in panels[len(rows) :]:
+        panel.set_axis_off()
+    for panel, row in zip(panels, rows, strict=False):
         matrices = [_square(record.headline_matrix) for record in row.records]
         mean = np.mean(matrices, axis=0)
         shown = panel.imshow(mean, vmin=0, vmax=100, cmap="viridis")
@@ -97,7 +113,8 @@ def accuracy_matrices(rows: Sequence[Row], file: Path) -> None:
                     color=ink,
                     size=8,
                 )
-        panel.set(title=row.method, xlabel="on task")
+        panel.set_title(row.method, size=9)
+        panel.set(xlabel="on task")
         panel.set_xticks(range(mean.shape[1]), [str(j + 1) for j in range(mean.shape[1])])
         panel.set_yticks(range(mean.shape[0]), [str(i + 1) for i in range(mean.shape[0])])
     panels[0].set_ylabel("after task")
@@ -110,8 +127,18 @@ def _square(matrix: list[list[float]]) -> np.ndarray:
     return np.array([row + [np.nan] * (width - len(row)) for row in matrix])
 
 
-def _colours(rows: Sequence[Row]) -> list[str]:
-    return [COLOURS[place % len(COLOURS)] for place in range(len(rows))]
+def _headline(record: RunRecord) -> float:
+    return record.headline[0]
+
+
+def _point(row: Row) -> tuple[float, float]:
+    return row.mean(lambda r: r.training_flops) or 0.0, row.mean(_headline) or 0.0
+
+
+def _style(place: int) -> dict[str, Any]:
+    """Ten colours, then the same with other lines."""
+    colour = colormaps["tab10"](place % 10)
+    return {"color": colour, "linestyle": LINES[place // 10 % len(LINES)]}
 
 
 def _write(figure: Figure, file: Path) -> None:

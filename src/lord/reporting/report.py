@@ -1,57 +1,93 @@
-"""What a comparison leaves beside its runs: a summary, a table, three pictures."""
+"""What a comparison leaves beside its runs: all records, a page, pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from lord.config import UserError
-from lord.evaluation import RunRecord, read_record
+from lord.evaluation import RunRecord, read_record, read_study
+from lord.reporting.page import page
 from lord.reporting.pictures import (
     accuracy_against_flops,
     accuracy_matrices,
     accuracy_over_tasks,
 )
-from lord.reporting.tables import markdown, summarise
+from lord.reporting.tables import Row, summarise
+
+PICTURES: dict[str, Callable[[Sequence[Row], Path], None]] = {
+    "accuracy_against_flops.png": accuracy_against_flops,
+    "accuracy_over_tasks.png": accuracy_over_tasks,
+    "accuracy_matrices.png": accuracy_matrices,
+}
+MATRICES = 12
+"""Methods at most whose matrices are drawn."""
 
 
-def find_records(folder: Path) -> list[RunRecord]:
-    """Records of the finished runs in a comparison's folder, or of the one run in it.
+def find_studies(folder: Path) -> dict[Path, list[RunRecord]]:
+    """Records of each comparison or single run at a folder, or in the folders below it.
 
     Raises:
         UserError: if there is none.
     """
     if not folder.is_dir():
         raise UserError(f"no results at '{folder}': no such folder")
-    found = sorted(file.parent for file in folder.glob("*/summary.json"))
-    if not found and (folder / "accuracy.json").is_file():
-        found = [folder]
+    if records := find_records(folder):
+        return {folder: records}
+    found: dict[Path, list[RunRecord]] = {}
+    for file in sorted(folder.rglob("summary.json")):
+        if not any(above in found for above in file.parents):
+            candidate = file.parent
+            # A run's own folder belongs to the comparison it lies in.
+            comparison = candidate.parent if (candidate / "accuracy.json").is_file() else candidate
+            if comparison not in found and (records := find_records(comparison)):
+                found[comparison] = records
     if not found:
         raise UserError(f"no finished run in '{folder}'")
-    records = [read_record(run) for run in found]
+    return found
+
+
+def find_records(folder: Path) -> list[RunRecord]:
+    """Records of the finished runs in a comparison's folder, of the one run in it, or those a
+    comparison has kept without its runs; in order of seed.
+
+    Raises:
+        UserError: if they cannot be read.
+    """
+    runs = sorted(file.parent for file in folder.glob("*/accuracy.json"))
+    runs = [run for run in runs if (run / "summary.json").is_file()]
+    if not runs and (folder / "accuracy.json").is_file():
+        runs = [folder]
+    if runs:
+        records = [read_record(run) for run in runs]
+    elif (kept := folder / "summary.json").is_file():
+        try:
+            records = msgspec.json.decode(kept.read_bytes(), type=list[RunRecord])
+        except msgspec.MsgspecError as error:
+            raise UserError(f"{kept} is not a comparison's summary: {error}") from None
+    else:
+        records = []
     return sorted(records, key=lambda record: record.seed)
 
 
 def write_report(folder: Path, records: Sequence[RunRecord]) -> list[Path]:
-    """Write summary.json (of a comparison), table.md and the pictures; returns what was written.
+    """Write summary.json (of a comparison), the page and pictures; returns what was written.
 
     Raises:
         UserError: if the folder cannot be written.
     """
     rows = summarise(records)
-    written = [folder / "table.md", folder / "accuracy_against_flops.png"]
-    written += [folder / "accuracy_over_tasks.png", folder / "accuracy_matrices.png"]
+    names = [n for n in PICTURES if n != "accuracy_matrices.png" or len(rows) <= MATRICES]
+    written = [folder / "README.md", *(folder / name for name in names)]
     try:
-        _write(written[0], markdown(rows).encode())
-        accuracy_against_flops(rows, written[1])
-        accuracy_over_tasks(rows, written[2])
-        accuracy_matrices(rows, written[3])
+        for name in names:
+            PICTURES[name](rows, folder / name)
+        text = page(folder.resolve().name, rows, read_study(folder), names)
+        _write(written[0], text.encode())
         if not (folder / "accuracy.json").is_file():
             written.append(folder / "summary.json")
-            _write(
-                written[-1],
-                msgspec.json.format(msgspec.json.encode(list(records)), indent=1),
-            )
+            encoded = msgspec.json.encode(list(records))
+            _write(written[-1], msgspec.json.format(encoded, indent=1))
     except OSError as error:
         raise UserError(f"cannot write to '{folder}': {error.strerror}") from None
     return written

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -24,7 +25,13 @@ class Row:
     """A method's runs."""
 
     method: str
+    """The method's name, or a variant's label."""
     records: tuple[RunRecord, ...]
+
+    @property
+    def family(self) -> str:
+        """The label without the number of epochs: what a curve over budgets joins."""
+        return ":".join(part for part in self.method.split(":") if not part.startswith("epochs="))
 
     def mean(self, pick: Pick) -> float | None:
         """Mean over seeds; None where a run has no such value."""
@@ -50,24 +57,23 @@ def summarise(records: Sequence[RunRecord]) -> list[Row]:
     return sorted(rows, key=lambda row: row.mean(lambda r: r.training_flops) or 0)
 
 
-def _cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    reference = next((row for row in rows if row.method == "der++"), rows[0])
+def reference_of(rows: Sequence[Row], against: str | None = None) -> Row:
+    """What the others are compared with: the one named, the dearest der++, or the first."""
+    named = [row for row in rows if row.method == against]
+    derpp = [row for row in rows if row.family == "der++"]
+    return (named or derpp[-1:] or list(rows))[0]
+
+
+def _cells(rows: Sequence[Row], reference: Row) -> tuple[list[str], list[list[str]]]:
     base = reference.mean(lambda r: r.training_flops) or 1
-    head = [
-        "method",
-        "seeds",
-        "Class-IL",
-        "Task-IL",
-        "Class-IL re",
-        "Task-IL re",
-        "forgetting",
-    ]
+    head = ["method", "seeds", "Class-IL", "Task-IL", "Class-IL re", "Task-IL re", "forgetting"]
     head += ["training FLOPs", f"of {reference.method}", "seconds", "state MB"]
     body = []
     for row in rows:
         again = row.records[0].statistics == "recomputed"
         star, star_again = ("", "*") if again else ("*", "")
         recomputed = row.show(lambda r: r.class_il_recomputed)
+        flops = row.mean(lambda r: r.training_flops) or 0
         body.append(
             [
                 row.method,
@@ -77,8 +83,8 @@ def _cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
                 recomputed + (star_again if recomputed != "-" else ""),
                 row.show(lambda r: r.task_il_recomputed),
                 row.show(lambda r: r.forgetting),
-                f"{row.mean(lambda r: r.training_flops):.3g}",
-                f"{(row.mean(lambda r: r.training_flops) or 0) / base:.2f}",
+                f"{flops:.3g}",
+                f"{flops / base:.3f}",
                 f"{row.mean(lambda r: r.wall_s):.0f}",
                 f"{(row.mean(lambda r: r.state_bytes) or 0) / 1e6:.1f}",
             ]
@@ -86,22 +92,27 @@ def _cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     return head, body
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """The table as Markdown, its convention below."""
-    head, body = _cells(rows)
+def grid(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; all columns but the first are numbers."""
     rule = ["---"] + ["---:"] * (len(head) - 1)
-    lines = ["| " + " | ".join(cells) + " |" for cells in (head, rule, *body)]
-    return "\n".join(lines) + "\n\n" + CONVENTION + "\n"
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *body))
+
+
+def markdown(rows: Sequence[Row], reference: Row | None = None) -> str:
+    """The table as Markdown, its convention below."""
+    return grid(*_cells(rows, reference or reference_of(rows))) + "\n\n" + CONVENTION
 
 
 def terminal(rows: Sequence[Row]) -> Table:
     """The table for a terminal."""
-    head, body = _cells(rows)
+    head, body = _cells(rows, reference_of(rows))
     shown = [head.index(name) for name in head if name not in ("seeds", "forgetting", "state MB")]
     table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False, collapse_padding=True)
     for place in shown:
         name = head[place].replace("training ", "").replace(" re", "\nre").replace("seconds", "s")
-        table.add_column(name, justify="right" if place else "left", no_wrap=True)
+        name = "ratio" if name.startswith("of ") else name
+        justify: Literal["left", "right"] = "right" if place else "left"
+        table.add_column(name, justify=justify, no_wrap=place > 0, overflow="fold")
     for cells in body:
         table.add_row(*(cells[place] for place in shown))
     return table

@@ -1,12 +1,15 @@
+import itertools
 import json
+import random
 
 import msgspec
 import pytest
 from PIL import Image
 
 from lord.config import UserError
-from lord.evaluation import Matrices, RunRecord
-from lord.reporting import find_records, markdown, summarise, write_report
+from lord.evaluation import Matrices, RunRecord, Study
+from lord.reporting import caution, find_studies, markdown, paired, summarise, write_report
+from lord.reporting.report import find_records
 
 
 def record(method, seed, class_il, flops, **changes):
@@ -14,6 +17,7 @@ def record(method, seed, class_il, flops, **changes):
     values = dict.fromkeys(RunRecord.__struct_fields__, 0)
     values |= {"method": method, "preset": "digits", "seed": seed, "statistics": "trained"}
     values |= {"class_il": class_il, "task_il": 95.0, "training_flops": int(flops), "settings": {}}
+    values |= {"label": method, "epochs": 1}
     values |= {"class_il_recomputed": None, "task_il_recomputed": None, "forgetting": 5.0}
     return RunRecord(**(values | {"matrices": Matrices(matrix, matrix)} | changes))
 
@@ -38,7 +42,7 @@ def test_the_table_has_means_deviations_and_costs_relative_to_derpp():
     table = markdown(summarise(RECORDS))
     lord, derpp = table.splitlines()[2:4]  # the cheapest first
     assert lord.startswith("| lord | 2 | 70.5 ± 0.7* | 95.0 ± 0.0 | - |")
-    assert "| 2e+12 | 0.67 |" in lord
+    assert "| 2e+12 | 0.667 |" in lord
     assert derpp.startswith("| der++ | 2 | 62.0 ± 2.8* |")
     assert "multiply-add = 2" in table
 
@@ -53,7 +57,7 @@ def test_a_report_is_made_from_stored_results_alone(tmp_path):
     write(tmp_path, RECORDS)
     written = write_report(tmp_path, find_records(tmp_path))
     assert {file.name for file in written} == {
-        "table.md",
+        "README.md",
         "summary.json",
         "accuracy_against_flops.png",
         "accuracy_over_tasks.png",
@@ -79,6 +83,70 @@ def test_one_run_can_be_reported_too_and_joint_training_beside_it(tmp_path):
 
 def test_a_folder_without_results_is_named(tmp_path):
     with pytest.raises(UserError, match="no finished run in"):
-        find_records(tmp_path)
+        find_studies(tmp_path)
     with pytest.raises(UserError, match="no such folder"):
-        find_records(tmp_path / "gone")
+        find_studies(tmp_path / "gone")
+    (tmp_path / "summary.json").write_text("[{}]")
+    with pytest.raises(UserError, match=r"summary\.json is not a comparison's summary"):
+        find_studies(tmp_path)
+
+
+def test_studies_are_found_with_their_runs_and_without(tmp_path):
+    write(tmp_path / "a", RECORDS)
+    write_report(tmp_path / "a", RECORDS)
+    (tmp_path / "deep" / "b").mkdir(parents=True)
+    (tmp_path / "deep" / "b" / "summary.json").write_bytes(msgspec.json.encode(RECORDS[:2]))
+    found = find_studies(tmp_path)
+    assert {folder.name: len(records) for folder, records in found.items()} == {"a": 4, "b": 2}
+    assert list(find_studies(tmp_path / "deep" / "b")) == [tmp_path / "deep" / "b"]
+
+
+def test_the_page_says_where_its_figures_come_from(tmp_path):
+    write(tmp_path, RECORDS)
+    study = Study(command="lord compare --seeds 2", commits=["abc"], against="lord")
+    (tmp_path / "study.json").write_bytes(msgspec.json.encode(study))
+    write_report(tmp_path, RECORDS)
+    text = (tmp_path / "README.md").read_text()
+    assert "    lord compare --seeds 2\n" in text
+    assert "commit: abc" in text
+    assert "## Against lord" in text
+    assert "| der++ | 2 | -8.5 | -27.6 to +10.6 | 0.5 | 1.50 |" in text
+    assert "With 2 seeds no difference can reach p < 0.05" in text
+    (tmp_path / "study.json").write_text("{}")
+    with pytest.raises(UserError, match="is not a study's description"):
+        write_report(tmp_path, RECORDS)
+
+
+def test_the_permutation_test_is_exact():
+    source = random.Random(3)
+    gaps = [source.gauss(1, 2) for _ in range(7)]
+    rows = summarise(
+        [record("a", seed, 50 + gap, 1e12) for seed, gap in enumerate(gaps)]
+        + [record("b", seed, 50.0, 2e12) for seed in range(7)]
+    )
+    found = paired(rows[0], rows[1], lambda r: r.class_il)
+    flips = [
+        sum(s * g for s, g in zip(signs, gaps, strict=True))
+        for signs in itertools.product((1, -1), repeat=7)
+    ]
+    wanted = sum(abs(total) >= abs(sum(gaps)) - 1e-9 for total in flips) / len(flips)
+    assert found.p == pytest.approx(wanted)
+    assert found.low < found.mean < found.high
+
+
+def test_differences_are_taken_over_common_seeds_only():
+    rows = summarise(
+        [record("a", seed, 60.0 + seed, 1e12) for seed in (0, 1, 4)]
+        + [record("b", seed, 50.0, 2e12) for seed in (1, 4, 5)]
+    )
+    found = paired(rows[0], rows[1], lambda r: r.class_il)
+    assert (found.seeds, found.mean) == (2, 12.5)
+    assert caution([2]).startswith("With 2 seeds")
+    assert caution([6, 8]) is None
+
+
+def test_budgets_of_one_method_are_one_curve(tmp_path):
+    changes = [{"label": f"er:epochs={n}", "epochs": n} for n in (1, 5)]
+    rows = summarise([record("er", 0, 40.0, 1e12 * c["epochs"], **c) for c in changes])
+    assert [row.method for row in rows] == ["er:epochs=1", "er:epochs=5"]
+    assert {row.family for row in rows} == {"er"}

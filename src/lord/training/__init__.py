@@ -1,7 +1,7 @@
 """The loop over tasks and steps; runs and comparisons."""
 
 from lord.training.bench import Bench, StepCost, bench
-from lord.training.compare import compare, folder_name
+from lord.training.compare import compare, describe, folder_name
 from lord.training.config import RunConfig, TrainingConfig, compose, flat, read_yaml
 from lord.training.run import run
 
@@ -13,6 +13,7 @@ __all__ = [
     "bench",
     "compare",
     "compose",
+    "describe",
     "flat",
     "folder_name",
     "read_yaml",

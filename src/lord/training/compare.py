@@ -1,5 +1,6 @@
 """Many runs, each a process of its own; what is finished is never run again."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,11 +10,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+import msgspec
 import yaml
 
 from lord.config import UserError
 from lord.data import load_images
-from lord.evaluation import RunRecord, read_record
+from lord.evaluation import RunRecord, Study, read_record
 from lord.streams import make_stream
 from lord.training.config import RunConfig, flat, read_yaml
 from lord.training.folder import claim, write_text
@@ -63,6 +65,29 @@ def compare(
 
 def folder_name(config: RunConfig) -> str:
     return f"{config.label.replace(':', ',')}-seed{config.seed}"
+
+
+def describe(
+    out: Path, configs: Sequence[RunConfig], command: str, against: str | None = None
+) -> None:
+    """Write study.json: the command behind a comparison, and what its runs were made by and on.
+
+    Args:
+        against: label of what the others are compared with.
+    """
+    seen: dict[str, set[str]] = {"commits": set(), "versions": set(), "machines": set()}
+    dates = []
+    for config in configs:
+        made = json.loads((out / folder_name(config) / "environment.json").read_bytes())
+        seen["commits"].add(str(made["commit"]))
+        names = ("lord", "torch", "python")
+        seen["versions"].add(", ".join(f"{name} {made[name]}" for name in names))
+        seen["machines"].add(f"{made['processor']}, {made['cores']} cores, {made['device']}")
+        dates.append(made["date"])
+    found = {name: sorted(values) for name, values in seen.items()}
+    study = Study(command=command, dates=[min(dates), max(dates)], against=against, **found)
+    encoded = msgspec.json.format(msgspec.json.encode(study), indent=1)
+    write_text(out / "study.json", encoded.decode() + "\n")
 
 
 def line(record: RunRecord) -> str:

@@ -1,0 +1,34 @@
+"""Where a study's figures come from: the command, the commit, the versions, the machine."""
+
+from pathlib import Path
+
+import msgspec
+
+from lord.config import UserError
+
+
+class Study(msgspec.Struct, frozen=True, kw_only=True):
+    """What a comparison says of itself. Several values where its runs differ in them."""
+
+    command: str
+    commits: list[str] = []
+    versions: list[str] = []
+    machines: list[str] = []
+    dates: list[str] = []
+    against: str | None = None
+    """Label of what the others are compared with."""
+
+
+def read_study(folder: Path) -> Study | None:
+    """What ``folder`` says of itself, if it does.
+
+    Raises:
+        UserError: if that cannot be read.
+    """
+    file = folder / "study.json"
+    if not file.is_file():
+        return None
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Study)
+    except msgspec.MsgspecError as error:
+        raise UserError(f"{file} is not a study's description: {error}") from None
