@@ -1,10 +1,8 @@
 """Dark experience replay ++ (Buzzega et al. 2020, arXiv:2004.07211)."""
 
-import torch.nn.functional as F
-
 from lord.config.rules import NonNegative
 from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars
-from lord.methods.terms import dark_experience
+from lord.methods.terms import cross_entropy_for, dark_experience
 
 PUBLISHED = {
     "s-cifar10": {
@@ -37,15 +35,19 @@ class DERpp(Rehearsal):
         """Weight of the distance to stored logits."""
         beta: NonNegative = 0.5
         """Weight of the replayed labels."""
+        tau: NonNegative = 0.0
+        """Strength of logit adjustment, as in er-las; none in the paper."""
 
     def step(self, batch: Batch) -> Scalars:
         c = self.config
+        draws = [self.buffer.draw(c.replay) for _ in range(2)] if len(self.buffer) else []
+        labels = [batch.labels, *(draw.labels for draw in draws[1:])]
+        classify = cross_entropy_for(labels, self.setting.classes, c.tau)
         logits = self.student(self.augment(batch.images))
-        loss = F.cross_entropy(logits, batch.labels)
-        if len(self.buffer):
-            draws = [self.buffer.draw(c.replay) for _ in range(2)]
+        loss = classify(logits, batch.labels)
+        if draws:
             again = [self.student(self.augment(draw.images)) for draw in draws]
-            loss = loss + dark_experience(again, draws, c.alpha, c.beta)
+            loss = loss + dark_experience(again, draws, c.alpha, c.beta, classify)
         self.descent.update(loss)
         self.buffer.offer(images=batch.images, labels=batch.labels, logits=logits.detach().float())
         return {"loss": loss.detach()}

@@ -1,7 +1,6 @@
 """Low-redundancy distillation (Liu et al. 2025, doi:10.1016/j.patcog.2025.111712)."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -14,8 +13,7 @@ from lord.methods.derpp import PUBLISHED
 from lord.methods.method import Batch, Scalars, Setting
 from lord.methods.sparse import SparseConfig, SparseRehearsal
 from lord.methods.terms import (
-    adjusted_cross_entropy,
-    class_shares,
+    cross_entropy_for,
     dark_experience,
     distillation,
 )
@@ -117,10 +115,7 @@ class LoRD(SparseRehearsal):
 
     def _cross_entropy(self, labels: list[Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
         """The step's cross-entropy; ``labels`` is all it classifies."""
-        if not self.config.tau:
-            return F.cross_entropy
-        shares = class_shares(torch.cat(labels), self.setting.classes)
-        return partial(adjusted_cross_entropy, shares=shares, tau=self.config.tau)
+        return cross_entropy_for(labels, self.setting.classes, self.config.tau)
 
     def _find_teacher(self, budget: float) -> None:
         """A frozen teacher, from the student as the last task left it; budget: FLOPs."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from lord.config.rules import Momentum, NonNegative, Probability
 from lord.methods.averages import Average
 from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars, Setting
+from lord.methods.terms import cross_entropy_for
 from lord.rehearsal import chance
 
 LEARNING_RATES = {"s-cifar10": 0.1, "s-cifar100": 0.1, "s-tinyimg": 0.05}
@@ -51,6 +52,8 @@ class MeanER(Rehearsal):
         """Of the moving average, per update."""
         rate: Probability = 0.1
         """Chance that the average is updated at a step."""
+        tau: NonNegative = 0.0
+        """Strength of logit adjustment, as in er-las; none in the paper."""
 
     def __init__(self, config: Any, setting: Setting) -> None:
         super().__init__(config, setting)
@@ -63,15 +66,15 @@ class MeanER(Rehearsal):
 
     def step(self, batch: Batch) -> Scalars:
         x, y = self.augment(batch.images), batch.labels
-        if len(self.buffer):
-            old = self.buffer.draw(self.config.replay)
-            again = self.augment(old.images)
-            logits = self.student(torch.cat([x, again]))
-            loss = F.cross_entropy(logits, torch.cat([y, old.labels]))
+        old = self.buffer.draw(self.config.replay) if len(self.buffer) else None
+        again = self.augment(old.images) if old else x[:0]
+        labels = torch.cat([y, old.labels]) if old else y
+        classify = cross_entropy_for([labels], self.setting.classes, self.config.tau)
+        logits = self.student(torch.cat([x, again]))
+        loss = classify(logits, labels)
+        if old:
             wanted = self.remembered(again, old.labels)
             loss = loss + self.config.consistency * F.mse_loss(logits[len(x) :], wanted)
-        else:
-            loss = F.cross_entropy(self.student(x), y)
         self.descent.update(loss)
         self.follow()
         self.steps += 1

@@ -1,6 +1,7 @@
 """Loss terms that several methods share, as pure functions."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import SimpleNamespace
 
 import torch
@@ -47,6 +48,17 @@ def adjusted_cross_entropy(
     Classes of share 0 are left out (Menon et al. 2021, arXiv:2007.07314).
     """
     return F.cross_entropy(logits + tau * shares.log(), labels)
+
+
+def cross_entropy_for(
+    labels: Sequence[Tensor], classes: int, tau: float
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """The cross-entropy of a step that classifies ``labels``: plain for tau 0, else adjusted by
+    the shares of the classes among them."""
+    if not tau:
+        return F.cross_entropy
+    shares = class_shares(torch.cat(list(labels)), classes)
+    return partial(adjusted_cross_entropy, shares=shares, tau=tau)
 
 
 def distillation(channels: ChannelMap, student: nn.Module, teacher: Teacher, x: Tensor) -> Tensor:
