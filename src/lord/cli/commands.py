@@ -12,7 +12,7 @@ import lord.training as training
 from lord.cli.flags import Flags
 from lord.config import UserError, build, choose
 from lord.data import DataConfig, load_images, measure_normalisation
-from lord.methods import ABLATIONS, METHODS, variants
+from lord.methods import ABLATIONS, METHODS, load_plugin, variants
 from lord.reporting import CONVENTION, find_studies, summarise, terminal, write_report
 from lord.streams import PRESETS
 from lord.training.config import fields
@@ -22,6 +22,8 @@ console = Console()
 
 def given_by(flags: Flags) -> tuple[dict[str, Any], dict[str, Any]]:
     """Settings from file and flags; apart, method, preset and seed, which a file may name too."""
+    if flags.plugin:
+        load_plugin(flags.plugin)
     values = training.read_yaml(flags.config) if flags.config else {}
     apart = ("method", "preset", "seed")
     chosen: dict[str, Any] = {name: values.pop(name) for name in apart if name in values}
@@ -66,7 +68,7 @@ def compare(
     names = named(methods)
     preset = training.compose(names[0], given, preset=chosen.get("preset"), beside=names).preset
     out = out or Path("runs") / f"compare-{preset}"
-    _study(given, chosen, names, seeds, out, jobs, overwrite, against=None)
+    _study(flags, names, seeds, out, jobs, overwrite, against=None)
 
 
 def ablate(
@@ -85,12 +87,11 @@ def ablate(
     whole = training.compose(method, given, preset=chosen.get("preset"))
     names = variants(method, study, whole.training.epochs)
     out = out or Path("runs") / f"ablate-{method}-{study}-{whole.preset}"
-    _study(given, chosen, names, seeds, out, jobs, overwrite, against=names[0])
+    _study(flags, names, seeds, out, jobs, overwrite, against=names[0])
 
 
 def _study(
-    given: dict[str, Any],
-    chosen: dict[str, Any],
+    flags: Flags,
     names: list[str],
     seeds: int,
     out: Path,
@@ -103,13 +104,16 @@ def _study(
         raise UserError(f"seeds: expected a number >= 1, got {seeds}")
     if jobs < 0:
         raise UserError(f"jobs: expected a number >= 0, got {jobs}")
+    given, chosen = given_by(flags)
     configs = [
         training.compose(name, given, preset=chosen.get("preset"), seed=seed, beside=names)
         for seed in range(seeds)
         for name in names
     ]
     try:
-        records = training.compare(configs, out, jobs=jobs, overwrite=overwrite, say=_say)
+        records = training.compare(
+            configs, out, jobs=jobs, overwrite=overwrite, plugin=flags.plugin, say=_say
+        )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"interrupted: finished runs are in {out}; the same command goes on"

@@ -91,11 +91,13 @@ class Flags:
     """A setting of a method, such as rho=0.25 or lord.rho=0.25; 'lord methods' lists them."""
     config: Annotated[Path | None, Parameter(group="Parameters")] = None
     """YAML file of settings; flags come before it."""
+    plugin: Annotated[Path | None, Parameter(group="Parameters")] = None
+    """Python file with methods or networks of your own."""
 
     def given(self) -> dict[str, Any]:
         """What was given on the command line, as setting names and values."""
         own = {name: value for name, value in vars(self).items() if value is not None}
-        for name in ("preset", "config", "set"):
+        for name in ("preset", "config", "plugin", "set"):
             own.pop(name, None)
         if self.split is not None:
             own["split"] = _split(self.split)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -69,6 +70,39 @@ def test_a_comparison_leaves_a_table_and_pictures_and_report_makes_them_again(lo
     code, _, _ = lord("report c")
     assert code == 0
     assert (tmp_path / "c" / "README.md").read_text() == table
+
+
+def test_variants_of_a_method_are_compared_side_by_side(lord, tmp_path):
+    code, _, _ = lord(f"compare --methods er,er:epochs=2:replay=16 --seeds 1 {QUICK} --out v")
+    assert code == 0
+    wide, thin = (
+        read_record(tmp_path / "v" / f"{name}-seed0") for name in ("er", "er,epochs=2,replay=16")
+    )
+    assert (wide.epochs, thin.epochs, thin.settings["replay"]) == (1, 2, 16)
+    page = (tmp_path / "v" / "README.md").read_text()
+    assert "| er:epochs=2:replay=16 | 1 |" in page
+    assert "    lord " in page
+
+
+def test_the_example_method_runs_beside_ours_and_counts_its_extra_pass(lord, tmp_path):
+    example = Path(__file__).parents[3] / "examples" / "hard_er.py"
+    assert len(example.read_text().splitlines()) < 60
+    line = (
+        f"compare --plugin {example} --methods hard-er,er,hard-er:pool=32 --seeds 1 {QUICK} --out p"
+    )
+    code, _, error = lord(line)
+    assert code == 0, error
+    names = ("hard-er", "er", "hard-er,pool=32")
+    hard, plain, small = (read_record(tmp_path / "p" / f"{name}-seed0") for name in names)
+    assert hard.training_flops > small.training_flops > plain.training_flops
+
+
+def test_an_ablation_compares_with_the_whole_method(lord, tmp_path):
+    code, _, error = lord(f"ablate --method lord+ --study rehearsal --seeds 1 {QUICK} --out a")
+    assert code == 0, error
+    page = (tmp_path / "a" / "README.md").read_text()
+    assert "## Against lord+\n" in page
+    assert "| lord+:every=2 | 1 |" in page
 
 
 def test_methods_are_listed_and_one_is_explained(lord):
@@ -142,6 +176,15 @@ MISTAKES = [
     ("run lord", "unexpected 'lord': settings are given as flags, such as --method lord"),
     ("run --epochs 1.5", "epochs: expected a whole number, got '1.5'"),
     ("compare --seeds 2.5", "seeds: expected a whole number, got '2.5'"),
+    ("compare --methods er:epochs", "expected NAME=VALUE, such as rho=0.25, got 'epochs'"),
+    ("compare --methods er:rho=1", "er has no setting 'rho'"),
+    ("run --plugin gone.py", "plugin: expected a Python file, got 'gone.py'"),
+    ("run --subset 0.8 --skip 0.3", "skip + subset + validation: at most 1 in all, got 0.3 + 0.8"),
+    ("run --scenario turned", "unknown value of scenario 'turned'"),
+    ("run --method x-der-rpc --scenario rotated", "x-der-rpc needs tasks of new classes only"),
+    ("run --method lord --set merged=true", "draws: 1 where passes are merged, got 2"),
+    ("ablate --method er", "unknown method 'er'"),
+    ("ablate --study all", "unknown study 'all'"),
     ("report", "FOLDER"),
     ("report nothing", "no results at 'nothing': no such folder"),
     ("report .", "no finished run in '.'"),

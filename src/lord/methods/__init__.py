@@ -6,11 +6,12 @@ from lord.methods.method import (
     BufferConfig,
     Method,
     MethodConfig,
+    Rehearsal,
     Scalars,
     Setting,
 )
 from lord.methods.optim import Descent, OptimizerConfig
-from lord.methods.registry import METHODS
+from lord.methods.registry import METHODS, load_plugin, register
 from lord.methods.statistics import recomputed_statistics
 
 __all__ = [
@@ -22,8 +23,11 @@ __all__ = [
     "Method",
     "MethodConfig",
     "OptimizerConfig",
+    "Rehearsal",
     "Scalars",
     "Setting",
+    "load_plugin",
     "recomputed_statistics",
+    "register",
     "variants",
 ]

@@ -1,5 +1,9 @@
-"""The methods by name. Adding one: its file, and a line here."""
+"""The methods by name. Adding one: its file, and a line here; or a plug-in that registers it."""
 
+import importlib.util
+from pathlib import Path
+
+from lord.config import UserError
 from lord.methods.agem import AGEM
 from lord.methods.der import DER
 from lord.methods.derpp import DERpp
@@ -30,3 +34,34 @@ ALL: tuple[type[Method], ...] = (
     *(SGD, Joint),
 )
 METHODS = {method.name: method for method in ALL}
+
+
+def register(method: type[Method]) -> type[Method]:
+    """Make a method of your own known by its name; a class decorator.
+
+    Raises:
+        UserError: if the name is taken or would not do on a command line.
+    """
+    known = METHODS.get(method.name, method)
+    same = (known.__module__, known.__qualname__) == (method.__module__, method.__qualname__)
+    if not same or set(method.name) & set(" :,=./"):  # the same again: a notebook's cell, run twice
+        raise UserError(f"plugin: a method's name must be new and plain, got '{method.name}'")
+    METHODS[method.name] = method
+    return method
+
+
+def load_plugin(path: Path) -> None:
+    """Run a Python file that registers methods (or adds to ``lord.networks.NETWORKS``).
+
+    Raises:
+        UserError: if it cannot be run.
+    """
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise UserError(f"plugin: expected a Python file, got '{path}'")
+    try:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"plugin '{path}': {type(error).__name__}: {error}") from error

@@ -30,6 +30,7 @@ def compare(
     *,
     jobs: int = 0,
     overwrite: bool = False,
+    plugin: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> list[RunRecord]:
     """Run all configurations, several at a time, and return their records in that order.
@@ -39,6 +40,7 @@ def compare(
         out: holds the folders; finished runs found in it are not repeated.
         jobs: processes at a time; 0 for one a core. Cores are shared out among them.
         overwrite: repeat finished runs.
+        plugin: Python file each run is told of.
         say: told in one line of each run that was found or has finished.
 
     Raises:
@@ -59,7 +61,7 @@ def compare(
     if pending:
         for config in {c.data: c for _, c in pending}.values():  # decode once, complain early
             make_stream(load_images(config.data), config.stream, config.seed)
-        _run_all(pending, jobs, max(cores // jobs, 1), say)
+        _run_all(pending, jobs, max(cores // jobs, 1), plugin, say)
     return [read_record(folder) for folder in folders]
 
 
@@ -120,6 +122,7 @@ def _run_all(
     pending: list[tuple[Path, RunConfig]],
     jobs: int,
     threads: int,
+    plugin: Path | None,
     say: Callable[[str], None],
 ) -> None:
     alive: set[subprocess.Popen[bytes]] = set()
@@ -131,6 +134,7 @@ def _run_all(
         write_text(folder / "config.yaml", yaml.safe_dump(flat(config) | {"threads": own}))
         command = [sys.executable, "-m", "lord", "run", "--overwrite", "--quiet"]
         command += ["--config", str(folder / "config.yaml"), "--out", str(folder)]
+        command += ["--plugin", str(plugin)] if plugin else []
         with (folder / "log.txt").open("wb") as log:
             if stopping.is_set():
                 raise UserError("stopped")
