@@ -1,4 +1,4 @@
-"""Facts that characterise the baselines."""
+"""Facts that characterise the baselines that replay labels and logits, or average weights."""
 
 import copy
 from collections import Counter

@@ -140,3 +140,25 @@ def test_the_demo_shows_what_it_claims():
     assert lord.class_il > sgd.class_il + 20
     assert lord.class_il > derpp.class_il - 6  # one seed of the three the demo has
     assert lord.training_flops < 0.85 * derpp.training_flops
+
+
+def test_evaluation_within_tasks_shows_the_stability_gap_and_changes_nothing_else():
+    plain = run(compose("er", SMALL | {"epochs": 2}))
+    close = run(compose("er", SMALL | {"epochs": 2, "evaluate_every": 5}))
+    assert plain.matrices.between == []
+    assert plain.stability_gap is None
+    assert len(close.matrices.between) == close.steps // 5
+    for task, row in close.matrices.between:
+        assert len(row) == task + 1
+    assert close.stability_gap is not None
+    assert close.class_il == plain.class_il
+    assert close.training_flops == plain.training_flops
+    assert close.eval_flops > plain.eval_flops
+
+
+def test_transfer_is_forward_where_tasks_resemble_each_other():
+    turned = run(compose("er", SMALL | {"epochs": 2, "lr": 0.1}, preset="rotated-digits"))
+    assert len(turned.matrices.before) == len(turned.matrices.untrained) == 10
+    assert turned.forward_transfer > 10
+    assert turned.recency is None
+    assert 0 <= turned.calibration <= 100
