@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 
 from lord.costs import median_seconds
+from lord.learner import write_text
 from lord.networks import ResNet18
-from lord.training.folder import environment, write_text
+from lord.training.folder import environment
 
 CPU = torch.device("cpu")
 

@@ -14,10 +14,11 @@ import torch
 from lord.costs import tensor_bytes
 from lord.data import load_images
 from lord.evaluation import score
+from lord.learner import write_text
 from lord.methods import Batch
 from lord.streams import make_stream
 from lord.training import compose
-from lord.training.folder import environment, write_text
+from lord.training.folder import environment
 from lord.training.run import make_method
 
 STEPS = 12

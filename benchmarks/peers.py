@@ -27,11 +27,12 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from lord.data import load_images
+from lord.learner import write_text
 from lord.methods import Batch
 from lord.networks import ResNet18
 from lord.streams import make_stream
 from lord.training import compose
-from lord.training.folder import environment, write_text
+from lord.training.folder import environment
 from lord.training.run import make_method
 
 BATCH, BUFFER, IMAGES = 32, 500, 2000

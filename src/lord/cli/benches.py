@@ -11,7 +11,8 @@ import lord.training as training
 from lord.cli.commands import given_by, named
 from lord.cli.flags import Flags
 from lord.config import UserError
-from lord.training.folder import environment, write_text
+from lord.learner import write_text
+from lord.training.folder import environment
 
 console = Console()
 

@@ -39,6 +39,7 @@ def run(
     out: Path | None,
     *,
     overwrite: bool,
+    resume: bool,
     quiet: bool,
 ) -> None:
     given, chosen = given_by(flags)
@@ -47,9 +48,12 @@ def run(
     config = training.compose(method, given, preset=chosen.get("preset"), seed=seed)
     out = out or Path("runs") / f"{config.preset}-{training.folder_name(config)}"
     try:
-        record = training.run(config, out, overwrite=overwrite, console=None if quiet else console)
+        shown = None if quiet else console
+        record = training.run(config, out, overwrite=overwrite, resume=resume, console=shown)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"interrupted: partial results are in {out}") from None
+        raise KeyboardInterrupt(
+            f"interrupted: partial results are in {out}; --resume goes on from there"
+        ) from None
     if not quiet:
         console.print(terminal(summarise([record])))
         console.print(f"results are in {out}")

@@ -79,6 +79,8 @@ class Flags:
     """auto, cpu or cuda."""
     evaluate_every: Annotated[Whole | None, Parameter(group=TRAINING)] = None
     """Steps between evaluations within a task, for the stability gap; 0 for none."""
+    checkpoint_every: Annotated[float | None, Parameter(group=TRAINING)] = None
+    """Seconds between checkpoints; 60 by default."""
     threads: Annotated[Whole | None, Parameter(group=TRAINING)] = None
     """CPU threads of a run; 0 for all cores."""
     buffer: Annotated[Whole | None, Parameter(group=METHOD)] = None

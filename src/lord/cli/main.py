@@ -43,6 +43,7 @@ def run(
     seed: Whole | None = None,
     out: Path | None = None,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
+    resume: Annotated[bool, Parameter(negative="")] = False,
     quiet: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Train one method on one stream.
@@ -57,12 +58,18 @@ def run(
         Folder for the results; by default runs/PRESET-METHOD-seedN.
     overwrite
         Replace results already in that folder.
+    resume
+        Go on from the last checkpoint in that folder, as if never stopped.
     quiet
         No progress bar and no table.
     """
     from lord.cli import commands
 
-    commands.run(flags or Flags(), method, seed, out, overwrite=overwrite, quiet=quiet)
+    if overwrite and resume:
+        raise UserError("resume: goes on with what is there, --overwrite replaces it: give one")
+    commands.run(
+        flags or Flags(), method, seed, out, overwrite=overwrite, resume=resume, quiet=quiet
+    )
 
 
 @app.command

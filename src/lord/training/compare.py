@@ -16,12 +16,10 @@ import yaml
 from lord.config import UserError
 from lord.data import load_images
 from lord.evaluation import RunRecord, Study, read_record
+from lord.learner import previous, write_text
 from lord.streams import make_stream
-from lord.training.config import RunConfig, flat, read_yaml
-from lord.training.folder import claim, write_text
-
-FREE = ("threads",)
-"""Settings that may differ when a comparison is continued: they do not decide the result."""
+from lord.training.config import RunConfig, difference, flat, read_yaml
+from lord.training.folder import CHECKPOINT, claim
 
 
 def compare(
@@ -61,7 +59,7 @@ def compare(
     if pending:
         for config in {c.data: c for _, c in pending}.values():  # decode once, complain early
             make_stream(load_images(config.data), config.stream, config.seed)
-        _run_all(pending, jobs, max(cores // jobs, 1), plugin, say)
+        _run_all(pending, jobs, max(cores // jobs, 1), plugin, overwrite, say)
     return [read_record(folder) for folder in folders]
 
 
@@ -103,19 +101,13 @@ def line(record: RunRecord) -> str:
 
 def _check(folders: dict[Path, RunConfig], overwrite: bool) -> None:
     for folder, config in folders.items():
-        if overwrite or not (folder / "summary.json").is_file():
-            continue
-        before, now = read_yaml(folder / "config.yaml"), flat(config)
-        for name in sorted(before.keys() | now.keys()):
-            if name not in FREE and _plain(before.get(name)) != _plain(now.get(name)):
-                raise UserError(
-                    f"'{folder}' was run with {name} = {before.get(name)}, now "
-                    f"{now.get(name)}: give another --out, or --overwrite"
-                )
+        if not overwrite and (folder / "summary.json").is_file():
+            difference(read_yaml(folder / "config.yaml"), flat(config), folder)
 
 
-def _plain(value: object) -> object:
-    return yaml.safe_load(yaml.safe_dump(value))
+def _has_checkpoint(folder: Path) -> bool:
+    file = folder / CHECKPOINT
+    return file.exists() or previous(file).exists()
 
 
 def _run_all(
@@ -123,16 +115,18 @@ def _run_all(
     jobs: int,
     threads: int,
     plugin: Path | None,
+    overwrite: bool,
     say: Callable[[str], None],
 ) -> None:
     alive: set[subprocess.Popen[bytes]] = set()
     stopping = threading.Event()
 
     def one(folder: Path, config: RunConfig) -> RunRecord:
-        claim(folder, overwrite=True)
+        if overwrite or not _has_checkpoint(folder):
+            claim(folder, overwrite=True)
         own = config.training.threads or threads
         write_text(folder / "config.yaml", yaml.safe_dump(flat(config) | {"threads": own}))
-        command = [sys.executable, "-m", "lord", "run", "--overwrite", "--quiet"]
+        command = [sys.executable, "-m", "lord", "run", "--resume", "--quiet"]
         command += ["--config", str(folder / "config.yaml"), "--out", str(folder)]
         command += ["--plugin", str(plugin)] if plugin else []
         with (folder / "log.txt").open("wb") as log:

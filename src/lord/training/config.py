@@ -8,7 +8,7 @@ import msgspec
 import yaml
 
 from lord.config import Settings, UserError, build, choose, parse_variant
-from lord.config.rules import Count, Natural
+from lord.config.rules import Count, Natural, NonNegative
 from lord.data import DataConfig
 from lord.methods import METHODS, MethodConfig, OptimizerConfig
 from lord.networks import NetworkConfig
@@ -29,6 +29,8 @@ class TrainingConfig(Settings, frozen=True):
     """CPU threads; 0 for as many as there are cores."""
     evaluate_every: Natural = 0
     """Steps between evaluations within a task, for the stability gap; 0 for none."""
+    checkpoint_every: NonNegative = 60.0
+    """Seconds between checkpoints; there is one at the end of each task besides."""
 
 
 class RunConfig(Settings, frozen=True):
@@ -61,6 +63,10 @@ SECTIONS: dict[str, type[Settings]] = {
 }
 """Parts of a run's configuration. Field names are unique over all of them and all methods', so
 that a file and the command line can give them side by side."""
+
+
+FREE = ("threads", "checkpoint_every")
+"""Settings that may differ when a run is continued: they do not decide the result."""
 
 
 def fields(config: type[Settings]) -> tuple[str, ...]:
@@ -144,6 +150,21 @@ def flat(config: RunConfig) -> dict[str, Any]:
     for part in (*SECTIONS, "settings"):
         values |= msgspec.to_builtins(getattr(config, part))
     return values
+
+
+def difference(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
+    """Nothing, if a run in ``folder`` had the same configuration as the one to go on with.
+
+    Raises:
+        UserError: names the first setting that differs.
+    """
+    for name in sorted(before.keys() | now.keys()):
+        old, new = (yaml.safe_load(yaml.safe_dump(each.get(name))) for each in (before, now))
+        if name not in FREE and old != new:
+            raise UserError(
+                f"'{folder}' was run with {name} = {before.get(name)}, now {now.get(name)}: "
+                "give another --out, or --overwrite"
+            )
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -4,8 +4,6 @@ import json
 import os
 import platform
 import subprocess
-import tempfile
-from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,29 +13,14 @@ import torch
 import yaml
 
 from lord.config import UserError
+from lord.learner import previous, write_text
 
 RESULTS = ("summary.json", "metrics.jsonl", "model.safetensors")
-
-
-def write_atomic(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then rename it into place."""
-    handle, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    os.close(handle)
-    try:
-        write(Path(draft))
-        Path(draft).chmod(0o644)
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
-
-
-def write_text(path: Path, text: str) -> None:
-    write_atomic(path, lambda draft: draft.write_text(text))
+CHECKPOINT = "checkpoint.safetensors"
 
 
 def claim(folder: Path, *, overwrite: bool) -> None:
-    """Make ``folder`` ready to take results.
+    """Make ``folder`` ready to take results, and empty of older ones.
 
     Raises:
         UserError: if it holds results and may not be overwritten, or cannot be written.
@@ -49,8 +32,9 @@ def claim(folder: Path, *, overwrite: bool) -> None:
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in held:
-            (folder / name).unlink()
+        checkpoint = folder / CHECKPOINT
+        for file in (*(folder / name for name in held), checkpoint, previous(checkpoint)):
+            file.unlink(missing_ok=True)
         write_text(folder / ".writable", "")
         (folder / ".writable").unlink()
     except OSError as error:
@@ -75,6 +59,16 @@ class RunFolder:
         if self.path:
             with (self.path / "metrics.jsonl").open("a") as file:
                 file.write(json.dumps(values) + "\n")
+
+    def length(self) -> int:
+        """Bytes of metrics.jsonl."""
+        file = self.path / "metrics.jsonl" if self.path else None
+        return file.stat().st_size if file and file.exists() else 0
+
+    def cut(self, length: int) -> None:
+        """Drop what metrics.jsonl holds beyond ``length``: it will come again."""
+        if self.path and self.length() > length:
+            os.truncate(self.path / "metrics.jsonl", length)
 
     def json(self, name: str, text: bytes) -> None:
         self._text(name, text.decode() + "\n")

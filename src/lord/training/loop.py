@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Generator, Tensor
@@ -15,12 +15,17 @@ from lord.streams import Stream, Task
 
 INTERVAL = 25
 """Steps between two looks at the loss: each look waits for the device."""
+STATE = (
+    *("steps", "images", "task", "epoch", "place", "begun", "order", "pending"),
+    *("untrained", "before", "between"),
+)
+"""Attributes of a loop that are saved as they are."""
 
 
 class Watcher(Protocol):
     """Told of what happens, at intervals: a progress bar, a file."""
 
-    def task_begins(self, task: int, tasks: int, images: int) -> None: ...
+    def task_begins(self, task: int, tasks: int, images: int, done: int) -> None: ...
     def trained(self, task: int, step: int, images: int, scalars: dict[str, float]) -> None: ...
     def task_ended(self, task: int, trained: Scores, recomputed: Scores | None) -> None: ...
 
@@ -37,6 +42,7 @@ class Loop:
         meter: entered by the caller; phases are search, step, recompute and evaluate.
         autocast: makes the context passes run in.
         watcher: told at intervals.
+        pause: called between steps, where ``state_dict`` is all there is to go on from.
     """
 
     def __init__(
@@ -51,22 +57,35 @@ class Loop:
         evaluate_every: int = 0,
         autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
         watcher: Watcher | None = None,
+        pause: Callable[[], None] = lambda: None,
     ) -> None:
         self.method, self.stream = method, stream
         self.epochs, self.batch, self.generator = epochs, batch, generator
-        self.meter, self.autocast, self.watcher = meter, autocast, watcher
+        self.meter, self.autocast, self.watcher, self.pause = meter, autocast, watcher, pause
         self.evaluate_every = evaluate_every
         self.steps = self.images = 0
+        self.task = self.epoch = self.place = 0
+        """Where it is: task, epoch within it, batch within that."""
+        self.begun = False
+        self.order: Tensor | None = None
+        """Of this epoch's images."""
+        self.pending: list[dict[str, Tensor]] = []
+        """What steps reported since the last look."""
         self.scores: list[tuple[Scores, Scores | None]] = []
+        self.untrained: list[float] = []
         self.before: list[float] = []
         self.between: list[tuple[int, list[float]]] = []
 
     def run(self) -> Matrices:
-        untrained = [self._unseen(task) for task in self.stream.test]
-        for task in self.stream.train:
-            self.before.append(self._unseen(self.stream.test[task.index]))
+        """Train to the end, from wherever it is."""
+        if not self.untrained:
+            self.untrained = [self._unseen(task) for task in self.stream.test]
+        while self.task < len(self.stream.train):
+            task = self.stream.train[self.task]
             self._train(task)
             self._score(task)
+            self.task, self.epoch, self.begun = self.task + 1, 0, False
+            self.pause()
         trained = [scores for scores, _ in self.scores]
         recomputed = [scores for _, scores in self.scores if scores]
         return Matrices(
@@ -75,37 +94,71 @@ class Loop:
             [scores.class_il for scores in recomputed] or None,
             [scores.task_il for scores in recomputed] or None,
             before=self.before,
-            untrained=untrained,
+            untrained=self.untrained,
             between=self.between,
         )
 
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that decides how the run goes on, and what it has found."""
+        own = {name: getattr(self, name) for name in STATE}
+        return own | {
+            "method": self.method.state_dict(),
+            "generator": self.generator.get_state(),
+            "scores": [[scores and vars(scores) for scores in pair] for pair in self.scores],
+            "flops": dict(self.meter.flops),
+            "seconds": dict(self.meter.seconds),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state saved by a loop over the same stream with the same settings."""
+        for name in STATE:
+            setattr(self, name, state[name])
+        self.method.load_state_dict(state["method"])
+        self.generator.set_state(state["generator"])
+        scores = [[own and Scores(**own) for own in pair] for pair in state["scores"]]
+        self.scores = [(trained, recomputed) for trained, recomputed in scores]
+        self.meter.flops.update(state["flops"])
+        self.meter.seconds.update(state["seconds"])
+
     def _train(self, task: Task) -> None:
-        total = self.epochs * sum(len(rows) for rows in batches(len(task.labels), self.batch))
+        count = len(task.labels)
+        epoch = batches(count, self.batch)
         if self.watcher:
-            self.watcher.task_begins(task.index, len(self.stream.train), total)
-        with self._spent_on("search"):
-            self.method.begin_task(task)
-        pending: list[dict[str, Tensor]] = []
-        for _ in range(self.epochs):
-            order = torch.randperm(len(task.labels), generator=self.generator)
-            for rows in batches(len(task.labels), self.batch):
-                chosen = order[rows].to(task.labels.device, non_blocking=True)
-                with self._spent_on("step"):
-                    batch = Batch(task.images[chosen], task.labels[chosen], chosen)
-                    pending.append(self.method.step(batch))
-                self.steps += 1
-                self.images += len(rows)
-                if len(pending) == INTERVAL:
-                    self._look(task, pending)
-                if self.evaluate_every and self.steps % self.evaluate_every == 0:
-                    with self._spent_on("evaluate"):
-                        self.between.append((task.index, score(*self._seen(task)).class_il))
-        if pending:
-            self._look(task, pending)
+            done = self.epoch * count + sum(len(rows) for rows in epoch[: self.place])
+            total = self.epochs * sum(len(rows) for rows in epoch)
+            self.watcher.task_begins(task.index, len(self.stream.train), total, done)
+        if not self.begun:
+            self.before.append(self._unseen(self.stream.test[task.index]))
+            with self._spent_on("search"):
+                self.method.begin_task(task)
+            self.begun = True
+        while self.epoch < self.epochs:
+            if self.order is None:
+                self.order = torch.randperm(count, generator=self.generator)
+            for rows in epoch[self.place :]:
+                self._step(task, self.order[rows].to(task.labels.device, non_blocking=True))
+                self.place += 1
+                self.pause()
+            self.order, self.place, self.epoch = None, 0, self.epoch + 1
+        if self.pending:
+            self._look(task)
         with self._spent_on("step"):
             self.method.end_task(task)
 
-    def _look(self, task: Task, pending: list[dict[str, Tensor]]) -> None:
+    def _step(self, task: Task, chosen: Tensor) -> None:
+        with self._spent_on("step"):
+            batch = Batch(task.images[chosen], task.labels[chosen], chosen)
+            self.pending.append(self.method.step(batch))
+        self.steps += 1
+        self.images += len(chosen)
+        if len(self.pending) == INTERVAL:
+            self._look(task)
+        if self.evaluate_every and self.steps % self.evaluate_every == 0:
+            with self._spent_on("evaluate"):
+                self.between.append((task.index, score(*self._seen(task)).class_il))
+
+    def _look(self, task: Task) -> None:
+        pending = self.pending
         names = pending[0].keys()
         values = {n: torch.stack([scalars[n] for scalars in pending]).tolist() for n in names}
         for place, loss in enumerate(values["loss"]):

@@ -45,9 +45,9 @@ class Journal:
     def __exit__(self, *error: object) -> None:
         self.bar.stop()
 
-    def task_begins(self, task: int, tasks: int, images: int) -> None:
+    def task_begins(self, task: int, tasks: int, images: int, done: int) -> None:
         name = f"task {task + 1} of {tasks}"
-        self.current = self.bar.add_task(name, total=images, loss=float("nan"))
+        self.current = self.bar.add_task(name, total=images, completed=done, loss=float("nan"))
 
     def trained(self, task: int, step: int, images: int, scalars: dict[str, float]) -> None:
         self.folder.metric(kind="train", task=task, step=step, **scalars)

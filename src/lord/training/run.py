@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import torch
@@ -22,14 +23,15 @@ from lord.evaluation import (
     forgetting,
     forward_transfer,
     minimum_accuracy,
+    read_record,
     stability_gap,
 )
-from lord.learner import Model, save_model
+from lord.learner import Model, load_state, previous, save_model, save_state, write_atomic
 from lord.methods import METHODS, Method, Setting, recomputed_statistics
 from lord.networks import build_network, initialised
 from lord.streams import Stream, make_stream
-from lord.training.config import RunConfig, flat
-from lord.training.folder import RunFolder, claim, write_atomic
+from lord.training.config import RunConfig, difference, flat
+from lord.training.folder import CHECKPOINT, RunFolder, claim
 from lord.training.loop import Loop, batches
 from lord.training.progress import Journal
 
@@ -39,6 +41,7 @@ def run(
     out: Path | None = None,
     *,
     overwrite: bool = False,
+    resume: bool = False,
     console: Console | None = None,
 ) -> RunRecord:
     """Train one method on one stream, score it, and leave its results in ``out``.
@@ -47,20 +50,25 @@ def run(
         config: from ``compose``.
         out: folder for the results; None to write nothing.
         overwrite: whether results already in ``out`` may be replaced.
-        console: where a progress bar is drawn, if it is a terminal.
+        resume: go on from the last checkpoint in ``out``, if there is one; the result is that of
+            a run that was never stopped.
+        console: where a progress bar is drawn, if it is a terminal, and what is odd is said.
 
     Raises:
         UserError: for data that does not fit, a folder that holds results, or a loss that is no
             number any more. What was written by then stays.
     """
+    if resume and out is not None and (out / "summary.json").is_file():
+        return read_record(out)
     start = time.perf_counter()
     device = pick_device(config.training.device)
     data = load_images(config.data)
     method, stream = make_method(
         config, data, make_stream(data, config.stream, config.seed), device
     )
-    if out is not None:  # not before all the input is known to be sound
-        claim(out, overwrite=overwrite)
+    saved = _saved(config, out) if resume and out is not None else None
+    if out is not None and saved is None:  # not before all the input is known to be sound
+        claim(out, overwrite=overwrite or resume)
     folder = RunFolder(out)
     folder.config(flat(config))
     bf16 = config.training.precision == "bf16"
@@ -81,6 +89,16 @@ def run(
             autocast=lambda: torch.autocast(device.type, torch.bfloat16, enabled=bf16),
             watcher=journal,
         )
+        if saved is not None:
+            state, note = saved
+            loop.load_state_dict(state["loop"])
+            folder.cut(state["metrics"])
+            start -= state["wall"]
+            if console:
+                where = f"task {loop.task + 1}, after {loop.steps} steps"
+                console.print(f"going on at {where}" + (f" ({note})" if note else ""))
+        if out is not None:
+            loop.pause = Keeper(loop, config, folder, out / CHECKPOINT, start)
         matrices = loop.run()
     if out is not None:
         _save(out, config, method, stream, data)
@@ -88,7 +106,44 @@ def run(
     encoded = msgspec.json.format(msgspec.json.encode(matrices), indent=1)
     folder.json("accuracy.json", encoded)
     folder.json("summary.json", msgspec.json.format(msgspec.json.encode(record), indent=1))
+    if out is not None:
+        for file in (out / CHECKPOINT, previous(out / CHECKPOINT)):
+            file.unlink(missing_ok=True)
     return record
+
+
+class Keeper:
+    """Called between steps: writes a checkpoint when a task has ended, and when it is time."""
+
+    def __init__(
+        self, loop: Loop, config: RunConfig, folder: RunFolder, file: Path, start: float
+    ) -> None:
+        self.loop, self.config, self.folder, self.file = loop, config, folder, file
+        self.start = start
+        self.last = time.perf_counter()
+
+    def __call__(self) -> None:
+        now = time.perf_counter()
+        if self.loop.begun and now - self.last < self.config.training.checkpoint_every:
+            return
+        state = {
+            "config": flat(self.config),
+            "metrics": self.folder.length(),
+            "wall": now - self.start,
+            "loop": self.loop.state_dict(),
+        }
+        save_state(state, self.file)
+        self.last = time.perf_counter()
+
+
+def _saved(config: RunConfig, out: Path) -> tuple[Any, str | None] | None:
+    """The checkpoint to go on from, if there is one; it must be of the same configuration."""
+    file = out / CHECKPOINT
+    if not (file.exists() or previous(file).exists()):
+        return None
+    state, note = load_state(file)
+    difference(state["config"], flat(config), out)
+    return state, note
 
 
 def make_method(

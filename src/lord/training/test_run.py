@@ -6,10 +6,9 @@ import torch
 from lord.config import UserError
 from lord.data import DataConfig, load_images
 from lord.evaluation import read_record
-from lord.learner import load_model
+from lord.learner import load_model, write_atomic
 from lord.streams import StreamConfig, make_stream
 from lord.training import compose, run
-from lord.training.folder import write_atomic
 
 SMALL = {"epochs": 1, "width": 8, "threads": 1}
 

@@ -1,0 +1,42 @@
+"""Files that are complete or not there."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def write_atomic(path: Path, write: Callable[[Path], Any], keep: Path | None = None) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then rename it into place.
+
+    What was written has reached the disk before it replaces what was there; that is renamed to
+    ``keep``, if given. Killed at any moment, ``path`` or ``keep`` is whole.
+    """
+    handle, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    os.close(handle)
+    try:
+        write(Path(draft))
+        Path(draft).chmod(0o644)
+        _to_disk(Path(draft))
+        if keep is not None and path.exists():
+            path.replace(keep)
+        Path(draft).replace(path)
+        _to_disk(path.parent)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    write_atomic(path, lambda draft: draft.write_text(text))
+
+
+def _to_disk(path: Path) -> None:
+    if os.name != "posix" and path.is_dir():  # there, folders cannot be opened
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,139 @@
+import errno
+import json
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+from lord.config import UserError
+from lord.learner import files, load_state, previous, save_state
+from lord.learner.checkpoint import _digest
+
+plain = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False)
+states = st.recursive(
+    plain | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=4) | st.integers(0, 9), inner, max_size=3)
+        | st.tuples(inner, inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(states)
+def test_plain_values_come_back_as_they_were(tmp_path_factory, state):
+    file = tmp_path_factory.mktemp("state") / "s.safetensors"
+    save_state({"all": state}, file)
+    loaded, note = load_state(file)
+    assert loaded == {"all": state}
+    assert repr(loaded) == repr({"all": state})  # tuples stay tuples, True stays no 1
+    assert note is None
+
+
+def test_tensors_come_back_with_type_values_and_order_of_memory(tmp_path):
+    last = torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last)
+    state = {
+        "last": last,
+        "cut": torch.arange(12).view(3, 4)[:, 1:3],
+        "bf16": torch.randn(3).bfloat16(),
+        "bool": torch.tensor([True, False]),
+        "scalar": torch.tensor(2.5),
+        "empty": torch.zeros(0, 3),
+        "same": [last, last],
+        "generator": torch.Generator().manual_seed(4).get_state(),
+    }
+    save_state(state, tmp_path / "s.safetensors")
+    loaded, _ = load_state(tmp_path / "s.safetensors")
+    for name in ("last", "cut", "bf16", "bool", "scalar", "empty", "generator"):
+        assert loaded[name].dtype == state[name].dtype
+        assert torch.equal(loaded[name], state[name])
+    assert loaded["last"].stride() == last.stride()
+    assert torch.equal(loaded["same"][1], last)
+    assert len(load_file(tmp_path / "s.safetensors")) == 7  # what is the same is written once
+
+
+def test_what_is_neither_plain_nor_a_tensor_is_refused(tmp_path):
+    with pytest.raises(TypeError, match="not function"):
+        save_state({"f": lambda: 0}, tmp_path / "s.safetensors")
+    with pytest.raises(TypeError, match="names"):
+        save_state({(1, 2): 0}, tmp_path / "s.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def saved_twice(folder):
+    file = folder / "s.safetensors"
+    for step in (1, 2):
+        save_state({"step": step, "weights": torch.full((50,), float(step))}, file)
+    return file
+
+
+@given(st.integers(0, 10_000), st.integers(1, 255))
+def test_one_altered_byte_is_noticed_and_the_state_before_is_used(tmp_path_factory, place, change):
+    file = saved_twice(tmp_path_factory.mktemp("state"))
+    content = bytearray(file.read_bytes())
+    content[place % len(content)] ^= change
+    file.write_bytes(content)
+    state, note = load_state(file)
+    if note is None:  # padding of the header is no content
+        assert state["step"] == 2
+        assert torch.equal(state["weights"], torch.full((50,), 2.0))
+    else:
+        assert state["step"] == 1
+        assert "is damaged" in note
+        assert "going on from the one before it" in note
+
+
+@pytest.mark.parametrize("length", [0, 5, 100, 400])
+def test_a_truncated_checkpoint_is_noticed(tmp_path, length):
+    file = saved_twice(tmp_path)
+    file.write_bytes(file.read_bytes()[:length])
+    state, note = load_state(file)
+    assert state["step"] == 1
+    assert "is damaged" in note
+
+
+def test_without_a_whole_state_both_are_named(tmp_path):
+    file = saved_twice(tmp_path)
+    file.write_bytes(b"no")
+    previous(file).write_bytes(b"no")
+    with pytest.raises(UserError, match=r"s\.safetensors' is damaged.*s-before\.safetensors' is"):
+        load_state(file)
+    with pytest.raises(UserError, match="no checkpoint at"):
+        load_state(tmp_path / "t.safetensors")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        "{}",
+        "null",
+        json.dumps({"format": 1, "state": {"tensor": "9", "last": False}}),
+        json.dumps({"format": 1, "state": {"pickle": "cos\nsystem"}}),
+        json.dumps({"format": 1, "state": {"tensor": "0", "last": True}}),
+        json.dumps({"format": 1, "state": {"dict": [[[], {"value": 0}]]}}),
+        json.dumps({"format": 2, "state": {"value": 0}}),
+    ],
+)
+def test_hostile_content_with_a_right_checksum_is_refused(tmp_path, text):
+    tensors = {"0": torch.zeros(2)}
+    header = {"lord": text, "digest": _digest(text, tensors)}
+    save_file(tensors, tmp_path / "s.safetensors", header)
+    with pytest.raises(UserError, match="is damaged"):
+        load_state(tmp_path / "s.safetensors")
+
+
+def test_a_full_disk_leaves_the_state_that_was_there(tmp_path, monkeypatch):
+    file = saved_twice(tmp_path)
+
+    def full(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "_to_disk", full)
+    with pytest.raises(UserError, match=r"cannot write the checkpoint .*No space left"):
+        save_state({"step": 3}, file)
+    assert load_state(file)[0]["step"] == 2
+    assert len(list(tmp_path.iterdir())) == 2

@@ -1,0 +1,121 @@
+"""Runs that are stopped and go on, among them real processes that are killed."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+
+import pytest
+from safetensors.torch import load_file
+
+from lord.config import UserError
+from lord.evaluation import read_record
+from lord.methods import METHODS
+from lord.training import compose, run
+from lord.training.folder import CHECKPOINT
+from lord.training.loop import Loop
+
+SMALL = {"width": 8, "threads": 1, "epochs": 2, "checkpoint_every": 0}
+TIMES = ("wall_s", "step_s", "search_s", "recompute_s", "eval_s", "images_per_s", "peak_bytes")
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stopped_after(steps, config, out, monkeypatch):
+    """Run until so many steps are done in this process, then stop as if killed between steps."""
+    taken, real = 0, Loop._step
+
+    def step(self, *arguments):
+        nonlocal taken
+        if taken == steps:
+            raise StoppedError
+        taken += 1
+        real(self, *arguments)
+
+    monkeypatch.setattr(Loop, "_step", step)
+    with pytest.raises(StoppedError):
+        run(config, out, resume=True)
+    monkeypatch.setattr(Loop, "_step", real)
+
+
+def outcome(folder):
+    record = json.loads((folder / "summary.json").read_text())
+    weights = load_file(folder / "model.safetensors")
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    kept = {name: value for name, value in record.items() if name not in TIMES}
+    return kept, {n: t.numpy().tobytes() for n, t in weights.items()}, lines
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_stopped_twice_ends_as_if_never_stopped(tmp_path, monkeypatch, method):
+    own = {"gdumb": {"passes": 3}, "lord": {"candidates": 8}, "lord+": {"candidates": 8}}
+    config = compose(method, SMALL | own.get(method, {}))
+    run(config, tmp_path / "whole")
+    total = read_record(tmp_path / "whole").steps
+    for steps in (total // 3, total // 4):
+        stopped_after(steps, config, tmp_path / "parts", monkeypatch)
+    assert (tmp_path / "parts" / CHECKPOINT).exists()
+    run(config, tmp_path / "parts", resume=True)
+    assert outcome(tmp_path / "parts") == outcome(tmp_path / "whole")
+    assert not list((tmp_path / "parts").glob("checkpoint*"))
+
+
+def test_other_settings_are_refused(tmp_path, monkeypatch):
+    stopped_after(9, compose("er", SMALL), tmp_path, monkeypatch)
+    with pytest.raises(UserError, match=r"was run with lr = 0\.03, now 0\.2: give another"):
+        run(compose("er", SMALL | {"lr": 0.2}), tmp_path, resume=True)
+    run(compose("er", SMALL | {"threads": 2}), tmp_path, resume=True)
+
+
+def test_a_finished_run_is_not_run_again(tmp_path):
+    config = compose("sgd", SMALL)
+    record = run(config, tmp_path)
+    stamp = (tmp_path / "summary.json").stat().st_mtime_ns
+    assert run(config, tmp_path, resume=True) == record
+    assert (tmp_path / "summary.json").stat().st_mtime_ns == stamp
+
+
+def test_overwriting_forgets_the_checkpoint(tmp_path, monkeypatch):
+    stopped_after(9, compose("er", SMALL), tmp_path, monkeypatch)
+    run(compose("er", SMALL | {"lr": 0.2}), tmp_path, overwrite=True)
+    assert not list(tmp_path.glob("checkpoint*"))
+
+
+def killed_and_resumed(folder, kills, source):
+    """Run the command, kill it at random moments, resume it until it is done."""
+    line = "run --method lord --set candidates=8 --width 8 --epochs 2 --threads 1"
+    line += f" --checkpoint-every 0 --quiet --resume --out {folder}"
+    command = [sys.executable, "-m", "lord", *line.split()]
+    done = 0
+    while True:
+        if done == kills or (folder / "summary.json").exists():
+            subprocess.run(command, check=True)
+            return
+        process = subprocess.Popen(command)
+        until = time.monotonic() + 60
+        while not (folder / "metrics.jsonl").exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(2.5 + source.random() * 2)
+        process.kill()
+        process.wait()
+        done += 1
+
+
+def check_kills(tmp_path, kills, seed):
+    config = compose("lord", SMALL | {"candidates": 8})
+    run(config, tmp_path / "whole")
+    killed_and_resumed(tmp_path / "parts", kills, random.Random(seed))
+    assert outcome(tmp_path / "parts") == outcome(tmp_path / "whole")
+
+
+def test_a_killed_process_goes_on_and_ends_the_same(tmp_path):
+    check_kills(tmp_path, 2, seed=0)
+
+
+@pytest.mark.slow
+def test_many_kills_change_nothing(tmp_path):
+    check_kills(tmp_path, int(os.environ.get("LORD_KILLS", "12")), seed=1)
