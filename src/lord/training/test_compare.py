@@ -91,7 +91,8 @@ def test_after_ctrl_c_a_run_says_where_its_partial_results_are(lord, tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     code, _, error = ended(process)
     assert code == 130
-    assert error == f"error: interrupted: partial results are in {tmp_path / 'a'}"
+    where = f"partial results are in {tmp_path / 'a'}; --resume goes on from there"
+    assert error == f"error: interrupted: {where}"
 
 
 COMPARE = "compare --methods sgd,der++ --seeds 1 --width 8 --epochs 15 --threads 1 --jobs 1 --out"
