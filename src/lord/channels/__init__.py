@@ -6,7 +6,7 @@ a smaller ordinary module, or to views of its live parameters.
 
 from lord.channels.elastic import Elastic, carry_over
 from lord.channels.map import ChannelMap, Group, Selection
-from lord.channels.modules import assemble, batch_statistics, skeleton_of, tensors_of
+from lord.channels.modules import adopt_sizes, assemble, batch_statistics, skeleton_of, tensors_of
 from lord.channels.order import permute
 from lord.channels.trace import trace
 
@@ -15,6 +15,7 @@ __all__ = [
     "Elastic",
     "Group",
     "Selection",
+    "adopt_sizes",
     "assemble",
     "batch_statistics",
     "carry_over",

@@ -1,7 +1,8 @@
 """A network that is trained at one width after another."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -56,7 +57,7 @@ class Elastic:
         if tuple(counts) == self.channels.full:  # all of it is live: no need to hold it twice
             self.full = {name: tensor.detach() for name, tensor in tensors_of(module).items()}
         if optimizer:
-            carry_over(optimizer, old, module)
+            carry_over(optimizer, old, module, partial(self._common, kept, counts))
         self.module, self.counts = module, tuple(counts)
         return module
 
@@ -64,17 +65,42 @@ class Elastic:
     def write_back(self) -> None:
         """Bring the live part of the full state up to date."""
         live = tensors_of(self.module)
-        for name, place in self.channels.take(self.full, self.counts).items():
-            if place.data_ptr() != live[name].data_ptr():
-                place.copy_(live[name])
+        for name, own in live.items():
+            place = self.full[name]
+            if place.data_ptr() != own.data_ptr():
+                place[self._grid(name, self.counts, self.channels.full)] = own
 
     def _isolate(self, module: nn.Module, kept: Sequence[int]) -> None:
-        weights = tensors_of(module)
-        for index, group in enumerate(self.channels.groups):
-            for name in group.readers:
-                writer = self.channels.axes[name].get(0)
-                old = len(weights[name]) if writer is None else kept[writer]
-                weights[name][:old, kept[index] :] = 0
+        """Old outputs get weight zero from new channels."""
+        tensors = tensors_of(module)
+        now = self.channels.counts_of(tensors)
+        for name in {name for group in self.channels.groups for name in group.readers}:
+            weight, axes = tensors[name], self.channels.axes[name]
+            new = torch.ones(weight.shape[1], dtype=torch.bool, device=weight.device)
+            new[axes[1].among([*map(min, kept, now)], now)] = False
+            old = axes[0].among([*map(min, kept, now)], now) if 0 in axes else slice(None)
+            weight[old] = weight[old].masked_fill(new.view(1, -1, *(1,) * (weight.dim() - 2)), 0)
+
+    def _grid(self, name: str, kept: Sequence[int], of: Sequence[int]) -> tuple[Any, ...]:
+        """Index of the entries of a tensor of width ``of`` that one of width ``kept`` has."""
+        axes, shape = self.channels.axes.get(name, {}), self.channels.shapes[name]
+        if all(axis.plain is not None for axis in axes.values()):
+            return tuple(
+                slice(axes[d].size(kept) if d in axes else size) for d, size in enumerate(shape)
+            )
+        index: list[Tensor] = []
+        for dimension, size in enumerate(shape):
+            axis = axes.get(dimension)
+            places = axis.among(kept, of) if axis else torch.arange(size)
+            index.append(places.view(-1, *(1,) * (len(shape) - dimension - 1)))
+        return tuple(index)
+
+    def _common(
+        self, old: Sequence[int], new: Sequence[int], name: str
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Where what both widths have lies in the old tensor and in the new one."""
+        both = [*map(min, old, new)]
+        return self._grid(name, both, old), self._grid(name, both, new)
 
     def state_dict(self) -> dict[str, Any]:
         """Width and full state. The live module's tensors are its owner's to save."""
@@ -89,27 +115,31 @@ class Elastic:
         return module
 
 
-def carry_over(optimizer: Optimizer, old: nn.Module, new: nn.Module) -> None:
+Common = Callable[[str], tuple[tuple[Any, ...], tuple[Any, ...]]]
+
+
+def carry_over(optimizer: Optimizer, old: nn.Module, new: nn.Module, common: Common) -> None:
     """Give ``optimizer`` the parameters of ``new``, and fit the state it had for those of ``old``.
 
     Both modules have the same parameter names. A state tensor with its parameter's shape keeps
-    its leading part in every dimension and is zero elsewhere; any other state is kept.
+    what both have, and is zero elsewhere; any other state is kept.
+
+    Args:
+        common: of a parameter's name, where what both have lies in the old and in the new one.
     """
     fresh = dict(new.named_parameters())
-    successor: dict[Tensor, nn.Parameter] = {p: fresh[n] for n, p in old.named_parameters()}
+    successor: dict[Tensor, str] = {p: name for name, p in old.named_parameters()}
     state: defaultdict[Tensor, Any] = defaultdict(dict)
     for parameter, values in optimizer.state.items():
-        heir = successor[parameter]
-        state[heir] = {key: _fit(value, parameter, heir) for key, value in values.items()}
+        name = successor[parameter]
+        heir = fresh[name]
+        for key, value in values.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                fitted = torch.zeros_like(heir, requires_grad=False)
+                before, after = common(name)
+                fitted[after] = value[before]
+                value = fitted
+            state[heir][key] = value
     optimizer.state = state
     for group in optimizer.param_groups:
-        group["params"] = [successor[p] for p in group["params"]]
-
-
-def _fit(value: Any, parameter: Tensor, heir: Tensor) -> Any:
-    if not isinstance(value, Tensor) or value.shape != parameter.shape:
-        return value
-    fitted = torch.zeros_like(heir, requires_grad=False)
-    common = tuple(slice(min(a, b)) for a, b in zip(value.shape, heir.shape, strict=True))
-    fitted[common] = value[common]
-    return fitted
+        group["params"] = [fresh[successor[p]] for p in group["params"]]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lord.channels.axis import Axis
+
 Selection = Sequence[int | Tensor]
 """For each group of a map, how many of its channels are kept (the first ones), or which."""
 
@@ -35,15 +37,15 @@ class ChannelMap:
 
     Attributes:
         groups: the coupled groups, in the order of the network.
-        axes: tensor name -> {dimension: index of the group that lies along it}. A tensor that
-            no group touches is not listed.
+        axes: tensor name -> {dimension: what lies along it}. A tensor that no group touches is
+            not listed.
         shapes: shape of every parameter and buffer at full width.
         trained: names of the parameters; the other names are buffers.
         positions: weight of a convolution or linear layer -> places of an image it is applied at.
     """
 
     groups: tuple[Group, ...]
-    axes: Mapping[str, Mapping[int, int]]
+    axes: Mapping[str, Mapping[int, Axis]]
     shapes: Mapping[str, torch.Size]
     trained: frozenset[str]
     positions: Mapping[str, int]
@@ -57,8 +59,17 @@ class ChannelMap:
         """Shape of the tensor ``name`` where group g keeps ``counts[g]`` channels."""
         axes = self.axes.get(name, {})
         return tuple(
-            counts[axes[d]] if d in axes else size for d, size in enumerate(self.shapes[name])
+            axes[d].size(counts) if d in axes else size for d, size in enumerate(self.shapes[name])
         )
+
+    def counts_of(self, tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
+        """How many channels of each group the tensors have: all, where they do not tell."""
+        counts = list(self.full)
+        for name, tensor in tensors.items():
+            for dimension, axis in self.axes.get(name, {}).items():
+                if (group := axis.alone) is not None:
+                    counts[group] = tensor.shape[dimension] * self.full[group] // len(axis)
+        return tuple(counts)
 
     def parameters(self, counts: Sequence[int]) -> int:
         """Number of trained parameters at ``counts``, head and batch-norm included."""
@@ -74,18 +85,33 @@ class ChannelMap:
     def take(self, tensors: Mapping[str, Tensor], selection: Selection) -> dict[str, Tensor]:
         """The selected part of each tensor.
 
-        Where a selection is a number the result is a *view* of the tensor given, so gradients
-        reach it and writing changes it; where it lists channels the result is a copy
-        (differentiable all the same). Channels are counted in the tensors given, which may
+        Where a selection is a number, and the group's channels lie in order, the result is a
+        *view* of the tensor given, so gradients reach it and writing changes it; otherwise it is
+        a copy (differentiable all the same). Channels are counted in the tensors given, which may
         already be narrowed.
         """
-        return {name: self._take(name, tensor, selection) for name, tensor in tensors.items()}
+        have = self.counts_of(tensors)
+        return {name: self._take(name, tensor, selection, have) for name, tensor in tensors.items()}
 
-    def _take(self, name: str, tensor: Tensor, selection: Selection) -> Tensor:
-        for dimension, group in self.axes.get(name, {}).items():
-            kept = selection[group]
+    def _take(self, name: str, tensor: Tensor, selection: Selection, have: Sequence[int]) -> Tensor:
+        for dimension, axis in self.axes.get(name, {}).items():
+            if axis.plain is None:
+                if any(
+                    isinstance(selection[g], Tensor) or selection[g] != have[g] for g in axis.groups
+                ):
+                    places = self.places(axis, selection, have).to(tensor.device)
+                    tensor = tensor.index_select(dimension, places)
+                continue
+            kept = selection[axis.plain]
             if isinstance(kept, Tensor):
                 tensor = tensor.index_select(dimension, kept)
             elif kept != tensor.shape[dimension]:
                 tensor = tensor.narrow(dimension, 0, kept)
         return tensor
+
+    def places(self, axis: Axis, selection: Selection, have: Sequence[int]) -> Tensor:
+        """Where the selected channels lie along an axis of a tensor that has ``have`` of them."""
+        counts = [kept for kept in selection if isinstance(kept, int)]
+        if len(counts) == len(selection):
+            return axis.among(counts, have)
+        return axis.chosen(selection, have)

@@ -33,8 +33,7 @@ def assemble(skeleton: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
             wanted = owner._parameters[leaf]
             own = nn.Parameter(own, requires_grad=wanted is None or wanted.requires_grad)
         setattr(owner, leaf, own)
-    for layer in module.modules():
-        _adopt_sizes(layer)
+    adopt_sizes(module, tensors)
     return module
 
 
@@ -57,11 +56,26 @@ def _order(tensor: Tensor) -> torch.memory_format:
     return torch.contiguous_format
 
 
-def _adopt_sizes(layer: nn.Module) -> None:
+def adopt_sizes(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Make the size attributes of all layers those of ``tensors``, which they are to work with."""
+    for name, layer in module.named_modules():
+        weight = tensors.get(f"{name}.weight" if name else "weight")
+        if weight is not None:
+            _adopt(layer, weight.shape)
+        elif isinstance(getattr(layer, "proj", None), nn.Linear) and hasattr(layer, "head_dim"):
+            inner = tensors[f"{name}.proj.weight" if name else "proj.weight"].shape[1]
+            layer.num_heads = inner // layer.head_dim
+
+
+def _adopt(layer: nn.Module, shape: torch.Size) -> None:
     if isinstance(layer, nn.Linear):
-        layer.out_features, layer.in_features = layer.weight.shape
-    elif isinstance(layer, _BatchNorm) and layer.weight is not None:
-        layer.num_features = len(layer.weight)
+        layer.out_features, layer.in_features = shape
+    elif isinstance(layer, _BatchNorm):
+        layer.num_features = shape[0]
+    elif isinstance(layer, nn.LayerNorm):
+        layer.normalized_shape = tuple(shape)
     elif isinstance(layer, nn.Conv2d):
-        layer.out_channels = layer.weight.shape[0]
-        layer.in_channels = layer.weight.shape[1] * layer.groups
+        layer.out_channels = shape[0]
+        if layer.groups > 1:  # depthwise: each channel by itself
+            layer.groups = shape[0]
+        layer.in_channels = shape[1] * layer.groups

@@ -26,11 +26,18 @@ def permute(
         optimizer: every tensor of its state with its parameter's shape is permuted alike.
     """
     state = optimizer.state if optimizer else {}
-    for name, tensor in tensors_of(network).items():
-        for dimension, group in channels.axes.get(name, {}).items():
-            if group not in orders:
+    tensors = tensors_of(network)
+    have = channels.counts_of(tensors)
+    for name, tensor in tensors.items():
+        for dimension, axis in channels.axes.get(name, {}).items():
+            if not axis.groups & orders.keys():
                 continue
+            if axis.plain is not None:
+                order = orders[axis.plain]
+            else:
+                wanted = [orders.get(group, count) for group, count in enumerate(have)]
+                order = axis.chosen(wanted, have).to(tensor.device)
             own = state.get(tensor, {}).values()
             kept = [v for v in own if isinstance(v, Tensor) and v.shape == tensor.shape]
             for each in (tensor, *kept):
-                each.copy_(each.index_select(dimension, orders[group]))
+                each.copy_(each.index_select(dimension, order))

@@ -54,6 +54,7 @@ def test_every_parameter_but_those_of_the_images_and_logits_lies_along_groups():
         free = {"stem.weight": 1, "head.weight": 1, "head.bias": 1}.get(name, 0)
         flat = 0 if name.endswith("tracked") else min(len(shape), 2) - free
         assert len(MAP.axes.get(name, {})) == flat, name
+        assert all(axis.plain is not None for axis in MAP.axes.get(name, {}).values())
 
 
 def test_tracing_leaves_mode_gradients_and_numbers_alone():
@@ -69,21 +70,40 @@ def test_tracing_leaves_mode_gradients_and_numbers_alone():
     assert all(torch.equal(t, before[name]) for name, t in tensors_of(network).items())
 
 
-def test_what_cannot_be_mapped_is_refused_by_name():
-    class Regroup(nn.Module):
+def test_grouped_convolutions_are_refused_by_name():
+    grouped = nn.Sequential(nn.Conv2d(4, 6, 3, groups=2), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), *grouped, nn.Linear(6, 2))
+    with pytest.raises(UserError, match="layer '1': of grouped convolutions, only depthwise"):
+        trace(network, IMAGES)
+
+
+def test_channels_whose_order_matters_elsewhere_are_refused_by_name():
+    class Padded(nn.Module):  # the shortcut puts zeros beside the channels
         def __init__(self):
             super().__init__()
-            self.conv = nn.Conv2d(3, 4, 3)
-            self.head = nn.Linear(4 * 30 * 30, 2)
+            self.narrow, self.wide = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 8, 1)
+            self.head = nn.Linear(8, 2)
 
         def forward(self, x):
-            return self.head(self.conv(x).flatten(1))
+            x = self.narrow(x)
+            x = self.wide(x) + F.pad(x, (0, 0, 0, 0, 2, 2))
+            return self.head(x.mean((2, 3)))
 
-    with pytest.raises(UserError, match="layer 'head': they are regrouped there"):
-        trace(Regroup(), IMAGES)
-    grouped = nn.Sequential(nn.Conv2d(3, 6, 3, groups=3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    with pytest.raises(UserError, match="layer '0': grouped convolutions"):
-        trace(nn.Sequential(*grouped, nn.Linear(6, 2)), IMAGES)
+    with pytest.raises(UserError, match=r"cannot (map|narrow)"):
+        trace(Padded(), IMAGES)
+
+    class Raw(nn.Module):  # a convolution the graph does not know of
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 1)
+            self.kernel = nn.Parameter(torch.randn(6, 4, 3, 3))
+            self.head = nn.Linear(6, 2)
+
+        def forward(self, x):
+            return self.head(F.conv2d(self.conv(x), self.kernel).mean((2, 3)))
+
+    with pytest.raises(UserError, match=r"cannot (map|narrow)"):
+        trace(Raw(), IMAGES)
 
 
 @settings(max_examples=10, deadline=None)

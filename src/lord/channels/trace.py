@@ -1,16 +1,22 @@
 """The channel map of any traced network, found by torch-pruning's dependency graph."""
 
 from collections import defaultdict
-from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 import torch_pruning as tp
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from lord.channels.axis import Axis
 from lord.channels.map import ChannelMap, Group
+from lord.channels.members import Members, attentions, heads_of
+from lord.channels.verify import verify
 from lord.config import UserError
+
+KNOWN = (nn.Conv2d, nn.Linear, _BatchNorm, nn.LayerNorm)
+"""Layers whose tensors' channels are known to come first."""
 
 
 def trace(network: nn.Module, example: Tensor) -> ChannelMap:
@@ -31,26 +37,62 @@ def trace(network: nn.Module, example: Tensor) -> ChannelMap:
     frozen = [p for p in network.parameters() if not p.requires_grad]
     for parameter in frozen:  # a frozen weight is invisible to the graph
         parameter.requires_grad_(True)
+    names: dict[Any, str] = {module: name for name, module in network.named_modules()}
+    names |= {p: name for name, p in network.named_parameters()}
     try:
         with torch.enable_grad():
-            graph = tp.DependencyGraph().build_dependency(network, example, verbose=False)
+            graph = tp.DependencyGraph().build_dependency(
+                network, example, verbose=False, unwrapped_parameters=_raw(network)
+            )
             found = list(graph.get_all_groups(root_module_types=[nn.Conv2d, nn.Linear]))
         positions = _positions(network.eval(), example)
+        members = [_members(graph, group, names, attentions(network)) for group in found]
+        drafts = sorted((m for m in members if m.readers), key=lambda m: m.rank)
+        channels = _assembled(network, drafts, positions)
+        verify(network, channels, example)
     finally:
         for parameter in frozen:
             parameter.requires_grad_(False)
         for module, mode in modes.items():
             module.training = mode
+    return channels
 
-    names = {module: name for name, module in network.named_modules()}
-    rank = {name: place for place, name in enumerate(names.values())}
-    members = [_members(graph, group, names, rank) for group in found]
-    drafts = sorted((m for m in members if m.readers), key=lambda m: rank[m.writers[0]])
-    axes: dict[str, dict[int, int]] = {}
-    for index, draft in enumerate(drafts):
-        for name, dimension in draft.places:
-            axes.setdefault(name, {})[dimension] = index
+
+def _raw(network: nn.Module) -> list[tuple[nn.Parameter, int]]:
+    """Parameters of the network's own modules, and the dimension their channels lie along: the
+    last that is more than one."""
+    found = []
+    for module in network.modules():
+        own = () if isinstance(module, KNOWN) else module._parameters.values()
+        for parameter in own:
+            wide = (
+                [d for d, size in enumerate(parameter.shape) if size > 1]
+                if parameter is not None
+                else []
+            )
+            if parameter is not None and wide:
+                found.append((parameter, wide[-1]))
+    return found
+
+
+def _assembled(network: nn.Module, drafts: list[Members], positions: dict[str, int]) -> ChannelMap:
     state = network.state_dict(keep_vars=True)
+    owners: dict[tuple[str, int], list[int]] = {}
+    channels: dict[tuple[str, int], list[int]] = {}
+    for index, draft in enumerate(drafts):
+        for (name, dimension), pairs in draft.places.items():
+            size = state[name].shape[dimension]
+            if max(place for place, _ in pairs) >= size:
+                raise UserError(
+                    f"cannot map the channels of layer '{draft.writers[0]}': '{name}' has fewer"
+                )
+            owner = owners.setdefault((name, dimension), [-1] * size)
+            channel = channels.setdefault((name, dimension), list(range(size)))
+            for place, own in pairs:
+                owner[place], channel[place] = index, own
+    axes: dict[str, dict[int, Axis]] = {}
+    for (name, dimension), owner in owners.items():
+        axes.setdefault(name, {})[dimension] = Axis(tuple(owner), tuple(channels[name, dimension]))
     groups = tuple(
         Group(
             draft.writers[0],
@@ -88,57 +130,70 @@ def _positions(network: nn.Module, example: Tensor) -> dict[str, int]:
     return dict(found)
 
 
-@dataclass(frozen=True)
-class _Members:
-    """Layers that write a group, layers that read it, and where (tensor, dimension) it lies."""
-
-    writers: list[str]
-    readers: list[str]
-    places: list[tuple[str, int]]
-    size: int
-
-
 def _members(
     graph: tp.DependencyGraph,
     group: tp.dependency.Group,
-    names: dict[nn.Module, str],
-    rank: dict[str, int],
-) -> _Members:
-    writers: list[str] = []
-    readers: list[str] = []
-    places: list[tuple[str, int]] = []
-    size = len(group[0].idxs)
+    names: dict[Any, str],
+    heads: dict[str, tuple[int, int]],
+) -> Members:
+    members = Members(len(group[0].idxs))
+    order = {name: place for place, name in enumerate(names.values())}
+    root = names[group[0].dep.target.module]
+    if root in heads:
+        return heads_of(root, *heads[root], order)
     for item in group:
         module = item.dep.target.module
         if module not in names:  # an addition, a reshape: nothing to index
             continue
         name = names[module]
-        if [int(i) for i in item.idxs] != list(range(size)):
-            raise UserError(f"cannot map the channels of layer '{name}': they are regrouped there")
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            if isinstance(module, nn.Conv2d) and module.groups != 1:
-                raise UserError(f"cannot map layer '{name}': grouped convolutions are not known")
-            written = graph.is_out_channel_pruning_fn(item.dep.pruning_fn)
-            (writers if written else readers).append(name)
-            places.append((f"{name}.weight", 0 if written else 1))
-            if written and module.bias is not None:
-                places.append((f"{name}.bias", 0))
-        elif isinstance(module, _BatchNorm):
-            own = dict(module.named_parameters()) | dict(module.named_buffers())
-            places += [(f"{name}.{leaf}", 0) for leaf, tensor in own.items() if tensor.dim() == 1]
+        pairs = [(int(p), int(c)) for p, c in zip(item.idxs, item.root_idxs, strict=True)]
+        written = graph.is_out_channel_pruning_fn(item.dep.pruning_fn)
+        if isinstance(module, nn.Conv2d) and module.groups > 1:
+            if not (module.groups == module.in_channels == module.out_channels):
+                raise UserError(
+                    f"cannot map layer '{name}': of grouped convolutions, only depthwise"
+                )
+            _note(members, module, name, 0, pairs)
+        elif isinstance(module, nn.Conv2d | nn.Linear):
+            (members.writers if written else members.readers).append(name)
+            if written:
+                _note(members, module, name, 0, pairs)
+            else:
+                members.places.setdefault((f"{name}.weight", 1), []).extend(pairs)
+        elif isinstance(module, _BatchNorm | nn.LayerNorm):
+            _note(members, module, name, 0, pairs)
+        elif isinstance(module, nn.Parameter):
+            members.places.setdefault((name, item.dep.target.pruning_dim), []).extend(pairs)
         else:
             kind = type(module).__name__
             raise UserError(f"cannot map the channels of layer '{name}': {kind} is not known")
-    return _Members(
-        sorted(writers, key=rank.__getitem__), sorted(readers, key=rank.__getitem__), places, size
-    )
+    for listed in (members.writers, members.readers):
+        listed[:] = sorted(dict.fromkeys(listed), key=order.__getitem__)
+    members.rank = min((order[name] for name in members.writers), default=0)
+    if members.readers and not members.writers:
+        raise UserError(f"cannot map what layer '{members.readers[0]}' reads: nothing writes it")
+    return members
 
 
-def _stage(index: int, drafts: list[_Members], axes: dict[str, dict[int, int]]) -> int | None:
-    here = index
+def _note(
+    members: Members, module: nn.Module, name: str, dimension: int, pairs: list[tuple[int, int]]
+) -> None:
+    """Every tensor of a layer that has its channels first."""
+    own = dict(module.named_parameters(recurse=False)) | dict(module.named_buffers(recurse=False))
+    for leaf, tensor in own.items():
+        if tensor is not None and tensor.dim() > 0:
+            members.places.setdefault((f"{name}.{leaf}", dimension), []).extend(pairs)
+
+
+def _stage(index: int, drafts: list[Members], axes: dict[str, dict[int, Axis]]) -> int | None:
+    here, met = index, {index}
     while len(drafts[here].writers) == 1:
         into = [axes[f"{reader}.weight"].get(0) for reader in drafts[here].readers]
-        if len(set(into)) != 1 or into[0] is None:
+        following = {axis.plain if axis else None for axis in into}
+        if len(following) != 1 or None in following:
             return None
-        here = into[0]
+        (here,) = (group for group in following if group is not None)
+        if here in met:
+            return None
+        met.add(here)
     return None if here == index else here

@@ -9,9 +9,22 @@ from torch import nn
 
 from lord.config import Settings, choose
 from lord.networks.cnn import SmallCNN
+from lord.networks.families import MLP, VGG, BottleneckNet, DenseNet, MobileNet, SqueezeNet
+from lord.networks.layernorm import ConvNeXt, VisionTransformer
 from lord.networks.resnet import ResNet18
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"resnet18": ResNet18, "cnn": SmallCNN}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "resnet18": ResNet18,
+    "cnn": SmallCNN,
+    "mlp": MLP,
+    "vgg": VGG,
+    "bottleneck": BottleneckNet,
+    "squeeze": SqueezeNet,
+    "mobilenet": MobileNet,
+    "densenet": DenseNet,
+    "convnext": ConvNeXt,
+    "vit": VisionTransformer,
+}
 
 
 class NetworkConfig(Settings, frozen=True):

@@ -64,7 +64,8 @@ class Ladder:
                 base: float = group.size
                 if group.stage is not None:
                     base *= counts[group.stage] / groups[group.stage].size
-                asked = rounded(base * self.ratios[levels[index] - 1], self.multiple)
+                multiple = min(self.multiple, max(group.size // 2, 1))  # few, such as heads
+                asked = rounded(base * self.ratios[levels[index] - 1], multiple)
                 counts[index] = min(asked, group.size)
         return tuple(counts[index] for index in range(len(groups)))
 

@@ -13,6 +13,7 @@ from torch.func import functional_call
 
 from lord.channels import (
     ChannelMap,
+    adopt_sizes,
     assemble,
     batch_statistics,
     skeleton_of,
@@ -128,14 +129,12 @@ def search_teacher(
     probe = batch_statistics(skeleton_of(student))
     live = {name: live[name] for name in tensors_of(probe)}
     wanted = functional_call(probe, live, (noise,))
-    scores = [
-        F.mse_loss(
-            functional_call(probe, ladder.channels.take(live, c.counts), (noise,)),
-            wanted,
-        )
-        * math.exp(-c.share)
-        for c in small
-    ]
+    scores = []
+    for candidate in small:
+        own = ladder.channels.take(live, candidate.counts)
+        adopt_sizes(probe, own)
+        distance = F.mse_loss(functional_call(probe, own, (noise,)), wanted)
+        scores.append(distance * math.exp(-candidate.share))
     return freeze(ladder.channels, student, small[int(torch.stack(scores).argmin())])
 
 

@@ -1,0 +1,44 @@
+"""A channel map put to the test on the network it is of."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from lord.channels.map import ChannelMap
+from lord.channels.modules import assemble, skeleton_of, tensors_of
+from lord.channels.order import permute
+from lord.config import UserError
+
+
+@torch.no_grad()
+def verify(network: nn.Module, channels: ChannelMap, example: Tensor) -> None:
+    """Reordering a group's channels must not change what the network computes, and a narrowed
+    network must run; where not, the map is wrong.
+
+    Raises:
+        UserError: names the layer whose channels are not what they seem.
+    """
+    if example.is_meta:  # nothing is computed there
+        return
+    wanted = network.eval()(example)
+    tolerance = 1e-3 * (1 + wanted.abs().max().item())
+    twin = copy.deepcopy(network)
+    source = torch.Generator().manual_seed(0)
+    for index, group in enumerate(channels.groups):
+        order = torch.randperm(group.size, generator=source).to(example.device)
+        permute(channels, twin, {index: order})
+        if not (twin(example) - wanted).abs().max().item() <= tolerance:
+            raise UserError(
+                f"cannot map the channels of layer '{group.name}': their order matters elsewhere "
+                "in the network than in the layers that read them"
+            )
+    counts = [(group.size + 1) // 2 for group in channels.groups]
+    narrow = assemble(skeleton_of(network), channels.take(tensors_of(network), counts))
+    try:
+        narrow(example)
+    except (RuntimeError, ValueError) as error:
+        said = str(error).splitlines()[0]
+        raise UserError(
+            f"cannot narrow this network: its forward pass fails then ({said})"
+        ) from None
