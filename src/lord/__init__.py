@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lord.config import UserError as UserError
+    from lord.learner import Learner as Learner
     from lord.learner import Model as Model
     from lord.learner import load_model as load_model
     from lord.training import RunConfig as RunConfig
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 PUBLIC = {
+    "Learner": "lord.learner",
     "Model": "lord.learner",
     "RunConfig": "lord.training",
     "UserError": "lord.config",

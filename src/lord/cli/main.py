@@ -9,6 +9,7 @@ from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 from rich.console import Console
 
 import lord
+from lord.cli import kept
 from lord.cli.flags import Flags, Whole
 from lord.config import UserError
 
@@ -17,6 +18,7 @@ Examples:
 
   lord run                                    learn the digits with LoRD\n
   lord compare --methods sgd,er,der++,lord    compare methods on them\n
+  lord learn photos/ --state cat-o-dog        learn images as they come, for months\n
   lord ablate --seeds 5                       what each part of LoRD is worth\n
   lord data photos/                           what images are there\n
   lord compare --preset s-cifar10 --data cifar10/ --width 16 --subset 0.2 --epochs 5\n
@@ -216,6 +218,10 @@ def data(
     from lord.cli import commands
 
     commands.data(path, holdout, resize)
+
+
+for command in kept.COMMANDS:
+    app.command(command)
 
 
 def main(arguments: list[str] | None = None) -> None:

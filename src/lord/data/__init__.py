@@ -1,6 +1,15 @@
 """Images: one loader for many layouts, decoded once; augmentation as tensor code."""
 
 from lord.data.augment import Augment, measure_normalisation
-from lord.data.load import DataConfig, ImageData, load_images
+from lord.data.decode import decode
+from lord.data.load import DataConfig, ImageData, load_images, load_labelled
 
-__all__ = ["Augment", "DataConfig", "ImageData", "load_images", "measure_normalisation"]
+__all__ = [
+    "Augment",
+    "DataConfig",
+    "ImageData",
+    "decode",
+    "load_images",
+    "load_labelled",
+    "measure_normalisation",
+]

@@ -85,6 +85,25 @@ def load_images(config: DataConfig) -> ImageData:
     return ImageData(kind, key, **tensors, classes=tuple(notes["classes"]))
 
 
+def load_labelled(path: Path, resize: int) -> tuple[Tensor, list[str], str]:
+    """Training images in any layout, without a test split.
+
+    Args:
+        resize: side in pixels; arrays of pixels must have it already.
+
+    Returns:
+        N x C x H x W uint8 images, the class name of each, a hash of the content.
+
+    Raises:
+        UserError: names what is missing, corrupt or unknown.
+    """
+    _, source = recognise(path)
+    key = content_key(source.files(path), path, resize)
+    pictures = source.read(path)
+    pixels = torch.from_numpy(_pixels(pictures.train, path, resize)).permute(0, 3, 1, 2)
+    return pixels, [pictures.classes[label] for label in pictures.train.labels], key
+
+
 def _decoded(pictures: Pictures, path: Path, config: DataConfig) -> tuple[Arrays, Notes]:
     if pictures.test is None and config.holdout is None:
         raise UserError(f"no test split in '{path}': add one, or give --holdout 0.2")

@@ -1,13 +1,26 @@
-"""What is kept: a trained model, its predictions, and the state learning goes on from."""
+"""What is kept: a learner and its state, a trained model, its predictions."""
 
 from lord.learner.checkpoint import load_state, previous, save_state
 from lord.learner.files import write_atomic, write_text
+from lord.learner.keep import coloured, exists, learn_folder, load_learner, locked
+from lord.learner.learner import Learner, Prediction
 from lord.learner.model import Model, load_model, save_model
+from lord.learner.session import Session
+from lord.learner.setup import LearnerConfig
 
 __all__ = [
+    "Learner",
+    "LearnerConfig",
     "Model",
+    "Prediction",
+    "Session",
+    "coloured",
+    "exists",
+    "learn_folder",
+    "load_learner",
     "load_model",
     "load_state",
+    "locked",
     "previous",
     "save_model",
     "save_state",

@@ -1,6 +1,7 @@
 """The methods, one file each, and what they share."""
 
 from lord.methods.ablation import ABLATIONS, variants
+from lord.methods.extend import take_over
 from lord.methods.method import (
     Batch,
     BufferConfig,
@@ -29,5 +30,6 @@ __all__ = [
     "load_plugin",
     "recomputed_statistics",
     "register",
+    "take_over",
     "variants",
 ]

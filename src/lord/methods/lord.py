@@ -43,6 +43,8 @@ class LoRD(SparseRehearsal):
         growth: Literal["plain", "preserving", "none"] = "plain"
         """How the student grows: as the paper has it; without changing the function; or not, full
         width from the first task on."""
+        ladder: Literal["auto", "short", "long"] = "auto"
+        """Ten widths, or nineteen; auto: the long one from 100 classes on."""
         pace: NonNegative | None = None
         """Levels gained before the first task (r); None: by the number of tasks."""
         pruned: bool = True
@@ -61,7 +63,8 @@ class LoRD(SparseRehearsal):
         self.device = next(self.student.parameters()).device
         self.channels = trace(self.student, torch.zeros((2, *setting.shape), device=self.device))
         self.elastic = Elastic(self.student, self.channels)
-        self.ladder = Ladder.for_network(self.channels, setting.classes)
+        classes = {"auto": setting.classes, "short": 1, "long": 100}[config.ladder]
+        self.ladder = Ladder.for_network(self.channels, classes)
         self.levels = levels_over(setting.tasks, self.ladder.top, config.pace)
         if config.growth == "none":
             self.levels = (self.ladder.top,) * setting.tasks

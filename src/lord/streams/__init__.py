@@ -1,7 +1,7 @@
 """How a data set becomes a sequence of tasks."""
 
 from lord.streams.presets import PRESETS, Protocol
-from lord.streams.stream import Stream, StreamConfig, Task, by_class, make_stream
+from lord.streams.stream import Stream, StreamConfig, Task, batches, by_class, make_stream
 
 __all__ = [
     "PRESETS",
@@ -9,6 +9,7 @@ __all__ = [
     "Stream",
     "StreamConfig",
     "Task",
+    "batches",
     "by_class",
     "make_stream",
 ]

@@ -92,6 +92,17 @@ class Stream:
         return Stream(train, tuple(task.to(device) for task in self.test), self.class_names)
 
 
+def batches(count: int, size: int) -> list[range]:
+    """Places of each batch of an epoch. A last batch of one image is left out: batch-norm cannot
+    take it.
+
+    >>> [len(rows) for rows in batches(10, 4)], [len(rows) for rows in batches(9, 4)]
+    ([4, 4, 2], [4, 4])
+    """
+    cut = [range(start, min(start + size, count)) for start in range(0, count, size)]
+    return [rows for rows in cut if len(rows) > 1 or len(cut) == 1]
+
+
 def by_class(images: Tensor, labels: Tensor, groups: Sequence[tuple[int, ...]]) -> tuple[Task, ...]:
     """Cut a data set into tasks of whole classes, labels renumbered in that order."""
     order = [label for group in groups for label in group]

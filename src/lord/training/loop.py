@@ -11,7 +11,7 @@ from lord.config import UserError
 from lord.costs import Meter
 from lord.evaluation import Matrices, Scores, score
 from lord.methods import Batch, Method, recomputed_statistics
-from lord.streams import Stream, Task
+from lord.streams import Stream, Task, batches
 
 INTERVAL = 25
 """Steps between two looks at the loss: each look waits for the device."""
@@ -209,14 +209,3 @@ class Loop:
     def _spent_on(self, phase: str) -> Iterator[None]:
         with self.meter.phase(phase), self.autocast():
             yield
-
-
-def batches(count: int, size: int) -> list[range]:
-    """Places of each batch of an epoch. A last batch of one image is left out: batch-norm cannot
-    take it.
-
-    >>> [len(rows) for rows in batches(10, 4)], [len(rows) for rows in batches(9, 4)]
-    ([4, 4, 2], [4, 4])
-    """
-    cut = [range(start, min(start + size, count)) for start in range(0, count, size)]
-    return [rows for rows in cut if len(rows) > 1 or len(cut) == 1]

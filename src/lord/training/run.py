@@ -29,10 +29,10 @@ from lord.evaluation import (
 from lord.learner import Model, load_state, previous, save_model, save_state, write_atomic
 from lord.methods import METHODS, Method, Setting, recomputed_statistics
 from lord.networks import build_network, initialised
-from lord.streams import Stream, make_stream
+from lord.streams import Stream, batches, make_stream
 from lord.training.config import RunConfig, difference, flat
 from lord.training.folder import CHECKPOINT, RunFolder, claim
-from lord.training.loop import Loop, batches
+from lord.training.loop import Loop
 from lord.training.progress import Journal
 
 

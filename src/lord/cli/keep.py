@@ -1,0 +1,150 @@
+"""What the commands for a kept learner do."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from lord.config import UserError
+from lord.data import decode
+from lord.learner import (
+    Learner,
+    coloured,
+    exists,
+    learn_folder,
+    load_learner,
+    locked,
+)
+
+console = Console()
+
+
+def learn(
+    folder: Path,
+    state: Path,
+    given: dict[str, Any],
+    resize: int,
+    seconds: float | None,
+    flops: float | None,
+    *,
+    again: bool,
+    every: float,
+) -> None:
+    with locked(state):
+        if exists(state):
+            learner = _loaded(state)
+            if given:
+                raise UserError(f"{min(given)}: was settled when '{state}' was made; leave it out")
+        else:
+            learner = Learner(**given)
+        if learner.unfinished:
+            console.print("going on with a session that was interrupted")
+        try:
+            session = learn_folder(
+                learner,
+                state,
+                folder,
+                resize=resize,
+                again=again,
+                seconds=seconds,
+                flops=flops,
+                every=every,
+            )
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("interrupted: the same command goes on") from None
+    known = f"{len(learner.classes)} classes"
+    new = f" ({', '.join(session.new_classes)} new)" if session.new_classes else ""
+    console.print(
+        f"session {len(learner.sessions)}: {session.images} images, {known}{new}; "
+        f"{session.steps} steps, {session.seconds:.0f} s, {session.flops:.3g} FLOPs",
+        highlight=False,
+    )
+    console.print(_exam(learner), highlight=False)
+
+
+def predict(state: Path, files: Sequence[Path], *, as_json: bool) -> None:
+    if not files:
+        raise UserError("files: name at least one image")
+    learner = _loaded(state)
+    assert learner.shape
+    encoded = [(str(file), file.read_bytes) for file in files]
+    pixels = torch.from_numpy(decode(encoded, learner.shape[1])).permute(0, 3, 1, 2)
+    for file, found in zip(files, learner.predict(coloured(pixels, learner)), strict=True):
+        if as_json:
+            own = {"file": str(file), "label": found.label, "confidence": found.confidence}
+            print(json.dumps(own))
+        else:
+            print(f"{file}  {found.label}  {100 * found.confidence:.0f} %")
+
+
+def inspect(state: Path, sheet: Path | None) -> None:
+    learner = _loaded(state)
+    table = Table(
+        "session", "images", "new classes", "level", "steps", "seconds", "FLOPs", "exam, %"
+    )
+    for number, own in enumerate(learner.sessions, 1):
+        exam = " ".join(f"{share:.0f}" for share in own.exam)
+        cells = [own.images, ", ".join(own.new_classes), own.level, own.steps]
+        table.add_row(str(number), *map(str, cells), f"{own.seconds:.0f}", f"{own.flops:.3g}", exam)
+    console.print(table)
+    method, facts = learner.method, Table(show_header=False)
+    facts.add_row("method", learner.config.method)
+    facts.add_row(
+        "network", f"{learner.config.network.network}, width {learner.config.network.width}"
+    )
+    facts.add_row("images", "x".join(map(str, learner.shape or ())))
+    facts.add_row("classes", ", ".join(learner.classes))
+    if method is not None:
+        facts.add_row("parameters", str(sum(p.numel() for p in method.predictor.parameters())))
+        if hasattr(method, "elastic"):
+            facts.add_row("student's channels", " ".join(map(str, method.elastic.counts)))
+        if (teacher := getattr(method, "teacher", None)) is not None:
+            facts.add_row("teacher's channels", " ".join(map(str, teacher.counts)))
+        if method.buffer is not None:
+            counts = method.buffer.columns["labels"][: len(method.buffer)].bincount().tolist()
+            held = ", ".join(f"{n} {c}" for n, c in zip(learner.classes, counts, strict=False))
+            facts.add_row("buffer", f"{len(method.buffer)} images: {held}")
+    spent = sum(own.seconds for own in learner.sessions), sum(own.flops for own in learner.sessions)
+    facts.add_row("spent", f"{spent[0]:.0f} s, {spent[1]:.3g} FLOPs")
+    facts.add_row("forgetting", _exam(learner))
+    if learner.unfinished:
+        facts.add_row("unfinished", "a session was interrupted; learn its images again to go on")
+    console.print(facts)
+    if sheet is not None:
+        _contact_sheet(learner, sheet)
+        console.print(f"written: {sheet}")
+
+
+def _exam(learner: Learner) -> str:
+    last = learner.sessions[-1].exam if learner.sessions else []
+    fell = learner.forgetting
+    said = "exam, images never learnt, by session: " + " ".join(f"{share:.0f}" for share in last)
+    return said + " %" + ("" if fell is None else f"; forgetting {fell:.1f}")
+
+
+def _contact_sheet(learner: Learner, file: Path) -> None:
+    if learner.method is None or learner.method.buffer is None or not len(learner.method.buffer):
+        raise UserError("sheet: there is no buffer to show")
+    columns = learner.method.buffer.columns
+    held = len(learner.method.buffer)
+    order = columns["labels"][:held].argsort(stable=True)
+    images = columns["images"][order]
+    count, (channels, height, width) = 20, images.shape[1:]
+    lines = -(-held // count)
+    whole = images.new_zeros((lines * count, channels, height, width))
+    whole[:held] = images
+    rows = whole.view(lines, count, channels, height, width).permute(0, 3, 1, 4, 2)
+    pixels = rows.reshape(lines * height, count * width, channels).numpy()
+    Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(file)
+
+
+def _loaded(state: Path) -> Learner:
+    learner, note = load_learner(state)
+    if note:
+        console.print(note, highlight=False, soft_wrap=True)
+    return learner

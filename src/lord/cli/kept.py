@@ -1,0 +1,113 @@
+"""Commands for a learner that is kept. No torch here until one runs: help must be quick."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from lord.cli.flags import Whole
+from lord.config import UserError, assigned
+
+Switch = Annotated[bool, Parameter(negative="")]
+
+
+def learn(
+    folder: Path,
+    /,
+    *,
+    state: Path,
+    method: str | None = None,
+    network: str | None = None,
+    width: Whole | None = None,
+    epochs: Whole | None = None,
+    resize: Whole = 32,
+    seed: Whole | None = None,
+    set: Annotated[list[str] | None, Parameter(negative=())] = None,
+    seconds: float | None = None,
+    flops: float | None = None,
+    again: Switch = False,
+    checkpoint_every: float = 60.0,
+) -> None:
+    """Learn the images in a folder; the first call makes the learner, later ones go on.
+
+    Interrupted or killed, the same command goes on where the last checkpoint was.
+
+    Parameters
+    ----------
+    folder
+        Images by class: FOLDER/<class>/*.jpg, or any other layout 'lord data' knows.
+    state
+        Folder the learner is kept in.
+    method
+        lord+ by default; cannot change later, nor can network, width, epochs, seed and set.
+    network
+        resnet18 by default.
+    width
+        Filters of its first stage; 16 by default.
+    epochs
+        Passes over the images of a session; 5 by default.
+    resize
+        Side in pixels all images are brought to.
+    seed
+        Of everything random.
+    set
+        A setting of the method or optimizer, such as alpha=0.5.
+    seconds
+        What the session may take, instead of epochs.
+    flops
+        What it may cost, instead of epochs.
+    again
+        Learn images that were learnt before once more.
+    checkpoint_every
+        Seconds between checkpoints.
+    """
+    from lord.cli import keep
+
+    own = {"method": method, "network": network, "width": width, "epochs": epochs, "seed": seed}
+    given = {name: value for name, value in own.items() if value is not None}
+    given |= dict(assigned(each) for each in set or ())
+    for name, limit in (("seconds", seconds), ("flops", flops)):
+        if limit is not None and not 0 < limit < float("inf"):
+            raise UserError(f"{name}: expected a number above 0, got {limit}")
+    if seconds and flops:
+        raise UserError("seconds and flops: give one of them")
+    if not 4 <= resize <= 1024:
+        raise UserError(f"resize: expected 4 to 1024, got {resize}")
+    keep.learn(
+        folder, state, given, resize, seconds, flops, again=again, every=max(checkpoint_every, 0)
+    )
+
+
+def predict(state: Path, /, *files: Path, json: Switch = False) -> None:
+    """Tell the class of images, and how sure the learner is.
+
+    Parameters
+    ----------
+    state
+        Folder of the learner.
+    files
+        Images.
+    json
+        A JSON object a line.
+    """
+    from lord.cli import keep
+
+    keep.predict(state, list(files), as_json=json)
+
+
+def inspect(state: Path, /, *, sheet: Path | None = None) -> None:
+    """Tell what a learner has learnt, what it holds, and what it cost.
+
+    Parameters
+    ----------
+    state
+        Folder of the learner.
+    sheet
+        File for a contact sheet of the buffer.
+    """
+    from lord.cli import keep
+
+    keep.inspect(state, sheet)
+
+
+COMMANDS = (learn, predict, inspect)

@@ -1,0 +1,115 @@
+"""A learner's folder: its state, and a lock so that only one process has it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from lord.config import UserError
+from lord.data import load_labelled
+from lord.learner.checkpoint import previous
+from lord.learner.learner import Learner
+from lord.learner.session import Session
+
+STATE = "state.safetensors"
+
+
+def exists(folder: Path) -> bool:
+    """Whether there is a learner in ``folder``."""
+    return (folder / STATE).exists() or previous(folder / STATE).exists()
+
+
+def load_learner(folder: Path) -> tuple[Learner, str | None]:
+    """The learner in a folder, to look at; and what is to be said if its file was damaged.
+
+    Raises:
+        UserError: if there is none, or none is whole.
+    """
+    if not exists(folder):
+        raise UserError(f"no learner at '{folder}': 'lord learn' makes one")
+    return Learner.load(folder / STATE)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Inside, no other process learns in ``folder``; it is made if need be.
+
+    Raises:
+        UserError: if one does, or the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"another process is learning in '{folder}'") from None
+    except OSError as error:
+        raise UserError(f"cannot write to '{folder}': {error.strerror}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def learn_folder(
+    learner: Learner,
+    folder: Path,
+    source: Path,
+    *,
+    resize: int,
+    again: bool = False,
+    seconds: float | None = None,
+    flops: float | None = None,
+    every: float = 60.0,
+) -> Session:
+    """Learn the images at ``source`` in a session, and keep the learner in ``folder``.
+
+    What was interrupted goes on where the last checkpoint was: the result is that of a session
+    never stopped.
+
+    Args:
+        resize: side in pixels, if this is the first session.
+        again: learn what was learnt before once more.
+        seconds, flops: what it may cost.
+        every: seconds between checkpoints.
+
+    Raises:
+        UserError: for images that do not fit, or were learnt before.
+    """
+    side = learner.shape[1] if learner.shape else resize
+    images, labels, key = load_labelled(source, side)
+    known = [number for number, own in enumerate(learner.sessions, 1) if own.key.startswith(key)]
+    if known and not again and learner.unfinished is None:
+        raise UserError(
+            f"'{source}' was learnt already, in session {known[-1]}; --again does it anew"
+        )
+    if known:
+        key = f"{key}-{len(known) + 1}"
+    if learner.unfinished not in (None, key):
+        raise UserError(
+            f"a session that was interrupted is to be finished first, with other images than "
+            f"those of '{source}'"
+        )
+    last = time.monotonic()
+
+    def pause() -> None:
+        nonlocal last
+        if time.monotonic() - last >= every:
+            learner.save(folder / STATE)
+            last = time.monotonic()
+
+    session = learner.learn(
+        coloured(images, learner), labels, key=key, seconds=seconds, flops=flops, pause=pause
+    )
+    learner.save(folder / STATE)
+    return session
+
+
+def coloured(images: Tensor, learner: Learner) -> Tensor:
+    """Grey images in three channels, where the learner has learnt coloured ones."""
+    if learner.shape and learner.shape[0] == 3 and images.shape[1] == 1:
+        return images.expand(-1, 3, -1, -1).contiguous()
+    return images

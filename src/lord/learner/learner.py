@@ -1,0 +1,312 @@
+"""A learner that is kept: images arrive in sessions, for months, old classes and new ones."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from torch import Generator, Tensor
+
+from lord.config import UserError
+from lord.costs import Meter
+from lord.data import Augment, measure_normalisation
+from lord.learner.checkpoint import load_state, save_state
+from lord.learner.session import Course, Session, billed, examined_rows
+from lord.learner.setup import LearnerConfig, learner_config, make_method
+from lord.methods import Batch, Method, take_over
+from lord.streams import Task, batches
+
+PROBE = 4
+"""Steps after which a budget's number of steps is settled."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Of one image: the class and how sure the learner is, 0 to 1."""
+
+    label: str
+    confidence: float
+
+
+class Learner:
+    """Learns session after session; predicts at any time.
+
+    >>> learner = Learner(width=8, network="cnn", epochs=1)
+    >>> images = torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8)
+    >>> learner.learn(images, ["cat", "dog"] * 20).new_classes
+    ['cat', 'dog']
+    >>> learner.learn(images, ["cat", "emu"] * 20).new_classes
+    ['emu']
+    >>> len(learner.predict(images[:3]))
+    3
+
+    Args:
+        config: everything at once; or
+        settings: by name: of LearnerConfig, of the network, the method and the optimizer.
+    """
+
+    def __init__(self, config: LearnerConfig | None = None, **settings: Any) -> None:
+        self.config = config or learner_config(settings)
+        self.classes: list[str] = []
+        self.sessions: list[Session] = []
+        self.shape: tuple[int, int, int] | None = None
+        self.method: Method | None = None
+        self.exam: dict[str, Tensor] = {}
+        self._augment: Augment | None = None
+        self._generator = Generator().manual_seed(self.config.seed)
+        self._course: Course | None = None
+
+    @property
+    def unfinished(self) -> str | None:
+        """Key of the session that was begun and has not ended."""
+        return self._course.session.key if self._course else None
+
+    def learn(
+        self,
+        images: Tensor,
+        labels: Sequence[str],
+        *,
+        key: str | None = None,
+        seconds: float | None = None,
+        flops: float | None = None,
+        pause: Callable[[], None] = lambda: None,
+    ) -> Session:
+        """Learn one session's images; go on with it, if it was interrupted.
+
+        Args:
+            images: N x C x H x W uint8, of the size of those before.
+            labels: class name of each; new names become new classes, old classes may come back.
+            key: names the session; by default its number.
+            seconds, flops: what it may cost, instead of a number of epochs.
+            pause: called between steps, where ``save`` may be called.
+
+        Raises:
+            UserError: for images that do not fit, or where another session is unfinished.
+        """
+        key = key or str(len(self.sessions) + 1)
+        if self._course and self._course.session.key != key:
+            raise UserError(f"session '{self._course.session.key}' is to be finished first")
+        if not self._course:
+            self._enrol(images, labels, key)
+        course, method = self._course, self.method
+        assert course
+        assert method
+        session = course.session
+        task = self._task(images, labels)
+        with Meter() as meter:
+            if not course.done:
+                with billed(session, meter):
+                    method.begin_task(task)
+                course.before = session.seconds, session.flops
+            while not course.total or course.done < course.total:
+                with billed(session, meter):
+                    self._step(task, course)
+                self._settle(task, course, seconds, flops)
+                pause()
+            with billed(session, meter):
+                method.end_task(task)
+        session.steps, session.level = course.done, getattr(method, "level", None)
+        self.sessions.append(session)
+        self._course = None
+        session.exam = self.examined()
+        return session
+
+    def predict(self, images: Tensor) -> list[Prediction]:
+        """The most likely class of each image. images: N x C x H x W uint8.
+
+        Raises:
+            UserError: for images of another size, or before anything was learnt.
+        """
+        method, found = self._method(), []
+        for part in self._fitting(images).split(256):
+            best = method.predict(part)[:, : len(self.classes)].softmax(1).max(1)
+            pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
+            found += [Prediction(self.classes[label], sure) for sure, label in pairs]
+        return found
+
+    def evaluate(self, images: Tensor, labels: Sequence[str]) -> float:
+        """Share of the images whose class is predicted, in percent."""
+        found = self.predict(images)
+        right = sum(p.label == label for p, label in zip(found, labels, strict=True))
+        return 100 * right / max(len(labels), 1)
+
+    def examined(self) -> list[float]:
+        """Accuracy on the exam images of each session, in percent; nan where it has none."""
+        of = self.exam["sessions"]
+        shares = []
+        for number in range(len(self.sessions)):
+            rows = (of == number).nonzero().flatten()
+            names = [self.classes[label] for label in self.exam["labels"][rows].tolist()]
+            shares.append(
+                self.evaluate(self.exam["images"][rows], names) if names else float("nan")
+            )
+        return shares
+
+    @property
+    def forgetting(self) -> float | None:
+        """Mean fall of the accuracy on each earlier session's exam from its best, in points."""
+        falls = []
+        for number in range(len(self.sessions) - 1):
+            seen = [s.exam[number] for s in self.sessions[number:] if len(s.exam) > number]
+            falls += [max(seen) - seen[-1]] if seen and seen[-1] == seen[-1] else []
+        return sum(falls) / len(falls) if falls else None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything: plain values and tensors."""
+        augment, course = self._augment, self._course
+        return {
+            "config": msgspec.to_builtins(self.config),
+            "classes": self.classes,
+            "sessions": [msgspec.to_builtins(session) for session in self.sessions],
+            "shape": self.shape,
+            "normalisation": (augment.mean, augment.std) if augment else None,
+            "method": self.method.state_dict() if self.method else None,
+            "exam": self.exam,
+            "generator": self._generator.get_state(),
+            "course": course and vars(course) | {"session": msgspec.to_builtins(course.session)},
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "Learner":
+        """The learner ``state`` was taken from."""
+        learner = cls(msgspec.convert(state["config"], LearnerConfig))
+        learner.classes = list(state["classes"])
+        learner.sessions = [msgspec.convert(own, Session) for own in state["sessions"]]
+        learner.shape, learner.exam = state["shape"], state["exam"]
+        if state["method"] is not None:
+            assert learner.shape
+            learner._augment = learner._augmentation(*state["normalisation"])
+            learner.method = make_method(
+                learner.config, learner.shape, len(learner.classes), learner._augment
+            )
+            learner.method.load_state_dict(state["method"])
+        learner._generator.set_state(state["generator"])
+        if state["course"]:
+            own = state["course"]
+            learner._course = Course(**own | {"session": msgspec.convert(own["session"], Session)})
+        return learner
+
+    def save(self, path: Path) -> None:
+        """Write everything to ``path``, atomically; what was there is kept beside it.
+
+        Raises:
+            UserError: if it cannot be written.
+        """
+        save_state({"learner": self.state_dict()}, path)
+
+    @classmethod
+    def load(cls, path: Path) -> tuple["Learner", str | None]:
+        """The learner saved at ``path``, and what is to be said if that file was damaged.
+
+        Raises:
+            UserError: if there is none, or none is whole.
+        """
+        state, note = load_state(path)
+        try:
+            return cls.from_state(state["learner"]), note
+        except (LookupError, TypeError, ValueError, RuntimeError, msgspec.MsgspecError) as error:
+            raise UserError(f"'{path}' is not a learner's state: {error}") from None
+
+    def _enrol(self, images: Tensor, labels: Sequence[str], key: str) -> None:
+        """Begin a session: new classes, exam images, room in the head."""
+        if len(images) != len(labels) or not len(images):
+            raise UserError(f"labels: one for each image, got {len(labels)} for {len(images)}")
+        new = sorted(set(labels) - set(self.classes))
+        if len(self.classes) + len(new) < 2:
+            raise UserError(f"only one class ({', '.join(new)}); the first session needs two")
+        images = self._fitting(images, first=not self.sessions)
+        self.shape = (images.shape[1], images.shape[2], images.shape[3])
+        if self._augment is None:
+            self._augment = self._augmentation(*measure_normalisation(images))
+        self.classes += new
+        if self.method is None or new:
+            self._widen()
+        numbers = self._numbers(labels)
+        kept = torch.tensor(examined_rows(numbers.tolist(), self._held()), dtype=torch.long)
+        rows = {
+            "images": images[kept].contiguous(),
+            "labels": numbers[kept],
+            "sessions": torch.full_like(kept, len(self.sessions)),
+        }
+        self.exam = {n: torch.cat([self.exam[n], v]) if self.exam else v for n, v in rows.items()}
+        self._course = Course(Session(key=key, images=len(images), new_classes=new))
+
+    def _widen(self) -> None:
+        """Give the method an output for each class, keeping what it knows."""
+        assert self.shape
+        assert self._augment
+        fresh = make_method(self.config, self.shape, len(self.classes), self._augment)
+        if self.method is not None:
+            take_over(fresh, self.method)
+        self.method = fresh
+
+    def _task(self, images: Tensor, labels: Sequence[str]) -> Task:
+        """What is learnt of a session: all but its exam images."""
+        numbers = self._numbers(labels)
+        own = int((self.exam["sessions"] == len(self.sessions)).sum())
+        held = self._held()
+        for label in self.exam["labels"][len(self.exam["labels"]) - own :].tolist():
+            held[label] -= 1
+        apart = set(examined_rows(numbers.tolist(), held))
+        rows = torch.tensor([row for row in range(len(numbers)) if row not in apart])
+        classes = tuple(sorted(set(numbers[rows].tolist())))
+        task = Task(len(self.sessions), classes, images[rows], numbers[rows])
+        return task.to(torch.device("cpu"))
+
+    def _step(self, task: Task, course: Course) -> None:
+        cut = batches(len(task.labels), self.config.batch)
+        if course.order is None or course.place == len(cut):
+            course.order = torch.randperm(len(task.labels), generator=self._generator)
+            course.place = 0
+        rows = course.order[cut[course.place]]
+        scalars = self._method().step(Batch(task.images[rows], task.labels[rows], rows))
+        course.place, course.done = course.place + 1, course.done + 1
+        if not scalars["loss"].isfinite():
+            raise UserError("the loss is no number any more: give a lower lr")
+
+    def _settle(
+        self, task: Task, course: Course, seconds: float | None, flops: float | None
+    ) -> None:
+        """Decide how many steps there will be, as soon as a step's cost is known."""
+        if course.total or (course.done < PROBE and (seconds or flops)):
+            return
+        course.total = self._method().setting.steps(task)
+        session, (start, begun) = course.session, course.before
+        if seconds:
+            each = (session.seconds - start) / course.done
+            course.total = course.done + int(max(seconds - session.seconds, 0) / each)
+        elif flops:
+            step = (session.flops - begun) / course.done
+            course.total = course.done + int(max(flops - session.flops, 0) / step)
+        self._method().descent.steps = course.total
+
+    def _fitting(self, images: Tensor, *, first: bool = False) -> Tensor:
+        if images.dtype != torch.uint8 or images.dim() != 4:
+            raise UserError(f"images: expected N x C x H x W uint8, got {images.dtype}")
+        if not first and tuple(images.shape[1:]) != self.shape:
+            raise UserError(f"images: expected N x {self.shape}, got {tuple(images.shape)}")
+        return images
+
+    def _method(self) -> Method:
+        if self.method is None:
+            raise UserError("nothing was learnt yet")
+        return self.method
+
+    def _numbers(self, labels: Sequence[str]) -> Tensor:
+        index = {name: number for number, name in enumerate(self.classes)}
+        return torch.tensor([index[label] for label in labels])
+
+    def _held(self) -> dict[int, int]:
+        """How many exam images there are of each class."""
+        counts = self.exam["labels"].tolist() if self.exam else []
+        return {label: counts.count(label) for label in range(len(self.classes))}
+
+    def _augmentation(self, mean: tuple[float, ...], std: tuple[float, ...]) -> Augment:
+        assert self.shape
+        crop = 4 if self.shape[1] >= 24 else 1
+        generator = Generator().manual_seed(self.config.seed + 2)
+        return Augment(
+            tuple(mean), tuple(std), crop=crop, flip=self.shape[1] >= 24, generator=generator
+        )

@@ -1,0 +1,72 @@
+"""One session of a learner: where it is, what it costs, what it leaves behind."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import msgspec
+from torch import Tensor
+
+from lord.costs import Meter
+
+EXAM = 20
+"""Images of each class kept apart, never learnt, to tell what is forgotten."""
+
+
+class Session(msgspec.Struct):
+    """What a session leaves behind.
+
+    exam: accuracy on the exam images of each session so far, in percent, after this one.
+    """
+
+    key: str
+    images: int
+    new_classes: list[str]
+    level: int | None = None
+    steps: int = 0
+    seconds: float = 0.0
+    flops: int = 0
+    exam: list[float] = []
+
+
+@dataclass
+class Course:
+    """A session under way: where it is.
+
+    Attributes:
+        session: what it will leave behind.
+        total: steps it will have; 0 until that is settled.
+        done: steps so far.
+        order: of the images in this pass; None before one starts.
+        place: batches of this pass that are done.
+        before: seconds and FLOPs spent before the first step.
+    """
+
+    session: Session
+    total: int = 0
+    done: int = 0
+    order: Tensor | None = None
+    place: int = 0
+    before: tuple[float, int] = (0.0, 0)
+
+
+def examined_rows(labels: Sequence[int], held: dict[int, int]) -> list[int]:
+    """Rows kept for the exam: every tenth of its class, until there are EXAM of it."""
+    met: dict[int, int] = {}
+    rows = []
+    for row, label in enumerate(labels):
+        met[label] = met.get(label, 0) + 1
+        if met[label] % 10 == 0 and held.get(label, 0) + met[label] // 10 <= EXAM:
+            rows.append(row)
+    return rows
+
+
+@contextmanager
+def billed(session: Session, meter: Meter) -> Iterator[None]:
+    """What happens inside is on the session's account."""
+    start, before = time.perf_counter(), sum(meter.flops.values())
+    with meter.phase("learn"):
+        yield
+    session.seconds += time.perf_counter() - start
+    session.flops += sum(meter.flops.values()) - before

@@ -1,0 +1,75 @@
+"""What a learner is made with, and the method made from that."""
+
+from typing import Any
+
+from torch import Generator
+
+from lord.config import Settings, build, choose
+from lord.config.rules import Count
+from lord.data import Augment
+from lord.methods import METHODS, Method, OptimizerConfig, Setting
+from lord.networks import NetworkConfig, build_network, initialised
+from lord.streams import PRESETS, batches
+
+HORIZON = 10
+"""Sessions after which the student has grown to what ten tasks of the protocol lead to. How many
+will come is not known; later ones find it as wide as it gets."""
+
+
+class LearnerConfig(Settings, frozen=True):
+    """What a learner is made with; it cannot change afterwards."""
+
+    method: str = "lord+"
+    epochs: Count = 5
+    """Passes over a session's images, where there is no budget."""
+    batch: Count = 32
+    seed: int = 0
+    network: NetworkConfig = NetworkConfig(network="resnet18", width=16)
+    settings: dict[str, Any] = {}
+    """Of the method, and of the optimizer, by name."""
+
+
+def make_method(
+    config: LearnerConfig, shape: tuple[int, int, int], classes: int, augment: Augment
+) -> Method:
+    """The method as if it had learnt nothing, with so many classes."""
+    kind = METHODS[config.method]
+    network = initialised(
+        lambda: build_network(config.network, classes=classes, channels=shape[0]), config.seed
+    )
+    values = PRESETS["images"].settings | kind.PRESETS.get("images", {}).get(0, {})
+    values |= {"ladder": "short"} | config.settings
+    setting = Setting(
+        network=network,
+        augment=augment,
+        optimizer=build(OptimizerConfig, chosen(OptimizerConfig, values)),
+        shape=shape,
+        classes=classes,
+        tasks=HORIZON,
+        steps=lambda task: config.epochs * len(batches(len(task.labels), config.batch)),
+        generator=Generator().manual_seed(config.seed + 1),
+    )
+    return kind(build(kind.Config, chosen(kind.Config, values)), setting)
+
+
+def chosen(config: type[Settings], values: dict[str, Any]) -> dict[str, Any]:
+    """Of ``values``, those ``config`` knows."""
+    return {name: values[name] for name in config.__struct_fields__ if name in values}
+
+
+def learner_config(given: dict[str, Any]) -> LearnerConfig:
+    """Settings by name, each to where it belongs.
+
+    Raises:
+        UserError: for one that nothing has.
+    """
+    own = chosen(
+        LearnerConfig, {n: v for n, v in given.items() if n not in ("network", "settings")}
+    )
+    network = {"network": "resnet18", "width": 16} | chosen(NetworkConfig, given)
+    kind = METHODS[choose("method", str(own.get("method", "lord+")), METHODS)]
+    rest = {n: v for n, v in given.items() if n not in own and n not in network}
+    known = {*kind.Config.__struct_fields__, *OptimizerConfig.__struct_fields__}
+    for name in rest:
+        choose("setting", name, sorted(known | set(LearnerConfig.__struct_fields__)))
+    return build(LearnerConfig, own | {"network": build(NetworkConfig, network), "settings": rest})

@@ -1,0 +1,168 @@
+"""A learner over sessions, in this process."""
+
+import math
+
+import pytest
+import torch
+
+from lord.config import UserError
+from lord.data import DataConfig, load_images
+from lord.learner import Learner
+from lord.learner.session import EXAM, examined_rows
+
+DIGITS = load_images(DataConfig())
+SMALL = {"network": "cnn", "width": 8, "epochs": 2, "candidates": 8}
+METHODS = ("lord+", "lord", "er-las", "er", "der++")
+
+
+def digits(*names, train=True):
+    images = DIGITS.train_images if train else DIGITS.test_images
+    labels = DIGITS.train_labels if train else DIGITS.test_labels
+    rows = torch.isin(labels, torch.tensor([int(n) for n in names])).nonzero().flatten()
+    return images[rows], [str(label) for label in labels[rows].tolist()]
+
+
+def small(**settings):
+    method = settings.get("method", "lord+")
+    own = (
+        SMALL
+        if method.startswith("lord")
+        else {k: v for k, v in SMALL.items() if k != "candidates"}
+    )
+    return Learner(**(own | {"buffer": 64} | settings))
+
+
+def test_it_learns_over_sessions_with_new_classes_and_old_ones_that_come_back():
+    learner = small(epochs=8)
+    first = learner.learn(*digits("0", "1"))
+    assert (first.new_classes, first.level) == (["0", "1"], 2)
+    assert learner.evaluate(*digits("0", "1", train=False)) > 90
+    second = learner.learn(*digits("1", "2", "3"))
+    assert second.new_classes == ["2", "3"]
+    third = learner.learn(*digits("0", "3"))
+    assert third.new_classes == []
+    assert learner.classes == ["0", "1", "2", "3"]
+    assert learner.evaluate(*digits("0", "1", "2", "3", train=False)) > 75
+    assert len(third.exam) == 3
+    assert learner.forgetting is not None
+    sure = learner.predict(digits("0", train=False)[0][:4])
+    assert all(0 <= p.confidence <= 1 and p.label in learner.classes for p in sure)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_new_classes_leave_what_the_old_ones_score(method):
+    learner = small(method=method)
+    learner.learn(*digits("0", "1"))
+    images = digits("0", "1", train=False)[0]
+    before = learner.method.predict(images)
+    learner.classes += ["x", "y"]
+    learner._widen()
+    after = learner.method.predict(images)
+    assert after.shape == (len(images), 4)
+    torch.testing.assert_close(after[:, :2], before)
+    assert learner.method.buffer.columns["images"].any()
+    learner.learn(*digits("2", "3"))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("optimizer", ["sgd", "muon"])
+def test_it_goes_on_bit_for_bit_from_what_was_saved(tmp_path, method, optimizer):
+    def sessions(learner, stop_at=None):
+        steps = 0
+
+        def pause():
+            nonlocal steps
+            steps += 1
+            if steps == stop_at:
+                learner.save(tmp_path / "s.safetensors")
+                raise KeyboardInterrupt
+
+        images, labels = digits("2", "3", "4")
+        learner.learn(images, labels, key="b", pause=pause)
+
+    settings = {"method": method, "optimizer": optimizer, "momentum": 0.5, "lr": 0.02}
+    whole = small(**settings)
+    whole.learn(*digits("0", "1"), key="a")
+    whole.save(tmp_path / "a.safetensors")
+    sessions(whole)
+    parts, _ = Learner.load(tmp_path / "a.safetensors")
+    with pytest.raises(KeyboardInterrupt):
+        sessions(parts, stop_at=7)
+    parts, _ = Learner.load(tmp_path / "s.safetensors")
+    assert parts.unfinished == "b"
+    with pytest.raises(UserError, match="session 'b' is to be finished first"):
+        parts.learn(*digits("5", "6"), key="c")
+    sessions(parts)
+    images = digits("0", "2", train=False)[0]
+    assert torch.equal(parts.method.predict(images), whole.method.predict(images))
+    for name, column in whole.method.buffer.columns.items():
+        assert torch.equal(parts.method.buffer.columns[name], column)
+    assert parts.sessions[-1].exam == whole.sessions[-1].exam
+    assert parts.sessions[-1].flops == whole.sessions[-1].flops
+
+
+def test_a_budget_of_flops_is_kept():
+    free = small(epochs=3)
+    cost = free.learn(*digits("0", "1", "2")).flops
+    bound = small(epochs=3)
+    session = bound.learn(*digits("0", "1", "2"), flops=cost / 3)
+    assert session.flops == pytest.approx(cost / 3, rel=0.15)
+    assert session.steps < free.sessions[0].steps / 2
+
+
+def test_a_budget_of_seconds_ends_the_session():
+    session = small(epochs=500).learn(*digits("0", "1"), seconds=1.0)
+    assert session.seconds < 4
+
+
+def test_exam_images_are_never_learnt_and_few():
+    learner = small(buffer=1000, epochs=1)
+    images, labels = digits("0", "1")
+    learner.learn(images, labels)
+    exam = {image.numpy().tobytes() for image in learner.exam["images"]}
+    assert len(learner.exam["labels"]) == 2 * (144 // 10)
+    held = learner.method.buffer.columns["images"][: len(learner.method.buffer)]
+    twice = {i.numpy().tobytes() for i in images} - exam
+    assert {image.numpy().tobytes() for image in held} <= twice
+    for _ in range(3):
+        learner.learn(images, labels)
+    assert learner.exam["labels"].bincount().tolist() == [EXAM, EXAM]
+
+
+def test_small_classes_give_no_exam():
+    assert examined_rows([0] * 9 + [1] * 25, {}) == [18, 28]
+    learner = small()
+    images, labels = digits("0", "1")
+    few = [*range(5), *(i for i, label in enumerate(labels) if label == "1")][:10]
+    session = learner.learn(images[few], [labels[i] for i in few])
+    assert all(math.isnan(share) for share in session.exam) or session.exam
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "said"),
+    [
+        (torch.zeros(2, 1, 8, 8), ["a", "b"], "expected N x C x H x W uint8"),
+        (
+            torch.zeros(2, 1, 8, 8, dtype=torch.uint8),
+            ["a"],
+            "labels: one for each image, got 1 for 2",
+        ),
+        (torch.zeros(2, 1, 8, 8, dtype=torch.uint8), ["a", "a"], r"only one class \(a\)"),
+    ],
+)
+def test_what_does_not_fit_is_refused(images, labels, said):
+    with pytest.raises(UserError, match=said):
+        small().learn(images, labels)
+
+
+def test_images_of_another_size_and_unknown_settings_are_refused():
+    learner = small(epochs=1)
+    with pytest.raises(UserError, match="nothing was learnt yet"):
+        learner.predict(torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
+    learner.learn(*digits("0", "1"))
+    with pytest.raises(UserError, match=r"expected N x \(1, 8, 8\), got \(1, 9, 9\)"):
+        learner.learn(torch.zeros(4, 1, 9, 9, dtype=torch.uint8), ["a", "b"] * 2)
+    with pytest.raises(UserError, match="unknown setting 'widht'"):
+        Learner(widht=3)
+    with pytest.raises(UserError, match="unknown method 'lord-'"):
+        Learner(method="lord-")
