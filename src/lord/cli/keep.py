@@ -13,11 +13,16 @@ from rich.table import Table
 from lord.config import UserError
 from lord.data import decode
 from lord.learner import (
+    Deployed,
     Learner,
     coloured,
     exists,
+    export_int8,
+    export_onnx,
+    export_pt2,
     learn_folder,
     load_learner,
+    load_model,
     locked,
 )
 
@@ -118,6 +123,50 @@ def inspect(state: Path, sheet: Path | None) -> None:
     if sheet is not None:
         _contact_sheet(learner, sheet)
         console.print(f"written: {sheet}")
+
+
+def export(source: Path, out: Path, *, form: str, int8: bool) -> None:
+    if out.exists():
+        raise UserError(f"'{out}' exists: name a new file")
+    if not out.parent.is_dir():
+        raise UserError(f"cannot write '{out}': no folder '{out.parent}'")
+    images = labels = None
+    if exists(source):
+        learner = _loaded(source)
+        assert learner.method
+        deployed = Deployed(learner.method.predictor, *learner.normalisation)
+        classes: Sequence[str] = learner.classes
+        assert learner.shape
+        shape = learner.shape
+        if (buffer := learner.method.buffer) is not None:
+            images = buffer.columns["images"][: len(buffer)]
+            labels = buffer.columns["labels"][: len(buffer)]
+    else:
+        model = load_model(source)
+        deployed = Deployed(model.network, model.mean, model.std)
+        classes, shape = model.classes, model.shape
+    if images is None:
+        if int8:
+            raise UserError("int8: needs a learner's buffer to measure activations on")
+        images = torch.randint(0, 256, (64, *shape), dtype=torch.uint8)
+    if form == "pt2":
+        if int8:
+            raise UserError("int8: is for --format onnx")
+        export_pt2(deployed, classes, images[:2], out)
+        console.print(f"written: {out}, {out.stat().st_size / 1e6:.2f} MB", highlight=False)
+        return
+    fp32 = out.with_name(f".{out.name}-fp32") if int8 else out
+    try:
+        difference = export_onnx(deployed, classes, images, fp32)
+        said = f"largest difference from PyTorch {difference:.1g} on {len(images)} images"
+        if int8:
+            assert labels is not None
+            before, after = export_int8(fp32, images, labels, out)
+            said = f"{after:.1f} % of the buffer right, {before:.1f} % in fp32"
+    finally:
+        if int8:
+            fp32.unlink(missing_ok=True)
+    console.print(f"written: {out}, {out.stat().st_size / 1e6:.2f} MB; {said}", highlight=False)
 
 
 def _exam(learner: Learner) -> str:

@@ -1,7 +1,7 @@
 """Commands for a learner that is kept. No torch here until one runs: help must be quick."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -110,4 +110,33 @@ def inspect(state: Path, /, *, sheet: Path | None = None) -> None:
     keep.inspect(state, sheet)
 
 
-COMMANDS = (learn, predict, inspect)
+def export(
+    source: Path,
+    out: Path,
+    /,
+    *,
+    format: Literal["onnx", "pt2"] = "onnx",
+    int8: Switch = False,
+) -> None:
+    """Write a learner or a run's model for use elsewhere, preprocessing and class names inside.
+
+    It takes N x C x H x W uint8 images and gives probabilities. ONNX runs without torch.
+
+    Parameters
+    ----------
+    source
+        Folder of a learner, or of a run, or a run's model file.
+    out
+        File to write.
+    format
+        onnx, or pt2 for torch.export.
+    int8
+        ONNX with weights and activations of eight bits; needs a learner with a buffer, and is
+        written only if accuracy on the buffer holds.
+    """
+    from lord.cli import keep
+
+    keep.export(source, out, form=format, int8=int8)
+
+
+COMMANDS = (learn, predict, inspect, export)

@@ -1,21 +1,27 @@
 """What is kept: a learner and its state, a trained model, its predictions."""
 
 from lord.learner.checkpoint import load_state, previous, save_state
+from lord.learner.export import Deployed, export_int8, export_onnx, export_pt2
 from lord.learner.files import write_atomic, write_text
-from lord.learner.keep import coloured, exists, learn_folder, load_learner, locked
+from lord.learner.keep import STATE, coloured, exists, learn_folder, load_learner, locked
 from lord.learner.learner import Learner, Prediction
 from lord.learner.model import Model, load_model, save_model
 from lord.learner.session import Session
 from lord.learner.setup import LearnerConfig
 
 __all__ = [
+    "Deployed",
     "Learner",
     "LearnerConfig",
     "Model",
     "Prediction",
+    "STATE",
     "Session",
     "coloured",
     "exists",
+    "export_int8",
+    "export_onnx",
+    "export_pt2",
     "learn_folder",
     "load_learner",
     "load_model",

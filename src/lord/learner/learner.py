@@ -13,7 +13,8 @@ from lord.config import UserError
 from lord.costs import Meter
 from lord.data import Augment, measure_normalisation
 from lord.learner.checkpoint import load_state, save_state
-from lord.learner.session import Course, Session, billed, examined_rows
+from lord.learner.exam import Exam, mean_fall
+from lord.learner.session import Course, Session, billed
 from lord.learner.setup import LearnerConfig, learner_config, make_method
 from lord.methods import Batch, Method, take_over
 from lord.streams import Task, batches
@@ -53,7 +54,7 @@ class Learner:
         self.sessions: list[Session] = []
         self.shape: tuple[int, int, int] | None = None
         self.method: Method | None = None
-        self.exam: dict[str, Tensor] = {}
+        self.exam = Exam()
         self._augment: Augment | None = None
         self._generator = Generator().manual_seed(self.config.seed)
         self._course: Course | None = None
@@ -62,6 +63,17 @@ class Learner:
     def unfinished(self) -> str | None:
         """Key of the session that was begun and has not ended."""
         return self._course.session.key if self._course else None
+
+    @property
+    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and deviation of each channel, measured on the first session's images.
+
+        Raises:
+            UserError: before that.
+        """
+        if self._augment is None:
+            raise UserError("nothing was learnt yet")
+        return self._augment.mean, self._augment.std
 
     def learn(
         self,
@@ -134,24 +146,17 @@ class Learner:
 
     def examined(self) -> list[float]:
         """Accuracy on the exam images of each session, in percent; nan where it has none."""
-        of = self.exam["sessions"]
         shares = []
         for number in range(len(self.sessions)):
-            rows = (of == number).nonzero().flatten()
-            names = [self.classes[label] for label in self.exam["labels"][rows].tolist()]
-            shares.append(
-                self.evaluate(self.exam["images"][rows], names) if names else float("nan")
-            )
+            images, labels = self.exam.of(number)
+            names = [self.classes[label] for label in labels.tolist()]
+            shares.append(self.evaluate(images, names) if names else float("nan"))
         return shares
 
     @property
     def forgetting(self) -> float | None:
         """Mean fall of the accuracy on each earlier session's exam from its best, in points."""
-        falls = []
-        for number in range(len(self.sessions) - 1):
-            seen = [s.exam[number] for s in self.sessions[number:] if len(s.exam) > number]
-            falls += [max(seen) - seen[-1]] if seen and seen[-1] == seen[-1] else []
-        return sum(falls) / len(falls) if falls else None
+        return mean_fall([session.exam for session in self.sessions])
 
     def state_dict(self) -> dict[str, Any]:
         """Everything: plain values and tensors."""
@@ -163,7 +168,7 @@ class Learner:
             "shape": self.shape,
             "normalisation": (augment.mean, augment.std) if augment else None,
             "method": self.method.state_dict() if self.method else None,
-            "exam": self.exam,
+            "exam": self.exam.columns,
             "generator": self._generator.get_state(),
             "course": course and vars(course) | {"session": msgspec.to_builtins(course.session)},
         }
@@ -174,7 +179,7 @@ class Learner:
         learner = cls(msgspec.convert(state["config"], LearnerConfig))
         learner.classes = list(state["classes"])
         learner.sessions = [msgspec.convert(own, Session) for own in state["sessions"]]
-        learner.shape, learner.exam = state["shape"], state["exam"]
+        learner.shape, learner.exam = state["shape"], Exam(state["exam"])
         if state["method"] is not None:
             assert learner.shape
             learner._augment = learner._augmentation(*state["normalisation"])
@@ -223,14 +228,7 @@ class Learner:
         self.classes += new
         if self.method is None or new:
             self._widen()
-        numbers = self._numbers(labels)
-        kept = torch.tensor(examined_rows(numbers.tolist(), self._held()), dtype=torch.long)
-        rows = {
-            "images": images[kept].contiguous(),
-            "labels": numbers[kept],
-            "sessions": torch.full_like(kept, len(self.sessions)),
-        }
-        self.exam = {n: torch.cat([self.exam[n], v]) if self.exam else v for n, v in rows.items()}
+        self.exam.keep(images, self._numbers(labels), len(self.sessions))
         self._course = Course(Session(key=key, images=len(images), new_classes=new))
 
     def _widen(self) -> None:
@@ -245,15 +243,9 @@ class Learner:
     def _task(self, images: Tensor, labels: Sequence[str]) -> Task:
         """What is learnt of a session: all but its exam images."""
         numbers = self._numbers(labels)
-        own = int((self.exam["sessions"] == len(self.sessions)).sum())
-        held = self._held()
-        for label in self.exam["labels"][len(self.exam["labels"]) - own :].tolist():
-            held[label] -= 1
-        apart = set(examined_rows(numbers.tolist(), held))
-        rows = torch.tensor([row for row in range(len(numbers)) if row not in apart])
+        rows = self.exam.others(numbers, len(self.sessions))
         classes = tuple(sorted(set(numbers[rows].tolist())))
-        task = Task(len(self.sessions), classes, images[rows], numbers[rows])
-        return task.to(torch.device("cpu"))
+        return Task(len(self.sessions), classes, images[rows], numbers[rows]).to(numbers.device)
 
     def _step(self, task: Task, course: Course) -> None:
         cut = batches(len(task.labels), self.config.batch)
@@ -297,11 +289,6 @@ class Learner:
     def _numbers(self, labels: Sequence[str]) -> Tensor:
         index = {name: number for number, name in enumerate(self.classes)}
         return torch.tensor([index[label] for label in labels])
-
-    def _held(self) -> dict[int, int]:
-        """How many exam images there are of each class."""
-        counts = self.exam["labels"].tolist() if self.exam else []
-        return {label: counts.count(label) for label in range(len(self.classes))}
 
     def _augmentation(self, mean: tuple[float, ...], std: tuple[float, ...]) -> Augment:
         assert self.shape

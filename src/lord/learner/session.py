@@ -1,7 +1,7 @@
 """One session of a learner: where it is, what it costs, what it leaves behind."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -9,9 +9,6 @@ import msgspec
 from torch import Tensor
 
 from lord.costs import Meter
-
-EXAM = 20
-"""Images of each class kept apart, never learnt, to tell what is forgotten."""
 
 
 class Session(msgspec.Struct):
@@ -49,17 +46,6 @@ class Course:
     order: Tensor | None = None
     place: int = 0
     before: tuple[float, int] = (0.0, 0)
-
-
-def examined_rows(labels: Sequence[int], held: dict[int, int]) -> list[int]:
-    """Rows kept for the exam: every tenth of its class, until there are EXAM of it."""
-    met: dict[int, int] = {}
-    rows = []
-    for row, label in enumerate(labels):
-        met[label] = met.get(label, 0) + 1
-        if met[label] % 10 == 0 and held.get(label, 0) + met[label] // 10 <= EXAM:
-            rows.append(row)
-    return rows
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import torch
 from lord.config import UserError
 from lord.data import DataConfig, load_images
 from lord.learner import Learner
-from lord.learner.session import EXAM, examined_rows
+from lord.learner.exam import SIZE, examined_rows
 
 DIGITS = load_images(DataConfig())
 SMALL = {"network": "cnn", "width": 8, "epochs": 2, "candidates": 8}
@@ -119,14 +119,14 @@ def test_exam_images_are_never_learnt_and_few():
     learner = small(buffer=1000, epochs=1)
     images, labels = digits("0", "1")
     learner.learn(images, labels)
-    exam = {image.numpy().tobytes() for image in learner.exam["images"]}
-    assert len(learner.exam["labels"]) == 2 * (144 // 10)
+    exam = {image.numpy().tobytes() for image in learner.exam.columns["images"]}
+    assert len(learner.exam.columns["labels"]) == 2 * (144 // 10)
     held = learner.method.buffer.columns["images"][: len(learner.method.buffer)]
     twice = {i.numpy().tobytes() for i in images} - exam
     assert {image.numpy().tobytes() for image in held} <= twice
     for _ in range(3):
         learner.learn(images, labels)
-    assert learner.exam["labels"].bincount().tolist() == [EXAM, EXAM]
+    assert learner.exam.columns["labels"].bincount().tolist() == [SIZE, SIZE]
 
 
 def test_small_classes_give_no_exam():
@@ -160,7 +160,7 @@ def test_images_of_another_size_and_unknown_settings_are_refused():
     with pytest.raises(UserError, match="nothing was learnt yet"):
         learner.predict(torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
     learner.learn(*digits("0", "1"))
-    with pytest.raises(UserError, match=r"expected N x \(1, 8, 8\), got \(1, 9, 9\)"):
+    with pytest.raises(UserError, match=r"expected N x \(1, 8, 8\), got \(4, 1, 9, 9\)"):
         learner.learn(torch.zeros(4, 1, 9, 9, dtype=torch.uint8), ["a", "b"] * 2)
     with pytest.raises(UserError, match="unknown setting 'widht'"):
         Learner(widht=3)

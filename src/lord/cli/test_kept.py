@@ -1,0 +1,224 @@
+"""A kept learner from the shell: real images, real processes, some of them killed."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lord.cli.main import main
+from lord.data import DataConfig, load_images
+from lord.learner import STATE, load_learner
+
+DIGITS = load_images(DataConfig())
+MAKE = "--network cnn --width 8 --resize 8 --epochs 2 --set buffer=64 --set candidates=8"
+
+
+@pytest.fixture
+def lord(capsys):
+    def type_in(line):
+        code = 0
+        try:
+            main(line.split())
+        except SystemExit as stop:
+            code = stop.code or 0
+        out, error = capsys.readouterr()
+        return code, out, error
+
+    return type_in
+
+
+def photos(folder, *names, start=0, count=40):
+    """A folder of PNG files by class."""
+    for name in names:
+        own = DIGITS.train_images[DIGITS.train_labels == int(name)][start : start + count]
+        (folder / name).mkdir(parents=True)
+        for place, image in enumerate(own):
+            Image.fromarray(image[0].numpy()).save(folder / name / f"{place}.png")
+    return folder
+
+
+def test_images_are_learnt_week_by_week_and_told_apart(lord, tmp_path):
+    one, two = photos(tmp_path / "one", "0", "1"), photos(tmp_path / "two", "1", "2", start=40)
+    state = tmp_path / "state"
+    code, out, error = lord(f"learn {one} --state {state} {MAKE} --set lr=0.05")
+    assert code == 0, error
+    assert "session 1: 80 images, 2 classes (0, 1 new)" in out
+    code, out, _ = lord(f"learn {two} --state {state}")
+    assert "session 2: 80 images, 3 classes (2 new)" in out
+    assert "forgetting" in out
+    code, _, error = lord(f"learn {one} --state {state}")
+    assert (code, error) == (
+        2,
+        f"error: '{one}' was learnt already, in session 1; --again does it anew\n",
+    )
+    code, out, _ = lord(f"learn {one} --state {state} --again")
+    assert "session 3" in out
+    file = one / "0" / "3.png"
+    code, out, _ = lord(f"predict {state} {file} {file} --json")
+    found = [json.loads(line) for line in out.splitlines()]
+    assert [row["file"] for row in found] == [str(file)] * 2
+    assert all(row["label"] in "012" and 0 < row["confidence"] <= 1 for row in found)
+    code, out, _ = lord(f"predict {state} {file}")
+    assert out.startswith(f"{file}  ")
+    code, out, error = lord(f"inspect {state} --sheet {tmp_path / 'sheet.png'}")
+    assert code == 0, error
+    assert "student's channels" in out
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (20 * 8, 4 * 8)
+        assert len(np.unique(np.asarray(sheet))) > 10
+
+
+def test_mistakes_are_answered_in_one_line(lord, tmp_path):
+    one, state = photos(tmp_path / "one", "0", "1"), tmp_path / "state"
+    assert lord(f"learn {one} --state {state} {MAKE}")[0] == 0
+    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "file").write_text("")
+    mistakes = [
+        (f"learn {tmp_path / 'none'} --state {state}", "no data at"),
+        (f"learn {one} --state {state} --width 9", "width: was settled when"),
+        (f"learn {one} --state {tmp_path / 'new'} --method lrod", "did you mean 'lord'?"),
+        (f"learn {one} --state {tmp_path / 'new'} --set alpa=1", "did you mean 'alpha'?"),
+        (f"learn {one} --state {tmp_path / 'new'} --resize 1", "resize: expected 4 to 1024, got 1"),
+        (
+            f"learn {one} --state {tmp_path / 'new'} --seconds -1",
+            "seconds: expected a number above 0",
+        ),
+        (f"learn {one} --state {tmp_path / 'new'} --seconds 1 --flops 1", "give one of them"),
+        (f"learn {one} --state {tmp_path / 'file'}", "cannot write to"),
+        (f"predict {tmp_path / 'new2'} x.png", "'lord learn' makes one"),
+        (f"predict {state}", "name at least one image"),
+        (f"predict {state} {tmp_path / 'gone.png'}", "cannot read the image"),
+        (f"predict {state} {tmp_path / 'text.png'}", "cannot read the image"),
+        (f"inspect {tmp_path}", "no learner at"),
+        (f"export {state} {one}", "exists: name a new file"),
+        (f"export {tmp_path / 'new3'} {tmp_path / 'a.onnx'}", "no model at"),
+        (f"export {state} {tmp_path / 'no' / 'a.onnx'}", "no folder"),
+        (f"export {state} {tmp_path / 'a.pt2'} --format pt2 --int8", "int8: is for --format onnx"),
+    ]
+    for line, said in mistakes:
+        code, _, error = lord(line)
+        assert code == 2, line
+        assert error.startswith("error: ")
+        assert len(error.strip().splitlines()) == 1, error
+        assert said in error
+
+
+def test_a_second_process_is_refused(lord, tmp_path):
+    one, state = photos(tmp_path / "one", "0", "1"), tmp_path / "state"
+    line = f"learn {one} --state {state} --network cnn --width 8 --resize 8 --epochs 3000"
+    process = subprocess.Popen([sys.executable, "-m", "lord", *line.split()])
+    try:
+        until = time.monotonic() + 60
+        while not (state / "lock").exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        code, _, error = lord(f"learn {one} --state {state}")
+        assert (code, error) == (2, f"error: another process is learning in '{state}'\n")
+    finally:
+        process.kill()
+        process.wait()
+    assert lord(f"learn {one} --state {state} {MAKE}")[0] == 0  # its lock went with it
+
+
+def weeks(tmp_path):
+    parts = [("0", "1"), ("2",), ("0", "2")]
+    return [
+        photos(tmp_path / f"week{w}", *names, start=20 * w, count=20)
+        for w, names in enumerate(parts)
+    ]
+
+
+def session(folder, state, first, **options):
+    line = f"learn {folder} --state {state} --checkpoint-every 0 " + (MAKE if first else "")
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "lord", *line.split()], env=environment, **options
+    )
+
+
+def tensors(state):
+    learner, note = load_learner(state)
+    assert note is None
+    return learner.method.state_dict()
+
+
+def same(one, other):
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+
+
+def check_kills(tmp_path, kills, seed):
+    folders, source = weeks(tmp_path), random.Random(seed)
+    for number, folder in enumerate(folders):
+        assert session(folder, tmp_path / "whole", not number).wait() == 0
+    done = 0
+    for number, folder in enumerate(folders):
+        while True:
+            first = not (tmp_path / "parts" / STATE).exists()
+            process = session(folder, tmp_path / "parts", first)
+            if done < kills * (number + 1) / len(folders):
+                time.sleep(2 + 2.5 * source.random())
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+                    done += 1
+                    continue
+            if process.wait() in (0, 2):  # 2: it had ended before it could be killed
+                break
+    assert same(tensors(tmp_path / "parts"), tensors(tmp_path / "whole"))
+
+
+def test_a_learner_killed_in_its_sessions_ends_as_if_it_was_not(tmp_path):
+    check_kills(tmp_path, 3, seed=0)
+
+
+@pytest.mark.slow
+def test_a_learner_killed_many_times_ends_as_if_it_was_not(tmp_path):
+    check_kills(tmp_path, int(os.environ.get("LORD_KILLS", "12")), seed=1)
+
+
+def test_an_exported_learner_agrees_and_runs_without_torch(lord, tmp_path):
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    one, state = photos(tmp_path / "one", "0", "1", "2", count=100), tmp_path / "state"
+    make = MAKE.replace("epochs 2", "epochs 12")
+    assert lord(f"learn {one} --state {state} {make}")[0] == 0
+    code, out, error = lord(f"export {state} {tmp_path / 'm.onnx'}")
+    assert code == 0, error
+    assert "largest difference from PyTorch" in out
+    images = DIGITS.test_images[DIGITS.test_labels < 3].contiguous()
+    np.save(tmp_path / "images.npy", images.numpy())
+    script = f"""
+import sys; sys.modules["torch"] = None
+import json, numpy, onnxruntime
+session = onnxruntime.InferenceSession(r"{tmp_path / "m.onnx"}")
+found = session.run(None, {{"images": numpy.load(r"{tmp_path / "images.npy"}")}})[0]
+numpy.save(r"{tmp_path / "found.npy"}", found)
+print(session.get_modelmeta().custom_metadata_map["classes"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == ["0", "1", "2"]
+    learner, _ = load_learner(state)
+    wanted = learner.method.predict(images).softmax(1)
+    found = torch.from_numpy(np.load(tmp_path / "found.npy"))
+    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-3)
+    code, out, error = lord(f"export {state} {tmp_path / 'm.pt2'} --format pt2")
+    assert code == 0, error
+    extra = {"classes.json": ""}
+    program = torch.export.load(tmp_path / "m.pt2", extra_files=extra).module()
+    torch.testing.assert_close(program(images), wanted, atol=1e-5, rtol=1e-4)
+    assert json.loads(extra["classes.json"]) == ["0", "1", "2"]
+    code, out, error = lord(f"export {state} {tmp_path / 'm8.onnx'} --int8")
+    assert code == 0 or "accuracy would fall" in error
+    assert (tmp_path / "m8.onnx").exists() == (code == 0)
+    assert not list(tmp_path.glob(".m8*"))

@@ -1,0 +1,154 @@
+"""A trained network for elsewhere: ONNX, its int8 form, or torch's own exported program."""
+
+import copy
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lord.config import UserError
+from lord.learner.files import write_atomic
+
+ALLOWED = 1.0
+"""Points of accuracy that eight bits may cost on the images given."""
+
+
+class Deployed(nn.Module):
+    """N x C x H x W uint8 images to N x classes probabilities: preprocessing is inside."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        own = copy.deepcopy(network).eval()  # in plain memory order, whatever it was trained in
+        self.network = own.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        self.register_buffer("scale", (1 / (255 * torch.tensor(std))).view(-1, 1, 1))
+        self.register_buffer("shift", (-torch.tensor(mean) / torch.tensor(std)).view(-1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(images.float() * self.scale + self.shift).softmax(1)
+
+
+def export_pt2(deployed: Deployed, classes: Sequence[str], example: Tensor, path: Path) -> None:
+    """Write torch's exported program; ``classes.json`` is among its extra files."""
+    batch = torch.export.Dim("batch", min=1, max=4096)
+    program = torch.export.export(deployed, (example,), dynamic_shapes=({0: batch},))
+    extra = {"classes.json": json.dumps(list(classes))}
+
+    def write(draft: Path) -> None:
+        with draft.open("wb") as file:
+            torch.export.save(program, file, extra_files=extra)
+
+    write_atomic(path, write)
+
+
+def export_onnx(deployed: Deployed, classes: Sequence[str], images: Tensor, path: Path) -> float:
+    """Write an ONNX model, class names in its metadata, and check it against PyTorch.
+
+    Args:
+        images: N x C x H x W uint8, what it is checked on.
+
+    Returns:
+        The largest difference between its probabilities and PyTorch's.
+
+    Raises:
+        UserError: if onnx is not installed, or the two differ.
+    """
+    session = _runtime()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        batch = torch.export.Dim("batch", min=1, max=4096)
+        program = torch.onnx.export(
+            deployed,
+            (images[:2],),
+            dynamo=True,
+            dynamic_shapes=({0: batch},),
+            input_names=["images"],
+            output_names=["probabilities"],
+            verbose=False,
+        )
+    assert program is not None
+    program.model.metadata_props["classes"] = json.dumps(list(classes))
+    write_atomic(path, lambda draft: program.save(draft, external_data=False))
+    with torch.no_grad():
+        wanted = deployed(images)
+    got = session(path).run(None, {"images": images.contiguous().numpy()})[0]
+    difference = float((torch.from_numpy(got) - wanted).abs().max())
+    if not difference < 1e-3:
+        path.unlink()
+        raise UserError(f"'{path}' would differ from PyTorch by {difference:.2g}: not written")
+    return difference
+
+
+def export_int8(fp32: Path, images: Tensor, labels: Tensor, path: Path) -> tuple[float, float]:
+    """Write the ONNX model with weights and activations of eight bits, if it is as good.
+
+    Args:
+        fp32: file of the ONNX model.
+        images, labels: what activations are measured and accuracy is compared on.
+
+    Returns:
+        Accuracy on the images in fp32 and in int8, in percent.
+
+    Raises:
+        UserError: if onnxruntime is not installed, or accuracy falls by more than ``ALLOWED``.
+    """
+    session = _runtime()
+    from onnxruntime.quantization import (  # noqa: PLC0415
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.parts = iter(images.contiguous().split(32))
+
+        def get_next(self) -> dict[str, Any] | None:
+            part = next(self.parts, None)
+            return None if part is None else {"images": part.numpy()}
+
+    write_atomic(
+        path,
+        lambda draft: quantize_static(
+            fp32,
+            draft,
+            Reader(),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        ),
+    )
+    shares = []
+    for file in (fp32, path):
+        guesses = session(file).run(None, {"images": images.contiguous().numpy()})[0].argmax(1)
+        shares.append(100 * float((torch.from_numpy(guesses) == labels).float().mean()))
+    if shares[0] - shares[1] > ALLOWED:
+        path.unlink()
+        raise UserError(
+            f"int8: accuracy would fall from {shares[0]:.1f} to {shares[1]:.1f} % on the images "
+            "kept; not written"
+        )
+    return shares[0], shares[1]
+
+
+def _runtime() -> Any:
+    """Makes a session of onnxruntime from a file.
+
+    Raises:
+        UserError: if it is not installed.
+    """
+    try:
+        import onnxruntime  # noqa: PLC0415
+        import onnxscript  # noqa: F401, PLC0415
+    except ImportError as error:
+        raise UserError(f"export needs {error.name}: pip install 'lord-cl[export]'") from None
+    providers = ["CPUExecutionProvider"]
+    return lambda path: onnxruntime.InferenceSession(str(path), providers=providers)
