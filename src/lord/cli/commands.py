@@ -40,6 +40,7 @@ def run(
     *,
     overwrite: bool,
     resume: bool,
+    track: str | None,
     quiet: bool,
 ) -> None:
     given, chosen = given_by(flags)
@@ -49,7 +50,9 @@ def run(
     out = out or Path("runs") / f"{config.preset}-{training.folder_name(config)}"
     try:
         shown = None if quiet else console
-        record = training.run(config, out, overwrite=overwrite, resume=resume, console=shown)
+        record = training.run(
+            config, out, overwrite=overwrite, resume=resume, track=track, console=shown
+        )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"interrupted: partial results are in {out}; --resume goes on from there"

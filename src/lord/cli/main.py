@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 from rich.console import Console
@@ -46,6 +46,7 @@ def run(
     out: Path | None = None,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
     resume: Annotated[bool, Parameter(negative="")] = False,
+    track: Literal["tensorboard", "mlflow", "wandb"] | None = None,
     quiet: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Train one method on one stream.
@@ -62,6 +63,8 @@ def run(
         Replace results already in that folder.
     resume
         Go on from the last checkpoint in that folder, as if never stopped.
+    track
+        Where figures go too.
     quiet
         No progress bar and no table.
     """
@@ -70,7 +73,14 @@ def run(
     if overwrite and resume:
         raise UserError("resume: goes on with what is there, --overwrite replaces it: give one")
     commands.run(
-        flags or Flags(), method, seed, out, overwrite=overwrite, resume=resume, quiet=quiet
+        flags or Flags(),
+        method,
+        seed,
+        out,
+        overwrite=overwrite,
+        resume=resume,
+        track=track,
+        quiet=quiet,
     )
 
 

@@ -1,8 +1,8 @@
 """The loop over tasks and steps; runs and comparisons."""
 
 from lord.training.bench import Bench, StepCost, bench
-from lord.training.compare import compare, describe, folder_name
-from lord.training.config import RunConfig, TrainingConfig, compose, flat, read_yaml
+from lord.training.compare import compare, describe
+from lord.training.config import RunConfig, TrainingConfig, compose, flat, folder_name, read_yaml
 from lord.training.run import run
 
 __all__ = [

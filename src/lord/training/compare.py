@@ -18,8 +18,9 @@ from lord.data import load_images
 from lord.evaluation import RunRecord, Study, read_record
 from lord.learner import previous, write_text
 from lord.streams import make_stream
-from lord.training.config import RunConfig, difference, flat, read_yaml
+from lord.training.config import RunConfig, difference, flat, folder_name, read_yaml
 from lord.training.folder import CHECKPOINT, claim
+from lord.training.run import PARENT
 
 
 def compare(
@@ -61,10 +62,6 @@ def compare(
             make_stream(load_images(config.data), config.stream, config.seed)
         _run_all(pending, jobs, max(cores // jobs, 1), plugin, overwrite, say)
     return [read_record(folder) for folder in folders]
-
-
-def folder_name(config: RunConfig) -> str:
-    return f"{config.label.replace(':', ',')}-seed{config.seed}"
 
 
 def describe(
@@ -132,7 +129,10 @@ def _run_all(
         with (folder / "log.txt").open("wb") as log:
             if stopping.is_set():
                 raise UserError("stopped")
-            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+            environment = os.environ | {PARENT: str(os.getpid())}
+            process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, env=environment
+            )
             alive.add(process)
             code = process.wait()
             alive.discard(process)

@@ -152,6 +152,10 @@ def flat(config: RunConfig) -> dict[str, Any]:
     return values
 
 
+def folder_name(config: RunConfig) -> str:
+    return f"{config.label.replace(':', ',')}-seed{config.seed}"
+
+
 def difference(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
     """Nothing, if a run in ``folder`` had the same configuration as the one to go on with.
 

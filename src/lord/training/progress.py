@@ -13,6 +13,7 @@ from rich.text import Text
 
 from lord.evaluation import Scores
 from lord.training.folder import RunFolder
+from lord.training.trackers import Tracker
 
 
 class Speed(ProgressColumn):
@@ -25,8 +26,12 @@ class Speed(ProgressColumn):
 class Journal:
     """Writes metrics.jsonl, and draws a bar a task where there is a terminal to draw on."""
 
-    def __init__(self, folder: RunFolder, console: Console | None) -> None:
+    def __init__(
+        self, folder: RunFolder, console: Console | None, tracker: Tracker | None = None
+    ) -> None:
         self.folder = folder
+        self.tracker = tracker
+        self.steps = 0
         self.console = console if console and console.is_terminal else None
         self.bar = Progress(
             TextColumn("{task.description}"),
@@ -44,6 +49,8 @@ class Journal:
 
     def __exit__(self, *error: object) -> None:
         self.bar.stop()
+        if self.tracker:
+            self.tracker.close()
 
     def task_begins(self, task: int, tasks: int, images: int, done: int) -> None:
         name = f"task {task + 1} of {tasks}"
@@ -51,6 +58,9 @@ class Journal:
 
     def trained(self, task: int, step: int, images: int, scalars: dict[str, float]) -> None:
         self.folder.metric(kind="train", task=task, step=step, **scalars)
+        self.steps = step
+        if self.tracker:
+            self.tracker.log(scalars, step)
         self.bar.update(self.current, advance=images, loss=scalars["loss"])
 
     def task_ended(self, task: int, trained: Scores, recomputed: Scores | None) -> None:
@@ -59,6 +69,9 @@ class Journal:
             rows["class_il_recomputed"] = recomputed.class_il
             rows["task_il_recomputed"] = recomputed.task_il
         self.folder.metric(kind="evaluate", task=task, **rows)
+        if self.tracker:
+            means = {name: sum(row) / len(row) for name, row in rows.items()}
+            self.tracker.log(means | {"task": float(task + 1)}, self.steps)
         if self.console:
             mean = sum(trained.class_il) / len(trained.class_il)
             self.console.print(f"after task {task + 1}: Class-IL {mean:.1f} %", highlight=False)

@@ -1,5 +1,6 @@
 """One run: from a frozen configuration to a record and a folder."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -30,10 +31,11 @@ from lord.learner import Model, load_state, previous, save_model, save_state, wr
 from lord.methods import METHODS, Method, Setting, recomputed_statistics
 from lord.networks import build_network, initialised
 from lord.streams import Stream, batches, make_stream
-from lord.training.config import RunConfig, difference, flat
+from lord.training.config import RunConfig, difference, flat, folder_name
 from lord.training.folder import CHECKPOINT, RunFolder, claim
 from lord.training.loop import Loop
 from lord.training.progress import Journal
+from lord.training.trackers import tracker
 
 
 def run(
@@ -42,6 +44,7 @@ def run(
     *,
     overwrite: bool = False,
     resume: bool = False,
+    track: str | None = None,
     console: Console | None = None,
 ) -> RunRecord:
     """Train one method on one stream, score it, and leave its results in ``out``.
@@ -52,6 +55,7 @@ def run(
         overwrite: whether results already in ``out`` may be replaced.
         resume: go on from the last checkpoint in ``out``, if there is one; the result is that of
             a run that was never stopped.
+        track: tensorboard, mlflow or wandb, where figures go too.
         console: where a progress bar is drawn, if it is a terminal, and what is odd is said.
 
     Raises:
@@ -72,10 +76,12 @@ def run(
     folder = RunFolder(out)
     folder.config(flat(config))
     bf16 = config.training.precision == "bf16"
+    place = out or Path("runs")
+    tracked = tracker(track, folder_name(config), place, flat(config)) if track else None
     with (
         threads(config.training.threads),
         Meter() as meter,
-        Journal(folder, console) as journal,
+        Journal(folder, console, tracked) as journal,
     ):
         folder.environment(device, data.key)
         loop = Loop(
@@ -112,6 +118,10 @@ def run(
     return record
 
 
+PARENT = "LORD_PARENT"
+"""Environment variable with the process a run belongs to; where that is gone, the run stops."""
+
+
 class Keeper:
     """Called between steps: writes a checkpoint when a task has ended, and when it is time."""
 
@@ -123,6 +133,8 @@ class Keeper:
         self.last = time.perf_counter()
 
     def __call__(self) -> None:
+        if os.environ.get(PARENT, str(os.getppid())) != str(os.getppid()):
+            raise KeyboardInterrupt("the comparison this run belonged to is gone")
         now = time.perf_counter()
         if self.loop.begun and now - self.last < self.config.training.checkpoint_every:
             return

@@ -131,3 +131,20 @@ def test_a_killed_run_is_reported_and_repeated_by_the_same_command(lord, tmp_pat
     code, out, error = ended(lord(f"{COMPARE} {tmp_path}"))
     assert code == 0, error
     assert "sgd-seed0: finished before, kept" in out
+
+
+def test_runs_end_with_a_comparison_that_is_killed(lord, tmp_path):
+    process = lord(f"compare --methods sgd,er --seeds 1 --width 8 --epochs 3000 --out {tmp_path}")
+    wait_for(lambda: len(list(tmp_path.glob("*/metrics.jsonl"))) == 2)
+    runs = children(process.pid)
+    assert len(runs) == 2
+    process.kill()
+    process.wait()
+    wait_for(lambda: not any(alive(run) for run in runs))
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

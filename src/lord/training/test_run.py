@@ -1,3 +1,4 @@
+import importlib.util
 import json
 
 import pytest
@@ -161,3 +162,25 @@ def test_transfer_is_forward_where_tasks_resemble_each_other():
     assert turned.forward_transfer > 10
     assert turned.recency is None
     assert 0 <= turned.calibration <= 100
+
+
+def test_figures_go_to_tensorboard_too(tmp_path):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+    from tensorboard.backend.event_processing.event_accumulator import (  # noqa: PLC0415
+        EventAccumulator,
+    )
+
+    record = run(compose("er", SMALL), tmp_path, track="tensorboard")
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    names = events.Tags()["tensors"] + events.Tags()["scalars"]
+    assert {"loss", "class_il", "task_il"} <= set(names)
+    assert record.class_il >= 0
+
+
+@pytest.mark.parametrize("kind", ["tensorboard", "mlflow", "wandb"])
+def test_a_tracker_that_is_not_installed_is_named(tmp_path, kind):
+    if importlib.util.find_spec(kind):
+        pytest.skip(f"{kind} is installed")
+    with pytest.raises(UserError, match=f"{kind} is not installed: pip install {kind}"):
+        run(compose("er", SMALL), tmp_path, track=kind)

@@ -1,0 +1,83 @@
+"""Where else a run's figures may go: each tracker a few lines, its library an extra."""
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from lord.config import UserError, choose
+
+
+class Tracker(Protocol):
+    """Takes figures by name at a step. ``name``: what the run is called."""
+
+    def __init__(self, name: str, folder: Path, settings: dict[str, Any]) -> None: ...
+    def log(self, values: dict[str, float], step: int) -> None: ...
+    def close(self) -> None: ...
+
+
+class TensorBoard:
+    """Event files in the run's folder."""
+
+    def __init__(self, name: str, folder: Path, settings: dict[str, Any]) -> None:
+        summary = _library("tensorboard.summary", "tensorboard")
+        self.writer = summary.Writer(str(folder / "tensorboard"))
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        for name, value in values.items():
+            self.writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+class MLflow:
+    """A run of the active experiment."""
+
+    def __init__(self, name: str, folder: Path, settings: dict[str, Any]) -> None:
+        self.mlflow = _library("mlflow", "mlflow")
+        self.mlflow.start_run(run_name=name)
+        self.mlflow.log_params(settings)
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        self.mlflow.log_metrics(values, step=step)
+
+    def close(self) -> None:
+        self.mlflow.end_run()
+
+
+class WandB:
+    """A run of the project ``lord``."""
+
+    def __init__(self, name: str, folder: Path, settings: dict[str, Any]) -> None:
+        wandb = _library("wandb", "wandb")
+        self.run = wandb.init(project="lord", name=name, dir=str(folder), config=settings)
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        self.run.log(values, step=step)
+
+    def close(self) -> None:
+        self.run.finish()
+
+
+TRACKERS: dict[str, Callable[[str, Path, dict[str, Any]], Tracker]] = {
+    "tensorboard": TensorBoard,
+    "mlflow": MLflow,
+    "wandb": WandB,
+}
+
+
+def tracker(kind: str, name: str, folder: Path, settings: dict[str, Any]) -> Tracker:
+    """The tracker of that kind, ready.
+
+    Raises:
+        UserError: if there is no such kind, or its library is not installed.
+    """
+    return TRACKERS[choose("tracker", kind, TRACKERS)](name, folder, settings)
+
+
+def _library(module: str, package: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError:
+        raise UserError(f"track: {package} is not installed: pip install {package}") from None
