@@ -2,6 +2,7 @@
 
 from lord.data.augment import Augment, measure_normalisation
 from lord.data.decode import decode
+from lord.data.huggingface import from_datasets
 from lord.data.load import DataConfig, ImageData, load_images, load_labelled
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "DataConfig",
     "ImageData",
     "decode",
+    "from_datasets",
     "load_images",
     "load_labelled",
     "measure_normalisation",

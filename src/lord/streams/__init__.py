@@ -1,5 +1,6 @@
 """How a data set becomes a sequence of tasks."""
 
+from lord.streams.avalanche import from_avalanche
 from lord.streams.presets import PRESETS, Protocol
 from lord.streams.stream import Stream, StreamConfig, Task, batches, by_class, make_stream
 
@@ -11,5 +12,6 @@ __all__ = [
     "Task",
     "batches",
     "by_class",
+    "from_avalanche",
     "make_stream",
 ]
