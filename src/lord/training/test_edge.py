@@ -1,0 +1,39 @@
+"""On a small machine: one thread, 1 GiB of memory for data."""
+
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from lord.evaluation import read_record
+
+GIB = 1 << 30
+
+
+def run_within(limit, line, out):
+    """The command with its data (heap and anonymous mappings) limited, on one thread."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "lord", *line.split(), "--threads", "1", "--quiet", "--out", out],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)),
+    )
+    assert done.returncode == 0, done.stderr
+    return read_record(out)
+
+
+def test_the_digits_are_learnt_within_one_gib(tmp_path):
+    record = run_within(GIB, "run --method lord+ --epochs 3", tmp_path / "a")
+    assert len(record.matrices.class_il) == 5
+    assert 0 < record.peak_bytes < GIB
+    assert record.state_bytes < 20e6
+
+
+def test_the_limit_is_one(tmp_path):
+    with pytest.raises(AssertionError):
+        run_within(GIB // 16, "run --method lord+ --epochs 1", tmp_path / "a")
