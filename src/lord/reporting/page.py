@@ -31,6 +31,8 @@ def page(title: str, rows: Sequence[Row], study: Study | None, pictures: Sequenc
     """The page as Markdown. pictures: file names beside it."""
     reference = reference_of(rows, study.against if study else None)
     parts = [f"# {title}", _origin(rows, study), markdown(rows, reference)]
+    if ":" in reference.method:
+        parts.append(f"Reference: {reference.method}.")
     if len(rows) > 1:
         parts += [f"## Against {reference.method}", differences(rows, reference)]
     for heading, columns in (("Beside accuracy", MEASURES), ("Costs", COSTS)):

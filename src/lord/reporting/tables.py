@@ -60,14 +60,15 @@ def summarise(records: Sequence[RunRecord]) -> list[Row]:
 def reference_of(rows: Sequence[Row], against: str | None = None) -> Row:
     """What the others are compared with: the one named, the dearest der++, or the first."""
     named = [row for row in rows if row.method == against]
-    derpp = [row for row in rows if row.family == "der++"]
+    derpp = [row for row in rows if row.method.partition(":")[0] == "der++"]
     return (named or derpp[-1:] or list(rows))[0]
 
 
 def _cells(rows: Sequence[Row], reference: Row) -> tuple[list[str], list[list[str]]]:
     base = reference.mean(lambda r: r.training_flops) or 1
     head = ["method", "seeds", "Class-IL", "Task-IL", "Class-IL re", "Task-IL re", "forgetting"]
-    head += ["training FLOPs", f"of {reference.method}", "seconds", "state MB"]
+    name = "reference" if ":" in reference.method else reference.method
+    head += ["training FLOPs", f"of {name}", "seconds", "state MB"]
     body = []
     for row in rows:
         again = row.records[0].statistics == "recomputed"
