@@ -1,5 +1,6 @@
 """Accuracy against FLOPs, accuracy over the stream, and accuracy matrices."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ COLUMNS = 5
 
 def accuracy_against_flops(rows: Sequence[Row], file: Path) -> None:
     """A curve a method over its budgets, with one standard deviation over seeds, and the front."""
-    figure = Figure(figsize=(7.2, 5), layout="constrained")
+    figure = Figure(figsize=(7.2, 6), layout="constrained")
     axes = figure.subplots()
     families: dict[str, list[Row]] = {}
     for row in rows:
@@ -33,7 +34,7 @@ def accuracy_against_flops(rows: Sequence[Row], file: Path) -> None:
             marker="o",
             markersize=6,
             capsize=3,
-            label=family,
+            label=_wrapped(family),
             **style,
         )
         for row in members:
@@ -47,7 +48,7 @@ def accuracy_against_flops(rows: Sequence[Row], file: Path) -> None:
     if max(spent) > 4 * min(spent):
         axes.set_xscale("log")
     axes.grid(alpha=0.25, which="both")
-    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     _write(figure, file)
 
 
@@ -66,17 +67,17 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, flo
 
 def accuracy_over_tasks(rows: Sequence[Row], file: Path) -> None:
     """Mean Class-IL accuracy on the tasks seen, after each task; bands are one deviation."""
-    figure = Figure(figsize=(7.2, 5), layout="constrained")
+    figure = Figure(figsize=(7.2, 6), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(rows):
         style = _style(place)
         lines = np.array([[np.mean(line) for line in r.headline_matrix] for r in row.records])
         if lines.shape[1] == 1:  # trained on all tasks at once
-            axes.axhline(lines.mean(), label=row.method, **style)
+            axes.axhline(lines.mean(), label=_wrapped(row.method), **style)
             continue
         tasks = np.arange(1, lines.shape[1] + 1)
         mean, deviation = lines.mean(0), lines.std(0, ddof=1) if len(lines) > 1 else 0
-        axes.plot(tasks, mean, marker="o", markersize=4, label=row.method, **style)
+        axes.plot(tasks, mean, marker="o", markersize=4, label=_wrapped(row.method), **style)
         low, high = mean - deviation, mean + deviation
         axes.fill_between(tasks, low, high, color=style["color"], alpha=0.12)
         axes.set_xticks(tasks)
@@ -86,7 +87,7 @@ def accuracy_over_tasks(rows: Sequence[Row], file: Path) -> None:
         ylim=(0, 101),
     )
     axes.grid(alpha=0.25)
-    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     _write(figure, file)
 
 
@@ -129,6 +130,11 @@ def _square(matrix: list[list[float]]) -> np.ndarray:
 
 def _headline(record: RunRecord) -> float:
     return record.headline[0]
+
+
+def _wrapped(label: str) -> str:
+    """On lines short enough for a legend of two columns."""
+    return textwrap.fill(label, 42)
 
 
 def _point(row: Row) -> tuple[float, float]:
