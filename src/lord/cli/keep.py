@@ -1,6 +1,7 @@
 """What the commands for a kept learner do."""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def inspect(state: Path, sheet: Path | None) -> None:
         "session", "images", "new classes", "level", "steps", "seconds", "FLOPs", "exam, %"
     )
     for number, own in enumerate(learner.sessions, 1):
-        exam = " ".join(f"{share:.0f}" for share in own.exam)
+        exam = _shares(own.exam)
         cells = [own.images, ", ".join(own.new_classes), own.level, own.steps]
         table.add_row(str(number), *map(str, cells), f"{own.seconds:.0f}", f"{own.flops:.3g}", exam)
     console.print(table)
@@ -169,10 +170,15 @@ def export(source: Path, out: Path, *, form: str, int8: bool) -> None:
     console.print(f"written: {out}, {out.stat().st_size / 1e6:.2f} MB; {said}", highlight=False)
 
 
+def _shares(exam: Sequence[float]) -> str:
+    """Percentages; - for a session without exam images."""
+    return " ".join("-" if math.isnan(share) else f"{share:.0f}" for share in exam)
+
+
 def _exam(learner: Learner) -> str:
     last = learner.sessions[-1].exam if learner.sessions else []
     fell = learner.forgetting
-    said = "exam, images never learnt, by session: " + " ".join(f"{share:.0f}" for share in last)
+    said = f"exam, images never learnt, by session: {_shares(last)}"
     return said + " %" + ("" if fell is None else f"; forgetting {fell:.1f}")
 
 

@@ -5,7 +5,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lord.config import UserError
 from lord.data.pictures import Encoded
@@ -35,6 +35,8 @@ def decode(pictures: list[Encoded], resize: int | None) -> np.ndarray:
                 if resize:
                     image = image.resize((resize, resize), Image.Resampling.BILINEAR)
                 pixels = np.asarray(image)
+        except UnidentifiedImageError:
+            raise UserError(f"cannot read the image {name}: no known format") from None
         except OSError as error:
             raise UserError(f"cannot read the image {name}: {_first_line(error)}") from None
         except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
