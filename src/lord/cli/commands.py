@@ -1,7 +1,6 @@
 """What the commands do. Imported when one runs, since torch takes a second."""
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 import lord.training as training
-from lord.cli.flags import Flags
+from lord.cli.flags import TYPED, Flags
 from lord.config import UserError, build, choose
 from lord.data import DataConfig, load_images, measure_normalisation
 from lord.methods import ABLATIONS, METHODS, load_plugin, variants
@@ -125,7 +124,7 @@ def _study(
         raise KeyboardInterrupt(
             f"interrupted: finished runs are in {out}; the same command goes on"
         ) from None
-    command = shlex.join(["lord", *sys.argv[1:]])
+    command = shlex.join(["lord", *TYPED])
     training.describe(out, configs, command, against)
     _show(out, records)
 

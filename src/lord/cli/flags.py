@@ -19,6 +19,9 @@ def whole(_: Any, tokens: Sequence[Token]) -> int:
         raise UserError(f"{name}: expected a whole number, got '{tokens[0].value}'") from None
 
 
+TYPED: list[str] = []
+"""The words of the command being run, for what it leaves to say where it came from."""
+
 Whole = Annotated[int, Parameter(converter=whole)]
 
 STREAM = Group("Stream", sort_key=1)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 import lord
 from lord.cli import kept
-from lord.cli.flags import Flags, Whole
+from lord.cli.flags import TYPED, Flags, Whole
 from lord.config import UserError
 
 EXAMPLES = """
@@ -240,10 +240,9 @@ def main(arguments: list[str] | None = None) -> None:
     # never spin lose a third of the time of a small step. A short spin keeps nearly all of both.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    TYPED[:] = sys.argv[1:] if arguments is None else arguments
     try:
-        app(
-            sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False
-        )
+        app(TYPED, exit_on_error=False, print_error=False)
     except UnusedCliTokensError as error:
         word = (error.unused_tokens or ["?"])[0]
         _complain(f"unexpected '{word}': settings are given as flags, such as --method lord")

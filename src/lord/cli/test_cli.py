@@ -81,7 +81,7 @@ def test_variants_of_a_method_are_compared_side_by_side(lord, tmp_path):
     assert (wide.epochs, thin.epochs, thin.settings["replay"]) == (1, 2, 16)
     page = (tmp_path / "v" / "README.md").read_text()
     assert "| er:epochs=2:replay=16 | 1 |" in page
-    assert "    lord " in page
+    assert "    lord compare --methods er,er:epochs=2:replay=16 --seeds 1" in page
 
 
 def test_the_example_method_runs_beside_ours_and_counts_its_extra_pass(lord, tmp_path):
