@@ -24,11 +24,6 @@ class Axis:
     owners: tuple[int, ...]
     channels: tuple[int, ...]
 
-    @classmethod
-    def of(cls, group: int, size: int) -> "Axis":
-        """A plain one."""
-        return cls((group,) * size, tuple(range(size)))
-
     @cached_property
     def plain(self) -> int | None:
         """The group whose channels lie along it in order, nothing else; None if not so."""

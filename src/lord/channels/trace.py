@@ -46,7 +46,8 @@ def trace(network: nn.Module, example: Tensor) -> ChannelMap:
             )
             found = list(graph.get_all_groups(root_module_types=[nn.Conv2d, nn.Linear]))
         positions = _positions(network.eval(), example)
-        members = [_members(graph, group, names, attentions(network)) for group in found]
+        heads = attentions(network)
+        members = [_members(graph, group, names, heads) for group in found]
         drafts = sorted((m for m in members if m.readers), key=lambda m: m.rank)
         channels = _assembled(network, drafts, positions)
         verify(network, channels, example)
@@ -61,18 +62,9 @@ def trace(network: nn.Module, example: Tensor) -> ChannelMap:
 def _raw(network: nn.Module) -> list[tuple[nn.Parameter, int]]:
     """Parameters of the network's own modules, and the dimension their channels lie along: the
     last that is more than one."""
-    found = []
-    for module in network.modules():
-        own = () if isinstance(module, KNOWN) else module._parameters.values()
-        for parameter in own:
-            wide = (
-                [d for d, size in enumerate(parameter.shape) if size > 1]
-                if parameter is not None
-                else []
-            )
-            if parameter is not None and wide:
-                found.append((parameter, wide[-1]))
-    return found
+    own = [module for module in network.modules() if not isinstance(module, KNOWN)]
+    parameters = [p for module in own for p in module.parameters(recurse=False) if p.numel() > 1]
+    return [(p, max(d for d, size in enumerate(p.shape) if size > 1)) for p in parameters]
 
 
 def _assembled(network: nn.Module, drafts: list[Members], positions: dict[str, int]) -> ChannelMap:
@@ -153,15 +145,15 @@ def _members(
                 raise UserError(
                     f"cannot map layer '{name}': of grouped convolutions, only depthwise"
                 )
-            _note(members, module, name, 0, pairs)
+            _note(members, module, name, pairs)
         elif isinstance(module, nn.Conv2d | nn.Linear):
             (members.writers if written else members.readers).append(name)
             if written:
-                _note(members, module, name, 0, pairs)
+                _note(members, module, name, pairs)
             else:
                 members.places.setdefault((f"{name}.weight", 1), []).extend(pairs)
         elif isinstance(module, _BatchNorm | nn.LayerNorm):
-            _note(members, module, name, 0, pairs)
+            _note(members, module, name, pairs)
         elif isinstance(module, nn.Parameter):
             members.places.setdefault((name, item.dep.target.pruning_dim), []).extend(pairs)
         else:
@@ -175,14 +167,12 @@ def _members(
     return members
 
 
-def _note(
-    members: Members, module: nn.Module, name: str, dimension: int, pairs: list[tuple[int, int]]
-) -> None:
+def _note(members: Members, module: nn.Module, name: str, pairs: list[tuple[int, int]]) -> None:
     """Every tensor of a layer that has its channels first."""
     own = dict(module.named_parameters(recurse=False)) | dict(module.named_buffers(recurse=False))
     for leaf, tensor in own.items():
         if tensor is not None and tensor.dim() > 0:
-            members.places.setdefault((f"{name}.{leaf}", dimension), []).extend(pairs)
+            members.places.setdefault((f"{name}.{leaf}", 0), []).extend(pairs)
 
 
 def _stage(index: int, drafts: list[Members], axes: dict[str, dict[int, Axis]]) -> int | None:
