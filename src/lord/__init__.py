@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from lord.learner import Learner as Learner
     from lord.learner import Model as Model
     from lord.learner import load_model as load_model
+    from lord.methods import register as register
+    from lord.networks import register_network as register_network
     from lord.training import RunConfig as RunConfig
     from lord.training import compare as compare
     from lord.training import compose as compose
@@ -30,6 +32,8 @@ PUBLIC = {
     "compare": "lord.training",
     "compose": "lord.training",
     "load_model": "lord.learner",
+    "register": "lord.methods",
+    "register_network": "lord.networks",
     "run": "lord.training",
 }
 """What is public here, and where it lives. Loaded at first use, since torch takes a second."""

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from torch import Generator
+from torch import Generator, nn
 
 from lord.config import Settings, build, choose
 from lord.config.rules import Count
 from lord.data import Augment
 from lord.methods import METHODS, Method, OptimizerConfig, Setting
-from lord.networks import NetworkConfig, build_network, initialised
+from lord.networks import NetworkConfig, first_network, register_network
 from lord.streams import PRESETS, batches
 
 HORIZON = 10
@@ -34,9 +34,7 @@ def make_method(
 ) -> Method:
     """The method as if it had learnt nothing, with so many classes."""
     kind = METHODS[config.method]
-    network = initialised(
-        lambda: build_network(config.network, classes=classes, channels=shape[0]), config.seed
-    )
+    network = first_network(config.network, classes=classes, shape=shape, seed=config.seed)
     values = PRESETS["images"].settings | kind.PRESETS.get("images", {}).get(0, {})
     values |= {"ladder": "short"} | config.settings
     setting = Setting(
@@ -58,11 +56,14 @@ def chosen(config: type[Settings], values: dict[str, Any]) -> dict[str, Any]:
 
 
 def learner_config(given: dict[str, Any]) -> LearnerConfig:
-    """Settings by name, each to where it belongs.
+    """Settings by name, each to where it belongs; a network may be a module itself.
 
     Raises:
         UserError: for one that nothing has.
     """
+    if isinstance(given.get("network"), nn.Module):
+        module = given["network"]
+        given = given | {"network": register_network(type(module).__name__, module)}
     own = chosen(
         LearnerConfig, {n: v for n, v in given.items() if n not in ("network", "settings")}
     )

@@ -5,10 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-
-def head_name(network: nn.Module) -> str:
-    """Path of the last linear layer."""
-    return [name for name, part in network.named_modules() if isinstance(part, nn.Linear)][-1]
+from lord.networks import head_name
 
 
 def head_of(network: nn.Module) -> nn.Linear:

@@ -51,7 +51,7 @@ def register(method: type[Method]) -> type[Method]:
 
 
 def load_plugin(path: Path) -> None:
-    """Run a Python file that registers methods (or adds to ``lord.networks.NETWORKS``).
+    """Run a Python file that registers methods or networks (``register``, ``register_network``).
 
     Raises:
         UserError: if it cannot be run.

@@ -1,7 +1,15 @@
 """The networks of the protocol, by name, and the door for a user's own."""
 
-from lord.networks.build import NETWORKS, NetworkConfig, build_network, initialised
+from lord.networks.build import (
+    NETWORKS,
+    NetworkConfig,
+    build_network,
+    first_network,
+    initialised,
+    register_network,
+)
 from lord.networks.cnn import SmallCNN
+from lord.networks.own import head_name
 from lord.networks.resnet import ResNet18
 
 __all__ = [
@@ -10,5 +18,8 @@ __all__ = [
     "ResNet18",
     "SmallCNN",
     "build_network",
+    "first_network",
+    "head_name",
     "initialised",
+    "register_network",
 ]

@@ -1,4 +1,5 @@
-"""From a name in a configuration to a module. A new network is one line in ``NETWORKS``."""
+"""From a name in a configuration to a module. A new network is one line in ``NETWORKS``, or
+registered."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -7,13 +8,14 @@ import torch
 from msgspec import Meta
 from torch import nn
 
-from lord.config import Settings, choose
+from lord.config import Settings, UserError, choose
 from lord.networks.cnn import SmallCNN
 from lord.networks.families import MLP, VGG, BottleneckNet, DenseNet, MobileNet, SqueezeNet
 from lord.networks.layernorm import ConvNeXt, VisionTransformer
+from lord.networks.own import Make, check_outputs, library_network, maker
 from lord.networks.resnet import ResNet18
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {
+NETWORKS: dict[str, Make] = {
     "resnet18": ResNet18,
     "cnn": SmallCNN,
     "mlp": MLP,
@@ -25,24 +27,66 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "convnext": ConvNeXt,
     "vit": VisionTransformer,
 }
+OURS = tuple(NETWORKS)
 
 
 class NetworkConfig(Settings, frozen=True):
     """Which network, and how wide."""
 
     network: str = "resnet18"
-    """Name of the network."""
+    """Its name; or torchvision:NAME, timm:NAME where installed, as wide as it is."""
     width: Annotated[int, Meta(ge=4)] = 64
     """Channels of its first stage."""
 
     def __post_init__(self) -> None:
-        choose("network", self.network, NETWORKS)
+        found(self.network)
+
+
+def found(name: str) -> Make:
+    """The network of this name.
+
+    Raises:
+        UserError: if there is none.
+    """
+    if ":" in name:
+        return library_network(name)
+    return NETWORKS[choose("network", name, NETWORKS)]
+
+
+def register_network(name: str, network: nn.Module | Make) -> str:
+    """Make a network of your own known by a name, and return that.
+
+    Args:
+        network: a function from (classes, width, channels of the images) to a module; or a
+            module, of which copies are made: its weights are kept, its last linear layer gets as
+            many outputs as there are classes.
+
+    Raises:
+        UserError: if the name is taken by one of ours or would not do on a command line.
+    """
+    if name in OURS or set(name) & set(" :,=./") or not name:
+        raise UserError(f"network: its name must be new and plain, got '{name}'")
+    NETWORKS[name] = maker(network)
+    return name
 
 
 def build_network(config: NetworkConfig, *, classes: int, channels: int) -> nn.Module:
     """The network as PyTorch initialises it, in channels-last memory order."""
-    network = NETWORKS[config.network](classes, config.width, channels)
+    network = found(config.network)(classes, config.width, channels)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def first_network(
+    config: NetworkConfig, *, classes: int, shape: tuple[int, ...], seed: int
+) -> nn.Module:
+    """A network to begin with: initialised by the seed alone, and seen to take such images.
+
+    Raises:
+        UserError: if it does not take them, or gives no logit a class.
+    """
+    network = initialised(lambda: build_network(config, classes=classes, channels=shape[0]), seed)
+    check_outputs(network, shape, classes)
+    return network
 
 
 def initialised(make: Callable[[], nn.Module], seed: int) -> nn.Module:

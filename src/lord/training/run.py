@@ -29,7 +29,7 @@ from lord.evaluation import (
 )
 from lord.learner import Model, load_state, previous, save_model, save_state, write_atomic
 from lord.methods import METHODS, Method, Setting, recomputed_statistics
-from lord.networks import build_network, initialised
+from lord.networks import first_network
 from lord.streams import Stream, batches, make_stream
 from lord.training.config import RunConfig, difference, flat, folder_name
 from lord.training.folder import CHECKPOINT, RunFolder, claim
@@ -164,18 +164,15 @@ def make_method(
     """The method of a run, before it has learnt, and the stream it learns, on ``device``."""
     kind = METHODS[config.method]
     stream = (stream.joined() if kind.joint else stream).to(device)
-    channels = data.shape[0]
-    network = initialised(
-        lambda: build_network(config.network, classes=len(stream.class_names), channels=channels),
-        config.seed,
-    )
+    classes = len(stream.class_names)
+    network = first_network(config.network, classes=classes, shape=data.shape, seed=config.seed)
     epochs, batch = config.training.epochs, config.training.batch
     setting = Setting(
         network=network.to(device),
         augment=_augment(config, data, device),
         optimizer=config.optimizer,
         shape=data.shape,
-        classes=len(stream.class_names),
+        classes=classes,
         tasks=len(stream.train),
         steps=lambda task: epochs * len(batches(len(task.labels), batch)),
         generator=_generator(config.seed, 1, torch.device("cpu")),
