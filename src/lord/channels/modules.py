@@ -65,6 +65,8 @@ def adopt_sizes(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
         elif isinstance(getattr(layer, "proj", None), nn.Linear) and hasattr(layer, "head_dim"):
             inner = tensors[f"{name}.proj.weight" if name else "proj.weight"].shape[1]
             layer.num_heads = inner // layer.head_dim
+            if hasattr(layer, "attn_dim"):  # timm's
+                layer.attn_dim = inner
 
 
 def _adopt(layer: nn.Module, shape: torch.Size) -> None:

@@ -40,11 +40,7 @@ def trace(network: nn.Module, example: Tensor) -> ChannelMap:
     names: dict[Any, str] = {module: name for name, module in network.named_modules()}
     names |= {p: name for name, p in network.named_parameters()}
     try:
-        with torch.enable_grad():
-            graph = tp.DependencyGraph().build_dependency(
-                network, example, verbose=False, unwrapped_parameters=_raw(network)
-            )
-            found = list(graph.get_all_groups(root_module_types=[nn.Conv2d, nn.Linear]))
+        graph, found = _graph(network, example)
         positions = _positions(network.eval(), example)
         heads = attentions(network)
         members = [_members(graph, group, names, heads) for group in found]
@@ -57,6 +53,25 @@ def trace(network: nn.Module, example: Tensor) -> ChannelMap:
         for module, mode in modes.items():
             module.training = mode
     return channels
+
+
+def _graph(network: nn.Module, example: Tensor) -> tuple[tp.DependencyGraph, list[Any]]:
+    """The dependency graph and its groups.
+
+    Raises:
+        UserError: where torch-pruning's arithmetic fails: channel shuffles, unusual reshapes.
+    """
+    try:
+        with torch.enable_grad():
+            graph = tp.DependencyGraph().build_dependency(
+                network, example, verbose=False, unwrapped_parameters=_raw(network)
+            )
+            return graph, list(graph.get_all_groups(root_module_types=[nn.Conv2d, nn.Linear]))
+    except (ArithmeticError, LookupError, AttributeError) as error:
+        raise UserError(
+            f"cannot map {type(network).__name__}: its channels cannot be followed through a "
+            f"reshape or shuffle ({type(error).__name__}: {error})"
+        ) from None
 
 
 def _raw(network: nn.Module) -> list[tuple[nn.Parameter, int]]:

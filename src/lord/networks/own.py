@@ -27,7 +27,7 @@ def library_network(name: str) -> Make:
     choose("network's library", library, LIBRARIES)
     try:
         source: Any = import_module(library if library == "timm" else "torchvision.models")
-    except (ImportError, RuntimeError) as error:  # a torchvision of another torch: RuntimeError
+    except Exception as error:  # beside another torch, torchvision fails in many ways
         said = str(error).splitlines()[0]
         raise UserError(
             f"network '{name}' needs {library}: pip install 'lord-cl[{library}]' ({said})"
