@@ -15,6 +15,7 @@ from lord.methods import ABLATIONS, METHODS, load_plugin, variants
 from lord.reporting import CONVENTION, find_studies, summarise, terminal, write_report
 from lord.streams import PRESETS
 from lord.training.config import fields
+from lord.training.ranks import here
 
 console = Console()
 
@@ -47,6 +48,7 @@ def run(
     seed = _seed(chosen.get("seed", 0) if seed is None else seed)
     config = training.compose(method, given, preset=chosen.get("preset"), seed=seed)
     out = out or Path("runs") / f"{config.preset}-{training.folder_name(config)}"
+    quiet = quiet or not here().first
     try:
         shown = None if quiet else console
         record = training.run(

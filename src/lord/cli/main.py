@@ -248,7 +248,8 @@ def main(arguments: list[str] | None = None) -> None:
         _complain(f"unexpected '{word}': settings are given as flags, such as --method lord")
         sys.exit(2)
     except (UserError, CycloptsError) as error:
-        _complain(" ".join(str(error).split()))
+        if os.environ.get("RANK", "0") == "0" or type(error).__name__ == "LostError":
+            _complain(" ".join(str(error).split()))  # of several processes, the first speaks
         sys.exit(2)
     except KeyboardInterrupt as stop:
         _complain(str(stop) or "interrupted")

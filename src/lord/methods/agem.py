@@ -17,6 +17,7 @@ class AGEM(Rehearsal):
     """
 
     name = "a-gem"
+    SPLITS = False
     PRESETS = {
         "s-cifar10": {size: {"lr": 0.03} for size in (200, 500, 5120)},
         "s-cifar100": {size: {"lr": 0.03} for size in (200, 500, 5120)},

@@ -28,6 +28,7 @@ class ICaRL(Rehearsal):
     """
 
     name = "icarl"
+    SPLITS = False
     KEPT = ("previous", "old", "seen", "share", "steps")
     PRESETS = {
         "s-cifar10": {

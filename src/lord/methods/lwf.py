@@ -23,6 +23,7 @@ class LwF(Method):
     """
 
     name = "lwf"
+    SPLITS = False
     KEPT = ("old", "seen", "recorded")
     PRESETS = {
         "s-cifar10": {0: {"lr": 0.01, "alpha": 3.0, "weight_decay": 0.0005}},

@@ -88,6 +88,9 @@ class Method(ABC):
     """Whether it is trained on all tasks at once."""
     WAITS: ClassVar[bool] = False
     """Whether a step must wait for the device: what it keeps depends on values computed there."""
+    SPLITS: ClassVar[bool] = True
+    """Whether several processes may share out its passes: not where it looks at gradients, or at
+    what goes on inside the network, itself."""
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     PRESETS: ClassVar[dict[str, dict[int, dict[str, Any]]]] = {}
     """Published hyperparameters: stream -> buffer size (0 without buffer) -> settings."""

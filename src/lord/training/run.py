@@ -35,6 +35,7 @@ from lord.training.config import RunConfig, difference, flat, folder_name
 from lord.training.folder import CHECKPOINT, RunFolder, claim
 from lord.training.loop import Loop
 from lord.training.progress import Journal
+from lord.training.ranks import ALONE, Ranks, joined, spread
 from lord.training.trackers import tracker
 
 
@@ -64,15 +65,32 @@ def run(
     """
     if resume and out is not None and (out / "summary.json").is_file():
         return read_record(out)
+    with joined(pick_device(config.training.device).type) as ranks:
+        return _run(config, out, overwrite, resume, track, console, ranks)
+
+
+def _run(
+    config: RunConfig,
+    out: Path | None,
+    overwrite: bool,
+    resume: bool,
+    track: str | None,
+    console: Console | None,
+    ranks: Ranks,
+) -> RunRecord:
     start = time.perf_counter()
     device = pick_device(config.training.device)
+    ranks.agree(lambda: load_images(config.data))  # decoded once
     data = load_images(config.data)
     method, stream = make_method(
-        config, data, make_stream(data, config.stream, config.seed), device
+        config, data, make_stream(data, config.stream, config.seed), device, ranks
     )
     saved = _saved(config, out) if resume and out is not None else None
     if out is not None and saved is None:  # not before all the input is known to be sound
-        claim(out, overwrite=overwrite or resume)
+        place = out
+        ranks.agree(lambda: claim(place, overwrite=overwrite or resume))
+    if not ranks.first:  # one of them writes and speaks
+        out = track = console = None
     folder = RunFolder(out)
     folder.config(flat(config))
     bf16 = config.training.precision == "bf16"
@@ -108,7 +126,9 @@ def run(
         matrices = loop.run()
     if out is not None:
         _save(out, config, method, stream, data)
-    record = _record(config, method, loop, matrices, meter, time.perf_counter() - start, device)
+    record = _record(
+        config, method, loop, matrices, meter, time.perf_counter() - start, device, ranks.world
+    )
     encoded = msgspec.json.format(msgspec.json.encode(matrices), indent=1)
     folder.json("accuracy.json", encoded)
     folder.json("summary.json", msgspec.json.format(msgspec.json.encode(record), indent=1))
@@ -159,13 +179,26 @@ def _saved(config: RunConfig, out: Path) -> tuple[Any, str | None] | None:
 
 
 def make_method(
-    config: RunConfig, data: ImageData, stream: Stream, device: torch.device
+    config: RunConfig,
+    data: ImageData,
+    stream: Stream,
+    device: torch.device,
+    ranks: Ranks = ALONE,
 ) -> tuple[Method, Stream]:
-    """The method of a run, before it has learnt, and the stream it learns, on ``device``."""
+    """The method of a run, before it has learnt, and the stream it learns, on ``device``.
+
+    Raises:
+        UserError: for several processes, if its passes cannot be shared out among them.
+    """
     kind = METHODS[config.method]
+    if ranks.world > 1 and not kind.SPLITS:
+        raise UserError(
+            f"method '{kind.name}' looks at gradients or features itself: one process, please"
+        )
     stream = (stream.joined() if kind.joint else stream).to(device)
     classes = len(stream.class_names)
     network = first_network(config.network, classes=classes, shape=data.shape, seed=config.seed)
+    spread(network, ranks)
     epochs, batch = config.training.epochs, config.training.batch
     setting = Setting(
         network=network.to(device),
@@ -240,8 +273,10 @@ def _record(
     meter: Meter,
     wall: float,
     device: torch.device,
+    processes: int,
 ) -> RunRecord:
-    flops, seconds = meter.flops, meter.seconds
+    flops = {phase: processes * count for phase, count in meter.flops.items()}  # equal shares
+    seconds = meter.seconds
     again_class, again_task = matrices.class_il_recomputed, matrices.task_il_recomputed
     statistics = config.settings.statistics if again_class else "trained"
     recomputed = statistics == "recomputed"

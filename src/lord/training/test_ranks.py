@@ -1,0 +1,151 @@
+"""One run on two processes, started by torchrun as a user would; one of them killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+from lord.evaluation import read_record
+from lord.learner import load_state
+from lord.training.ranks import Ranks
+
+PLAIN = """
+import torch
+from torch import nn
+from lord.networks import register_network
+
+class Plain(nn.Module):  # no batch-norm: nothing differs from one process
+    def __init__(self, classes, width, channels):
+        super().__init__()
+        self.a = nn.Conv2d(channels, width, 3, padding=1)
+        self.b = nn.Conv2d(width, 2 * width, 3, padding=1)
+        self.head = nn.Linear(2 * width, classes)
+
+    def forward(self, x):
+        return self.head(self.b(self.a(x).relu()).relu().mean((2, 3)))
+
+register_network("plain", Plain)
+"""
+STATISTICS = """
+import torch
+from torch import nn
+from lord.training.ranks import joined, spread
+
+with joined("cpu") as ranks:
+    torch.manual_seed(0)
+    network, x = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2)), torch.randn(9, 3)
+    alone = [nn.BatchNorm1d(3) for _ in range(2)]
+    for layer, part in zip(alone, x.split(ranks.shares(9))):
+        layer(part)
+    wanted = torch.stack([layer.running_var for layer in alone]).mean(0)
+    spread(network, ranks)
+    out = network(x)
+    assert out.shape == (9, 2)
+    torch.testing.assert_close(network[0].running_var, wanted)
+    out.sum().backward()
+    assert network.eval()(x[:3]).shape == (3, 2)  # too few to share out
+"""
+
+
+def start(*line, processes=2, log=None):
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+    command += ["--standalone", *map(str, line)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command, env=environment, stdout=log, stderr=subprocess.STDOUT if log else None
+    )
+
+
+@given(st.integers(1, 300), st.integers(2, 8))
+def test_shares_are_even_and_no_image_is_left_out_or_alone(rows, world):
+    shares = Ranks(0, world).shares(rows)
+    assert sum(shares) == rows
+    assert max(shares) - min(shares) <= 1
+    assert len(shares) == 1 or (len(shares) == world and min(shares) >= 2)
+
+
+def alike(tmp_path, method):
+    """Runs on one process and on two; returns the largest difference of a weight."""
+    (tmp_path / "plain.py").write_text(PLAIN)
+    line = ["-m", "lord", "run", "--method", method, "--plugin", tmp_path / "plain.py"]
+    line += ["--network", "plain", "--width", 8, "--epochs", 1, "--quiet"]
+    one = subprocess.run([sys.executable, *map(str, line), "--out", tmp_path / "one"], check=True)
+    assert one.returncode == 0
+    assert start(*line, "--out", tmp_path / "two").wait() == 0
+    before, after = (read_record(tmp_path / name) for name in ("one", "two"))
+    assert after.matrices.task_il == before.matrices.task_il
+    assert after.training_flops == pytest.approx(before.training_flops, rel=0.02)
+    weights, split = (load_file(tmp_path / n / "model.safetensors") for n in ("one", "two"))
+    return max((weights[name] - split[name]).abs().max().item() for name in weights)
+
+
+def test_two_processes_learn_what_one_does(tmp_path):
+    assert alike(tmp_path, "lord:candidates=8") < 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "method",
+    ["lord+", "er-las", "er-ace", "der++", "mean-er", "x-der-rpc", "gdumb:passes=8", "fdr"],
+)
+def test_two_processes_learn_what_one_does_by_any_method(tmp_path, method):
+    assert alike(tmp_path, method) < 1e-3
+
+
+def test_running_statistics_are_the_mean_over_shares(tmp_path):
+    (tmp_path / "check.py").write_text(STATISTICS)
+    assert start(tmp_path / "check.py").wait() == 0
+
+
+def test_a_method_that_looks_inside_the_network_is_refused_in_one_line(tmp_path):
+    with (tmp_path / "log").open("wb") as log:
+        line = ("-m", "lord", "run", "--method", "si", "--epochs", 1, "--out", tmp_path / "run")
+        assert start(*line, log=log).wait() != 0
+    said = [row for row in (tmp_path / "log").read_text().splitlines() if row.startswith("error:")]
+    assert said == ["error: method 'si' looks at gradients or features itself: one process, please"]
+
+
+def second_of(process):
+    """Pid of the process torchrun has numbered 1."""
+    for entry in Path("/proc").iterdir():
+        try:
+            if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == process.pid:
+                variables = (entry / "environ").read_bytes().split(b"\0")
+                if b"RANK=1" in variables:
+                    return int(entry.name)
+        except (OSError, ValueError, IndexError):
+            continue
+    return None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes by /proc")
+def test_a_process_that_dies_ends_the_run_with_a_line_and_a_checkpoint_to_go_on_from(tmp_path):
+    out = tmp_path / "run"
+    line = ["-m", "lord", "run", "--method", "er", "--width", 8, "--epochs", 40, "--quiet"]
+    line += ["--checkpoint-every", 0.5, "--out", out]
+    with (tmp_path / "log").open("wb") as log:
+        process = start(*line, log=log)
+        until = time.monotonic() + 120
+        while not (out / "checkpoint.safetensors").exists() and time.monotonic() < until:
+            time.sleep(0.1)
+        os.kill(second_of(process), signal.SIGKILL)
+        assert process.wait() != 0
+    said = [row for row in (tmp_path / "log").read_text().splitlines() if row.startswith("error:")]
+    assert said == [
+        "error: process 0 of 2 lost another one; the same command with --resume goes on from the "
+        "last checkpoint"
+    ]
+    state, note = load_state(out / "checkpoint.safetensors")
+    assert note is None
+    assert state["loop"]["steps"] > 0
+    assert start(*line, "--resume").wait() == 0
+    assert torch.tensor(read_record(out).matrices.class_il[-1]).mean() > 40
