@@ -52,8 +52,8 @@ class Chart {
       [low, high] = [low - room, high + room];
     }
     const room = (Math.max(...ys) - Math.min(...ys) || 2) * 0.07;
-    const floor = this.options.percent ? 0 : -Infinity;
-    return { x: [low, high], y: [Math.max(Math.min(...ys) - room, floor), Math.max(...ys) + room] };
+    const [floor, ceiling] = this.options.percent ? [0, 101] : [-Infinity, Infinity];
+    return { x: [low, high], y: [Math.max(Math.min(...ys) - room, floor), Math.min(Math.max(...ys) + room, ceiling)] };
   }
 
   make() {
@@ -61,9 +61,9 @@ class Chart {
     this.zoomed = false;
     const ink = colour("--soft"), grid = colour("--grid");
     const axis = (title, size, form, log) => ({
-      label: title, labelSize: 24, labelFont: "13px system-ui, sans-serif", font: "12px system-ui, sans-serif",
+      label: title, labelSize: 22, labelFont: "13px system-ui, sans-serif", font: "12px system-ui, sans-serif",
       stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size, gap: 6,
-      splits: (u, index, least, most) => ticks(least, most, log, Math.max(u[index ? "height" : "width"] / (index ? 55 : 95), 3)),
+      splits: (u, index, least, most) => ticks(least, most, log, Math.max(u[index ? "height" : "width"] / (index ? 55 : log ? 80 : 65), 3), !index && this.options.whole),
       values: (u, splits) => splits.map(form), filter: (u, splits) => splits,
     });
     const { x, y, log, form } = this.options;
@@ -74,7 +74,7 @@ class Chart {
         y: { range: () => this.bounds.y },
       },
       series: [{}, { show: true, paths: () => null, points: { show: false } }],
-      axes: [axis(x, 42, form, log), axis(y, 44, (value) => String(Number(value.toFixed(2))), false)],
+      axes: [axis(x, 30, form, log), axis(y, 44, (value) => String(Number(value.toFixed(2))), false)],
       cursor: { drag: { x: true, y: true, uni: 30 }, points: { show: false }, x: false, y: false },
       hooks: {
         draw: [() => this.draw()], setCursor: [(u) => this.hover(u.cursor.left, u.cursor.top)],
@@ -123,9 +123,15 @@ class Chart {
     if (this.u) this.u.redraw(false);
   }
 
+  /** Pixels of a point, or of one above it; single seeds stand beside their mean. */
+  where(point, up = 0, canvas = false) {
+    const aside = point.small ? 10 * (canvas ? uPlot.pxRatio : 1) : 0;
+    return [this.u.valToPos(point.x, "x", canvas) + aside, this.u.valToPos(point.y + up, "y", canvas)];
+  }
+
   draw() {
     const { ctx, bbox } = this.u, scale = uPlot.pxRatio;
-    const at = (point, up = 0) => [this.u.valToPos(point.x, "x", true), this.u.valToPos(point.y + up, "y", true)];
+    const at = (point, up = 0) => this.where(point, up, true);
     ctx.save();
     ctx.beginPath();
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
@@ -135,7 +141,9 @@ class Chart {
       const faded = this.emphasis && each.family && each.family !== this.emphasis ? 0.13 : 1;
       const large = each.points.filter((point) => !point.small);
       ctx.strokeStyle = ctx.fillStyle = colour(each.colour);
-      if (each.band && large.some((point) => point.reach)) {
+      // Bands of many lines would only hide each other: then those of the method pointed at.
+      const bands = this.series.length <= 6 || each.family === this.emphasis;
+      if (each.band && bands && large.some((point) => point.reach)) {
         ctx.globalAlpha = 0.1 * faded;
         ctx.beginPath();
         for (const point of large) ctx.lineTo(...at(point, point.reach));
@@ -154,7 +162,7 @@ class Chart {
       ctx.setLineDash([]);
       if (!each.shape) continue;
       for (const point of each.points) {
-        ctx.globalAlpha = faded * (point.small ? 0.4 : 1);
+        ctx.globalAlpha = faded * (point.small ? 0.6 : 1);
         if (point.reach && !each.band) bracket(ctx, at(point, point.reach), at(point, -point.reach), 4 * scale);
         ctx.beginPath();
         trace(ctx, each.shape, ...at(point), (point.small ? 2.6 : each.band ? 3.4 : 5.4) * scale);
@@ -180,7 +188,8 @@ class Chart {
     }
     let best = null, least = 28 ** 2;
     for (const point of this.ordered) {
-      const away = (this.u.valToPos(point.x, "x") - left) ** 2 + (this.u.valToPos(point.y, "y") - top) ** 2;
+      const [x, y] = this.where(point);
+      const away = (x - left) ** 2 + (y - top) ** 2;
       if (away < least) [best, least] = [point, away];
     }
     if (best !== this.current) this.point(best);
@@ -191,7 +200,7 @@ class Chart {
     this.tip.hidden = !point;
     this.u.over.style.cursor = point && this.onpick ? "pointer" : "crosshair";
     if (point) {
-      const over = this.u.over, left = over.offsetLeft + this.u.valToPos(point.x, "x"), top = over.offsetTop + this.u.valToPos(point.y, "y");
+      const over = this.u.over, [x, y] = this.where(point), left = over.offsetLeft + x, top = over.offsetTop + y;
       this.tip.replaceChildren(h("b", {}, point.title), point.text);
       const { offsetWidth: width, offsetHeight: height } = this.tip;
       this.tip.style.left = `${Math.max(Math.min(left + 14, this.place.clientWidth - width - 4), 4)}px`;
@@ -230,7 +239,7 @@ function bracket(ctx, [x, top], [, bottom], half) {
 }
 
 /** Round numbers from least to most, about `wanted` of them. */
-function ticks(least, most, log, wanted) {
+function ticks(least, most, log, wanted, whole) {
   if (log && most / least > 6) {
     const digits = most / least > 10 ** (wanted / 2.2) ? [1] : most / least > 10 ** (wanted / 3.2) ? [1, 3] : [1, 2, 5];
     const found = [];
@@ -239,7 +248,7 @@ function ticks(least, most, log, wanted) {
     }
     return found.filter((value) => value >= least && value <= most);
   }
-  const rough = (most - least) / wanted, size = 10 ** Math.floor(Math.log10(rough));
+  const rough = Math.max((most - least) / wanted, whole ? 1 : 0), size = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((digit) => digit * size).find((each) => each >= rough);
   const first = Math.ceil(least / step);
   return Array.from({ length: Math.max(Math.floor(most / step) - first + 1, 0) }, (_, n) => Number(((first + n) * step).toPrecision(12)));

@@ -37,8 +37,9 @@ function showFront() {
   }
   const series = [...lines.values()];
   for (const each of series) each.points.sort((p, q) => p.x - q.x);
-  const front = paretoFront(means).map(({ x, y }) => ({ x, y }));
   const spent = means.map((point) => point.x);
+  const front = paretoFront(means).map(({ x, y }) => ({ x, y }));
+  if (front.length) front.push({ ...front[front.length - 1], x: Math.max(...spent) });
   charts.front.show([{ name: "front", colour: "--front", dash: [4, 4], width: 1.4, steps: true, line: true, points: front }, ...series], {
     x: COST_TITLES[state.cost], y: `${MEASURES[state.measure]}, %`, percent: true, form: (value) => si(value).trim(),
     log: Math.max(...spent) > 4 * Math.min(...spent), label: `${title}: ${means.length} methods and budgets. Arrow keys go through them.`,
@@ -48,10 +49,10 @@ function showFront() {
 }
 
 function showLegend() {
-  find("#front .legend").replaceChildren(...families().map((family) => {
+  for (const section of ["front", "stream"]) find(`#${section} .legend`).replaceChildren(...families().map((family) => {
     const set = (name) => Object.values(charts).forEach((chart) => chart.emphasise(name));
     return h("button", {
-      type: "button", "aria-pressed": String(!state.hidden.has(family)), "data-key": `legend ${family}`,
+      type: "button", "aria-pressed": String(!state.hidden.has(family)), "data-key": `legend ${section} ${family}`,
       onclick: () => {
         if (!state.hidden.delete(family)) state.hidden.add(family);
         set(null);
@@ -93,7 +94,7 @@ function showStream() {
     });
   }
   charts.stream.show(series, {
-    x: "tasks learnt", y: `${MEASURES[state.measure]} on tasks seen, %`, percent: true, log: false,
-    form: (value) => (Number.isInteger(value) ? String(value) : ""), label: `${title}: ${series.length} lines. Arrow keys go through their points.`,
+    x: "tasks learnt", y: `${MEASURES[state.measure]} on tasks seen, %`, percent: true, log: false, whole: true,
+    form: String, label: `${title}: ${series.length} lines. Arrow keys go through their points.`,
   });
 }

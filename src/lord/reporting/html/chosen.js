@@ -15,12 +15,15 @@ let losses = [];
 /** Choose a run as A, or as B. */
 function choose(name, other) {
   state[other ? "b" : "a"] = name;
-  showTable();
   showChosen();
+  showTable();
 }
 
 function showChosen() {
-  const a = runOf(state.a) || sorted(study().runs)[0] || null, b = runOf(state.b);
+  const order = sorted(study().runs), a = runOf(state.a) || order[0];
+  // At first the best run, and beside it the best of another method; null is none.
+  if (a && state.b === undefined) state.b = order.filter((run) => run.family !== a.family).map((run) => run.name)[0] || null;
+  const b = runOf(state.b);
   find("#chosen").hidden = !a;
   if (!a) return;
   state.a = a.name;
@@ -74,6 +77,7 @@ function gap(value, other, form, lower) {
   if (value === other || (form !== "percent" && !other)) return null;
   const better = lower ? value < other : value > other;
   const text = form === "percent" ? `${value > other ? "+" : "−"}${Math.abs(value - other).toFixed(1)}` : `× ${Number((value / other).toPrecision(3))}`;
+  if (text === "× 1" || /^.0\.0$/.test(text)) return null;
   return h("span", { class: better ? "up" : "down" }, ` (${text} to A)`);
 }
 

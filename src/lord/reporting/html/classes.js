@@ -14,8 +14,8 @@ function confusionOf(run) {
   const percent = (i, j) => `${(100 * shares[i][j]).toFixed(1)} %`;
   const options = {
     caption: `Share of the test images of a class (row) taken for a class (column), %, statistics ${statistics === "trained" ? "as trained" : statistics}`,
-    rows: names, columns: names, corner: "class",
-    text: (i, j) => (shares[i][j] ? (100 * shares[i][j]).toFixed(0) : ""),
+    rows: names, columns: names, corner: "class", blank: true,
+    text: (i, j) => (100 * shares[i][j]).toFixed(0),
     title: (i, j) => (i === j ? `${names[i]}: ${percent(i, j)} right` : `${names[i]} taken for ${names[j]}: ${percent(i, j)}`),
   };
   const mistakes = shares.flatMap((line, i) => line.map((share, j) => ({ share, i, j })))

@@ -6,7 +6,7 @@ const LIVE = document.body.dataset.live === "true";
 
 const state = {
   study: 0, measure: "class_il", statistics: "headline", cost: "flops", interval: "sd",
-  hidden: new Set(), a: null, b: null, sort: "accuracy", down: true, filter: "",
+  hidden: new Set(), a: undefined, b: undefined, sort: "accuracy", down: true, filter: "",
 };
 
 const MEASURES = { class_il: "Class-IL", task_il: "Task-IL" };

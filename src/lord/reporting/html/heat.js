@@ -15,11 +15,12 @@ function inkOn(rgb) {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
 }
 
-/** A table of shares from 0 to 1; ragged rows are filled with nothing. */
-function heatTable(matrix, { caption, rows, columns, corner, text, title }) {
+/** A table of shares from 0 to 1; ragged rows are filled with nothing, and so is 0 if `blank`. */
+function heatTable(matrix, { caption, rows, columns, corner, text, title, blank }) {
   const width = Math.max(...matrix.map((line) => line.length));
   const cell = (value, i, j) => {
     if (value === undefined || value === null) return h("td");
+    if (blank && !value) return h("td", { class: "zero", title: title(i, j) });
     const rgb = heatColour(value);
     return h("td", { title: title(i, j), style: { background: `rgb(${rgb})`, color: inkOn(rgb) } }, text(i, j));
   };

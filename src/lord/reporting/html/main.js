@@ -29,7 +29,8 @@ function showHead() {
   find("#title").textContent = page.studies.length > 1 ? study().name : page.title;
   const done = finished().length, seeds = [...new Set(runs.map((run) => run.seed))].sort((p, q) => p - q);
   const streams = [...new Set(runs.map((run) => run.preset))].sort();
-  const parts = [streams.join(", "), `${groups(runs).length} methods and budgets`, `${done} finished runs`,
+  const kinds = families().length;
+  const parts = [streams.join(", "), kinds === groups(runs).length ? `${kinds} methods` : `${kinds} methods, ${groups(runs).length} budgets`, `${done} finished runs`,
     runs.length > done ? `${runs.length - done} in progress` : null, seeds.length > 6 ? `${seeds.length} seeds` : `seeds ${seeds.join(", ")}`];
   find("#about").textContent = runs.length ? parts.filter(Boolean).join(" · ") : "No runs here yet.";
   find("#convention").textContent = page.convention;
@@ -54,8 +55,8 @@ function render() {
     if (some) showStream();
     showSpent();
   });
-  showTable();
   showChosen();
+  showTable();
 }
 
 function setTheme(theme) {
@@ -109,7 +110,7 @@ find("#filter").addEventListener("input", (event) => {
   showTable();
 });
 find("#study").addEventListener("change", (event) => {
-  Object.assign(state, { study: Number(event.target.value), a: null, b: null, hidden: new Set() });
+  Object.assign(state, { study: Number(event.target.value), a: undefined, b: undefined, hidden: new Set() });
   charts.front.zoomed = charts.stream.zoomed = false;
   render();
 });
