@@ -70,7 +70,7 @@ class Chart {
     this.u = new uPlot({
       ...this.size(), legend: { show: false },
       scales: {
-        x: { time: false, distr: log ? 3 : 1, range: () => this.bounds.x },
+        x: { time: false, distr: log ? 3 : 1, range: (u, least, most) => [least, most] }, // of the data, or zoomed to
         y: { range: () => this.bounds.y },
       },
       series: [{}, { show: true, paths: () => null, points: { show: false } }],

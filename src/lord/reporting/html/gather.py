@@ -33,7 +33,7 @@ from lord.reporting.tables import CONVENTION, family_of
 LOSSES = 150
 """Points of a loss curve."""
 HEAVY = 8_000_000
-"""Bytes of confusion and thumbnails on a page; runs beyond that go without."""
+"""Bytes of confusion and thumbnails on a page."""
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -84,15 +84,18 @@ class Page(msgspec.Struct, kw_only=True):
     studies: list[ShownStudy]
 
 
-def gather(folder: Path) -> Page:
+def gather(folder: Path, heavy: int = HEAVY) -> Page:
     """Everything to show of the runs at or below a folder.
+
+    Args:
+        heavy: bytes of confusion and thumbnails at most; runs beyond that go without.
 
     Raises:
         UserError: if there is no such folder, or what is there cannot be read.
     """
     if not folder.is_dir():
         raise UserError(f"no results at '{folder}': no such folder")
-    budget = Budget()
+    budget = Budget(heavy)
     studies = [
         _study(folder, place, runs, budget) for place, runs in sorted(_places(folder).items())
     ]
@@ -108,12 +111,14 @@ def gather(folder: Path) -> Page:
 class Budget:
     """Bytes that are left for what is heavy."""
 
-    def __init__(self) -> None:
-        self.left = HEAVY
+    def __init__(self, left: int) -> None:
+        self.left = left
 
     def takes(self, size: int) -> bool:
-        self.left -= size if size <= self.left else 0
-        return size <= self.left
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
 
 
 def _places(folder: Path) -> dict[Path, list[Path]]:

@@ -37,7 +37,7 @@ function accuracyNow(run) {
 }
 
 function matches(run) {
-  const text = [run.label, `seed ${run.seed} seed=${run.seed}`, run.preset, statusOf(run), run.command,
+  const text = [run.label, `seed ${run.seed} seed=${run.seed}`, run.preset, statusOf(run),
     ...Object.entries(run.settings).map(([name, value]) => `${name}=${value}`)].join(" ").toLowerCase();
   return state.filter.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }
