@@ -6,7 +6,7 @@ const LIVE = document.body.dataset.live === "true";
 
 const state = {
   study: 0, measure: "class_il", statistics: "headline", cost: "flops", interval: "sd",
-  hidden: new Set(), a: undefined, b: undefined, sort: "accuracy", down: true, filter: "",
+  hidden: new Set(), a: undefined, b: undefined, sort: "accuracy", down: true, filter: "", all: false,
 };
 
 const MEASURES = { class_il: "Class-IL", task_il: "Task-IL" };
@@ -71,7 +71,12 @@ function groups(runs) {
 }
 
 /** Families of methods in this study, in an order that new runs do not change. */
-const families = () => [...new Set(study().runs.map((run) => run.family))].sort();
+function families() {
+  const own = study();
+  if (!familiesOf.has(own)) familiesOf.set(own, [...new Set(own.runs.map((run) => run.family))].sort());
+  return familiesOf.get(own);
+}
+const familiesOf = new WeakMap();
 const look = (family) => lookOf(families().indexOf(family));
 
 /** Of (cost, accuracy): those that no other beats in both, the cheapest first. */

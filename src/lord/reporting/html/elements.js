@@ -49,10 +49,14 @@ function command(text, what) {
 }
 
 const probe = document.body.appendChild(h("i", { class: "visually", "aria-hidden": "true" }));
+const colours = new Map(); // to be emptied when the theme changes
 /** A colour of the style as canvases want it, in the theme now on. */
 function colour(name) {
-  probe.style.color = `var(${name})`;
-  return getComputedStyle(probe).color;
+  if (!colours.has(name)) {
+    probe.style.color = `var(${name})`;
+    colours.set(name, getComputedStyle(probe).color);
+  }
+  return colours.get(name);
 }
 
 const SHAPES = ["circle", "square", "triangle", "diamond", "plus"];

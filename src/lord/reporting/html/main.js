@@ -61,6 +61,7 @@ function render() {
 
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
+  colours.clear();
   find("#theme").textContent = THEMES[theme];
   for (const chart of Object.values(charts)) if (chart.u) chart.make(); // axes have colours of their own
   if (charts.front.u) showChosen();
@@ -107,6 +108,10 @@ find("#theme").addEventListener("click", () => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTheme(document.documentElement.dataset.theme || ""));
 find("#filter").addEventListener("input", (event) => {
   state.filter = event.target.value.trim();
+  showTable();
+});
+find("#more").addEventListener("click", () => {
+  state.all = true;
   showTable();
 });
 find("#study").addEventListener("change", (event) => {

@@ -17,6 +17,8 @@ const COLUMNS = {
   params: { text: "parameters", value: (run) => run.record && run.record.params, show: (value) => si(value).trim() },
 };
 
+const ROWS = 100; // at first: many more take a while to lay out
+const words = new Intl.Collator("en", { numeric: true });
 const DAY = 86400;
 function ago(seconds) {
   if (seconds < 90) return `${Math.max(Math.round(seconds), 0)} s ago`;
@@ -48,7 +50,7 @@ function sorted(runs) {
   return runs.map((run) => [value(run), run]).sort(([p], [q]) => {
     const [none, other] = [p === null || p === undefined, q === null || q === undefined];
     if (none || other) return none - other; // what has no value comes last, whichever way
-    return sign * (typeof p === "string" ? p.localeCompare(q, "en", { numeric: true }) : p - q);
+    return sign * (typeof p === "string" ? words.compare(p, q) : p - q);
   }).map(([, run]) => run);
 }
 
@@ -69,7 +71,8 @@ function showTable() {
   const shown = sorted(study().runs.filter(matches));
   keepingFocus(() => find(".runs").replaceChildren(
     h("thead", {}, h("tr", {}, h("td", { class: "word" }, h("span", { class: "visually" }, "choose")), head, h("th", { scope: "col", class: "word" }, "command"))),
-    h("tbody", {}, shown.map(row))));
+    h("tbody", {}, shown.slice(0, state.all ? Infinity : ROWS).map(row))));
+  find("#more").hidden = state.all || shown.length <= ROWS;
   find("#count").textContent = shown.length === study().runs.length ? `${shown.length} runs` : `${shown.length} of ${study().runs.length} runs`;
 }
 
