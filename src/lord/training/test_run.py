@@ -19,6 +19,8 @@ def test_a_run_leaves_everything_needed_to_understand_and_use_it(tmp_path, metho
     record = run(compose(method, SMALL), tmp_path / "run")
     assert sorted(file.name for file in (tmp_path / "run").iterdir()) == [
         "accuracy.json",
+        *(["buffer.png"] if method == "lord" else []),
+        "classes.json",
         "config.yaml",
         "environment.json",
         "metrics.jsonl",
