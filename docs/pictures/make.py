@@ -19,7 +19,7 @@ from lord.reporting.html.write import encoded, render
 
 HERE = Path(__file__).parent
 DESKTOP, PHONE = {"width": 1180, "height": 820}, {"width": 390, "height": 820}
-COLOURS = 128
+TALL = {"width": 1180, "height": 4000}  # the bar that stays in sight would lie over a long section
 
 
 def main(kept: Path, runs: Path) -> None:
@@ -33,9 +33,9 @@ def main(kept: Path, runs: Path) -> None:
         found = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=found, args=flags)
         shoot(browser, pages[kept], "page-light.png", DESKTOP, "light")
-        shoot(browser, pages[kept], "page-dark.png", DESKTOP, "dark", "#stream")
-        shoot(browser, pages[kept], "page-runs.png", DESKTOP, "light", "#runs")
-        shoot(browser, pages[runs], "page-chosen.png", DESKTOP, "light", "#chosen")
+        shoot(browser, pages[kept], "page-dark.png", TALL, "dark", "#stream")
+        shoot(browser, pages[kept], "page-runs.png", TALL, "light", "#runs")
+        shoot(browser, pages[runs], "page-chosen.png", TALL, "light", "#chosen .pair")
         shoot(browser, pages[kept], "page-phone.png", PHONE, "dark")
         browser.close()
 
@@ -54,10 +54,7 @@ def shoot(
     shown.goto(page.as_uri())
     shown.wait_for_timeout(500)
     data = shown.locator(section).screenshot() if section else shown.screenshot()
-    picture = (
-        Image.open(io.BytesIO(data)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
-    )
-    picture.save(HERE / name, optimize=True)
+    Image.open(io.BytesIO(data)).convert("RGB").save(HERE / name, optimize=True)
     context.close()
 
 

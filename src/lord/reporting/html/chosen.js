@@ -7,7 +7,7 @@ const FIGURES = [
   ["forgetting", (r) => r.forgetting, "percent", true], ["average incremental", (r) => r.average_incremental, "percent"],
   ["calibration error", (r) => r.calibration, "percent", true], ["taken for the newest", (r) => r.recency, "percent", true],
   ["training FLOPs", (r, run) => costOf(run, "flops"), "flops", true], ["training time", (r, run) => costOf(run, "seconds"), "seconds", true],
-  ["state", (r) => r.state_bytes, "bytes", true], ["buffer", (r) => r.buffer_bytes, "bytes", true], ["peak memory", (r) => r.peak_bytes, "bytes", true],
+  ["parameters", (r) => r.params, "count", true], ["state", (r) => r.state_bytes, "bytes", true], ["buffer", (r) => r.buffer_bytes, "bytes", true], ["peak memory", (r) => r.peak_bytes, "bytes", true],
 ];
 
 let losses = [];

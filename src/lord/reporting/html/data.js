@@ -99,6 +99,6 @@ function clock(seconds) {
 }
 const FORMS = {
   flops: (value) => `${si(value)}FLOPs`, seconds: clock, bytes: (value) => `${si(value)}B`,
-  percent: (value) => `${value.toFixed(1)} %`, points: (value) => value.toFixed(1),
+  count: (value) => si(value).trim(), percent: (value) => `${value.toFixed(1)} %`, points: (value) => value.toFixed(1),
 };
 const show = (value, form) => (value === null || value === undefined ? "–" : FORMS[form](value));

@@ -24,12 +24,13 @@ function heatTable(matrix, { caption, rows, columns, corner, text, title, blank 
     const rgb = heatColour(value);
     return h("td", { title: title(i, j), style: { background: `rgb(${rgb})`, color: inkOn(rgb) } }, text(i, j));
   };
-  const table = h("table", { class: width > 10 ? "heat many" : "heat" }, h("caption", {}, caption),
+  const table = h("table", { class: width > 10 ? "heat many" : "heat" },
     h("thead", {}, h("tr", {}, h("td", {}, h("span", { class: "visually" }, corner)),
       Array.from({ length: width }, (_, j) => h("th", { scope: "col", title: columns[j] }, columns[j])))),
     h("tbody", {}, matrix.map((line, i) => h("tr", {}, h("th", { scope: "row", title: rows[i] }, rows[i]),
       Array.from({ length: width }, (_, j) => cell(line[j], i, j))))));
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, table);
+  return h("div", {}, h("p", { class: "note caption" }, caption),
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, table));
 }
 
 /** The same as a picture, a pixel a cell, with the cell under the pointer told below. */

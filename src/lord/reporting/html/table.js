@@ -5,7 +5,7 @@ const COLUMNS = {
   label: { text: "method", word: true, value: (run) => run.label },
   seed: { text: "seed", value: (run) => run.seed },
   status: { text: "status", word: true, value: (run) => statusOf(run) },
-  accuracy: { text: () => MEASURES[state.measure], value: (run) => accuracyNow(run), form: "points" },
+  accuracy: { text: () => MEASURES[state.measure], value: (run) => finalOf(run), form: "points" },
   recomputed: {
     text: () => `${MEASURES[state.measure]} re`, form: "points",
     value: (run) => run.record && run.record[`${state.measure}_recomputed`],
@@ -14,7 +14,6 @@ const COLUMNS = {
   flops: { text: "training", value: (run) => costOf(run, "flops"), form: "flops" },
   seconds: { text: "time", value: (run) => costOf(run, "seconds"), form: "seconds" },
   bytes: { text: "state", value: (run) => costOf(run, "bytes"), form: "bytes" },
-  params: { text: "parameters", value: (run) => run.record && run.record.params, show: (value) => si(value).trim() },
 };
 
 const ROWS = 100; // at first: many more take a while to lay out
@@ -31,9 +30,8 @@ function statusOf(run) {
   return run.tasks ? `task ${Math.min(run.task + 1, run.tasks)} of ${run.tasks}` : `task ${run.task + 1}`;
 }
 
-/** Final accuracy, or of a run in progress that on the tasks seen. */
+/** Accuracy of a run in progress on the tasks seen. */
 function accuracyNow(run) {
-  if (run.record) return finalOf(run);
   const matrix = matrixOf(run);
   return matrix && matrix.length ? mean(matrix[matrix.length - 1]) : null;
 }
@@ -83,7 +81,7 @@ function row(run) {
   }, letter.toUpperCase());
   const cells = Object.entries(COLUMNS).map(([name, column]) => {
     const value = column.value(run);
-    const text = column.form ? show(value, column.form) : value === null || value === undefined ? "–" : column.show ? column.show(value) : value;
+    const text = column.form ? show(value, column.form) : value === null || value === undefined ? "–" : value;
     return h("td", { class: [name, column.word ? "word" : ""].join(" ").trim() }, String(text));
   });
   return h("tr", { class: state.a === run.name || state.b === run.name ? "picked" : null },

@@ -45,7 +45,7 @@ def test_what_is_measured_and_what_it_costs_can_be_chosen(opened, address):
     assert page.locator("#front canvas").screenshot() != before
     assert column(page, "accuracy") != class_il
     page.get_by_label("recomputed", exact=True).check()
-    assert "statistics recomputed" in page.locator("#chosen caption").first.inner_text()
+    assert "statistics recomputed" in page.locator("#chosen .caption").first.inner_text()
 
 
 def test_runs_are_sorted_and_filtered(opened, address):
