@@ -1,11 +1,12 @@
 """The page in a real browser."""
 
 import re
+import shutil
 
 import msgspec
 import pytest
 
-from lord.evaluation import read_classes, read_record
+from lord.evaluation import Classes, read_classes, read_record
 from lord.reporting.html import write_page
 
 WIDTHS = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
@@ -197,3 +198,20 @@ def test_nothing_in_the_data_is_read_as_html(opened, tmp_path, study):
     assert page.locator("img").count() == 0
     assert column(page, "label") == [evil]
     assert page.locator(".thumbs .class").first.inner_text() == evil
+
+
+def test_many_classes_are_a_picture_that_tells_each_cell(opened, tmp_path, study):
+    shutil.copytree(study / "lord-seed0", tmp_path / "run")
+    names = [f"class {n}" for n in range(60)]
+    confusion = [[8 * (i == j) + 2 * (j == 59) for j in range(60)] for i in range(60)]
+    classes = Classes(names=names, statistics="trained", confusion=confusion)
+    (tmp_path / "run" / "classes.json").write_bytes(msgspec.json.encode(classes))
+    page = opened(write_page(tmp_path / "run").as_uri())
+    canvas = page.locator("canvas.heat-map")
+    assert canvas.evaluate("canvas => [canvas.width, canvas.height]") == [60, 60]
+    box = canvas.bounding_box()
+    cell = box["width"] / 60
+    canvas.hover(position={"x": 59.5 * cell, "y": 3.5 * cell})
+    assert canvas.locator("+ p").inner_text() == "class 3 taken for class 59: 20.0 %"
+    assert page.locator(".mistakes li").first.inner_text() == "class 0 taken for class 59: 20.0 %"
+    assert page.locator(".thumbs").count() == 0
