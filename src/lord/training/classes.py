@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import msgspec
+import torch
 from torch import Tensor
 
 from lord.data import sheet_by_class
@@ -25,11 +26,13 @@ def write_classes(
         last: scores after the last task.
     """
     held, across = None, 0
-    if buffer is not None and len(buffer):
-        images, labels = (buffer.columns[name][: len(buffer)] for name in ("images", "labels"))
+    rows = _pictures(buffer) if buffer is not None else None
+    if rows is not None:
+        images, labels = rows
         held = labels.bincount(minlength=len(names)).tolist()
         across = max(min(A_CLASS, IN_ALL // len(names)), 1)
-        _write_sheet(folder, images, labels, len(names), across)
+        sheet = sheet_by_class(images, labels, len(names), across, SIDE)
+        write_atomic(folder / SHEET, lambda draft: sheet.save(draft, "PNG", optimize=True))
     record = Classes(
         names=list(names),
         statistics=statistics,
@@ -40,6 +43,11 @@ def write_classes(
     write_text(folder / FILE, msgspec.json.encode(record).decode() + "\n")
 
 
-def _write_sheet(folder: Path, images: Tensor, labels: Tensor, classes: int, across: int) -> None:
-    sheet = sheet_by_class(images, labels, classes, across, SIDE)
-    write_atomic(folder / SHEET, lambda draft: sheet.save(draft, "PNG", optimize=True))
+def _pictures(buffer: Buffer) -> tuple[Tensor, Tensor] | None:
+    """Images and labels held; None where there are none, or a method holds something else."""
+    images, labels = (buffer.columns.get(name) for name in ("images", "labels"))
+    if images is None or labels is None or not len(buffer):
+        return None
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
+        return None
+    return images[: len(buffer)], labels[: len(buffer)]
