@@ -11,6 +11,8 @@ from lord.reporting.html.conftest import LORD
 
 @pytest.fixture
 def served(tmp_path):
+    # A shell's background jobs ignore Ctrl-C, and so would this process if the tests are one.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     words = [*LORD, "report", "--watch", str(tmp_path)]
     with subprocess.Popen(words, stdout=-1, stderr=-1, text=True) as process:
         line = process.stdout.readline()
@@ -18,6 +20,7 @@ def served(tmp_path):
             yield process, line.split()[0]
         finally:
             process.kill()
+            signal.signal(signal.SIGINT, before)
 
 
 def answer(address, path="/", **headers):
@@ -27,7 +30,7 @@ def answer(address, path="/", **headers):
     return got.status, got.read(), got.getheader("ETag")
 
 
-def test_it_answers_under_its_own_name_only_and_ends_cleanly(served):
+def test_it_answers_under_its_own_name_only_and_ends_cleanly(served, tmp_path):
     process, address = served
     assert address.startswith("http://127.0.0.1:")
     port = address.strip("/").rpartition(":")[2]
@@ -39,7 +42,7 @@ def test_it_answers_under_its_own_name_only_and_ends_cleanly(served):
     status, _, tag = answer(address, "/data.json")
     assert status == 200
     assert answer(address, "/data.json", **{"If-None-Match": tag})[:2] == (304, b"")
-    taken = [*LORD, "report", "--watch", ".", "--port", port]
+    taken = [*LORD, "report", "--watch", str(tmp_path), "--port", port]
     refused = subprocess.run(taken, capture_output=True, text=True)
     assert refused.returncode == 2
     assert refused.stderr.startswith(f"error: port: cannot serve at {port}: ")
