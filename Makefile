@@ -6,7 +6,7 @@ CIFAR10 ?= cifar10
 TINY ?= tiny-imagenet
 BENCH = $(BIN)/lord bench --preset s-cifar10 --data $(CIFAR10)
 
-.PHONY: demo test lint slow wheel speed clean
+.PHONY: demo test lint slow wheel speed pictures clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -48,6 +48,9 @@ build/peers: benchmarks/requirements-peers.txt  ## Avalanche, with a torch and t
 	$(PYTHON) -m venv $@
 	$@/bin/python -m pip install --quiet -r benchmarks/requirements-peers.txt
 	$@/bin/python -m pip install --quiet --no-deps -e .
+
+pictures: .venv/installed  ## of the page, for the documentation; needs Chromium, and 'make demo' before
+	$(BIN)/python docs/pictures/make.py results/front-s-cifar10 runs/demo
 
 clean:
 	rm -rf .venv build dist

@@ -13,6 +13,8 @@ from lord.config import UserError, build, choose
 from lord.data import DataConfig, load_images, measure_normalisation
 from lord.methods import ABLATIONS, METHODS, load_plugin, variants
 from lord.reporting import CONVENTION, find_studies, summarise, terminal, write_report
+from lord.reporting.html import watch as serve
+from lord.reporting.html import write_page
 from lord.streams import PRESETS
 from lord.training.config import fields
 from lord.training.ranks import here
@@ -139,7 +141,14 @@ def named(methods: str) -> list[str]:
     return names
 
 
-def report(folder: Path) -> None:
+def watch(folder: Path, port: int) -> None:
+    serve(folder, port, _say)
+
+
+def report(folder: Path, *, html: bool) -> None:
+    if html:
+        _say(f"written: {write_page(folder)}")
+        return
     studies = find_studies(folder)
     for study, records in studies.items():
         if len(studies) > 1:

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
 from lord.config import UserError
-from lord.data import decode
+from lord.data import contact_sheet, decode
 from lord.learner import (
     Deployed,
     Learner,
@@ -188,14 +187,7 @@ def _contact_sheet(learner: Learner, file: Path) -> None:
     columns = learner.method.buffer.columns
     held = len(learner.method.buffer)
     order = columns["labels"][:held].argsort(stable=True)
-    images = columns["images"][order]
-    count, (channels, height, width) = 20, images.shape[1:]
-    lines = -(-held // count)
-    whole = images.new_zeros((lines * count, channels, height, width))
-    whole[:held] = images
-    rows = whole.view(lines, count, channels, height, width).permute(0, 3, 1, 4, 2)
-    pixels = rows.reshape(lines * height, count * width, channels).numpy()
-    Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(file)
+    contact_sheet(columns["images"][order], 20).save(file)
 
 
 def _loaded(state: Path) -> Learner:

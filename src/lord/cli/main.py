@@ -183,17 +183,40 @@ def bench(
 
 
 @app.command
-def report(folder: Path, /) -> None:
-    """Write pages and pictures again from the results in a folder.
+def report(
+    folder: Path,
+    /,
+    *,
+    html: Annotated[bool, Parameter(negative="")] = False,
+    watch: Annotated[bool, Parameter(negative="")] = False,
+    port: Whole | None = None,
+) -> None:
+    """Write pages and pictures again from the results in a folder, or one page to look around in.
 
     Parameters
     ----------
     folder
         Of a comparison, of one run, or of many comparisons.
+    html
+        Write FOLDER/report.html instead: one file with charts, runs and commands. It needs no
+        network.
+    watch
+        Serve that page instead, to this machine only, with the runs in progress. Ctrl-C ends it.
+    port
+        To serve it at; any free one by default.
     """
     from lord.cli import commands
 
-    commands.report(folder)
+    if html and watch:
+        raise UserError("watch: serves the page that --html writes: give one")
+    if port is not None and not watch:
+        raise UserError("port: is for --watch")
+    if port is not None and not 0 <= port < 2**16:
+        raise UserError(f"port: expected 0 to 65535, got {port}")
+    if watch:
+        commands.watch(folder, port or 0)
+    else:
+        commands.report(folder, html=html)
 
 
 @app.command

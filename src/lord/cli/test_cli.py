@@ -146,6 +146,10 @@ def test_help_has_examples_and_is_quick():
 
 
 MISTAKES = [
+    ("report . --port 80", "port: is for --watch"),
+    ("report . --watch --port 70000", "port: expected 0 to 65535, got 70000"),
+    ("report . --html --watch", "give one"),
+    ("report gone --watch", "no such folder"),
     ("run --method lrod", "unknown method 'lrod' (did you mean 'lord'?)"),
     ("run --preset s-cifar", "unknown preset 's-cifar' (did you mean 's-cifar10'?)"),
     ("run --preset s-cifar10", "preset 's-cifar10' needs --data PATH"),

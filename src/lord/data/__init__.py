@@ -4,14 +4,17 @@ from lord.data.augment import Augment, measure_normalisation
 from lord.data.decode import decode
 from lord.data.huggingface import from_datasets
 from lord.data.load import DataConfig, ImageData, load_images, load_labelled
+from lord.data.sheet import contact_sheet, sheet_by_class
 
 __all__ = [
     "Augment",
     "DataConfig",
     "ImageData",
+    "contact_sheet",
     "decode",
     "from_datasets",
     "load_images",
     "load_labelled",
     "measure_normalisation",
+    "sheet_by_class",
 ]

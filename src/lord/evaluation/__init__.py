@@ -1,6 +1,8 @@
 """Accuracy over tasks, what follows from it, and the record a run leaves."""
 
 from lord.evaluation.accuracy import Scores, score
+from lord.evaluation.classes import Classes, read_classes
+from lord.evaluation.journal import Journal, read_journal
 from lord.evaluation.matrix import (
     average_incremental,
     backward_transfer,
@@ -14,6 +16,8 @@ from lord.evaluation.record import Matrices, RunRecord, read_record
 from lord.evaluation.study import Study, read_study
 
 __all__ = [
+    "Classes",
+    "Journal",
     "Matrices",
     "RunRecord",
     "Scores",
@@ -24,6 +28,8 @@ __all__ = [
     "forgetting",
     "forward_transfer",
     "minimum_accuracy",
+    "read_classes",
+    "read_journal",
     "read_record",
     "read_study",
     "score",

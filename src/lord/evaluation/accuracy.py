@@ -1,7 +1,7 @@
 """Scoring predictions on the tasks' test images."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -23,12 +23,14 @@ class Scores:
             confidence and accuracy over 15 bins of confidence (Guo et al. 2017).
         recency: share of the images of earlier tasks taken for a class of the newest; None where
             the newest task has no classes of its own.
+        confusion: images of each class (row) taken for each class seen (column), in Class-IL.
     """
 
     class_il: list[float]
     task_il: list[float]
     calibration: float
     recency: float | None
+    confusion: list[list[int]] = field(default_factory=list)
 
 
 @torch.no_grad()
@@ -53,6 +55,7 @@ def score(
         set(test[-1].classes) & set(task.classes) for task in test[:-1]
     )
     bins = torch.zeros(3, BINS, device=device, dtype=torch.float64)  # images, confidence, right
+    confusion = torch.zeros(seen * seen, device=device, dtype=torch.int64)
     accuracies, mistaken, earlier = [], torch.zeros((), device=device), 0
     for task in test:
         own = torch.tensor(task.classes, device=device)
@@ -63,6 +66,7 @@ def score(
             confidence, guess = logits[:, :seen].softmax(1).nan_to_num().max(1)
             hits = guess == labels
             right += torch.stack([hits.sum(), (own[logits[:, own].argmax(1)] == labels).sum()])
+            confusion.index_add_(0, labels * seen + guess, torch.ones_like(labels))
             place = (confidence * BINS).long().clamp(max=BINS - 1)
             values = torch.stack([torch.ones_like(confidence), confidence, hits.float()])
             bins.index_add_(1, place, values.double())
@@ -73,4 +77,4 @@ def score(
     error = 100 * (bins[1] - bins[2]).abs().sum() / bins[0].sum().clamp(min=1)
     class_il, task_il = (list(column) for column in zip(*accuracies, strict=True))
     recency = 100 * mistaken.item() / max(earlier, 1) if fresh else None
-    return Scores(class_il, task_il, error.item(), recency)
+    return Scores(class_il, task_il, error.item(), recency, confusion.view(seen, seen).tolist())

@@ -58,6 +58,20 @@ def test_the_bias_to_the_newest_task_is_counted_on_older_images_only():
     assert score(always_three, (TASKS[0], again), seen=2).recency is None  # no classes of its own
 
 
+@given(st.integers(1, 5), st.integers(0, 9))
+def test_confusion_counts_each_image_once_and_its_diagonal_is_what_was_right(batch, shift):
+    def guess(images):  # one class off on some
+        values = images.flatten().long()
+        return torch.nn.functional.one_hot((values + (values * shift) % 3) % 6, 6).float()
+
+    found = score(guess, TASKS, 4, batch)
+    counts = torch.tensor(found.confusion)
+    labels = torch.cat([task.labels for task in TASKS])
+    assert counts.sum(1).tolist() == labels.bincount(minlength=4).tolist()
+    hits = counts.diag().view(2, 2).sum(1) / counts.view(2, 8).sum(1)
+    assert found.class_il == pytest.approx((100 * hits).tolist())
+
+
 def test_calibration_is_the_distance_between_confidence_and_accuracy():
     def sure(logit):
         def predict(images):  # always class 1, with one confidence

@@ -20,6 +20,15 @@ CONVENTION = (
 Pick = Callable[[RunRecord], float | None]
 
 
+def family_of(label: str) -> str:
+    """The label without the number of epochs: what a curve over budgets joins.
+
+    >>> family_of("lord:rho=0.5:epochs=3")
+    'lord:rho=0.5'
+    """
+    return ":".join(part for part in label.split(":") if not part.startswith("epochs="))
+
+
 @dataclass(frozen=True)
 class Row:
     """A method's runs."""
@@ -30,8 +39,7 @@ class Row:
 
     @property
     def family(self) -> str:
-        """The label without the number of epochs: what a curve over budgets joins."""
-        return ":".join(part for part in self.method.split(":") if not part.startswith("epochs="))
+        return family_of(self.method)
 
     def mean(self, pick: Pick) -> float | None:
         """Mean over seeds; None where a run has no such value."""

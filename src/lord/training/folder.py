@@ -15,7 +15,7 @@ import yaml
 from lord.config import UserError
 from lord.learner import previous, write_text
 
-RESULTS = ("summary.json", "metrics.jsonl", "model.safetensors")
+RESULTS = ("summary.json", "metrics.jsonl", "model.safetensors", "classes.json", "buffer.png")
 CHECKPOINT = "checkpoint.safetensors"
 
 

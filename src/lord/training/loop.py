@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
@@ -180,6 +181,8 @@ class Loop:
         if self.method.buffer is not None:
             with self.recomputed(), self._spent_on("evaluate"):
                 recomputed = score(*self._seen(task))
+        # Of the confusion of classes, only the last is kept: checkpoints stay small.
+        self.scores = [(_bare(one), other and _bare(other)) for one, other in self.scores]
         self.scores.append((trained, recomputed))
         if self.watcher:
             self.watcher.task_ended(task.index, trained, recomputed)
@@ -209,3 +212,7 @@ class Loop:
     def _spent_on(self, phase: str) -> Iterator[None]:
         with self.meter.phase(phase), self.autocast():
             yield
+
+
+def _bare(scores: Scores) -> Scores:
+    return replace(scores, confusion=[])

@@ -18,6 +18,7 @@ from lord.data import Augment, ImageData, load_images, measure_normalisation
 from lord.evaluation import (
     Matrices,
     RunRecord,
+    Scores,
     average_incremental,
     backward_transfer,
     final_average,
@@ -31,6 +32,7 @@ from lord.learner import Model, load_state, previous, save_model, save_state, wr
 from lord.methods import METHODS, Method, Setting, recomputed_statistics
 from lord.networks import first_network
 from lord.streams import Stream, batches, make_stream
+from lord.training.classes import write_classes
 from lord.training.config import RunConfig, difference, flat, folder_name
 from lord.training.folder import CHECKPOINT, RunFolder, claim
 from lord.training.loop import Loop
@@ -129,6 +131,9 @@ def _run(
     record = _record(
         config, method, loop, matrices, meter, time.perf_counter() - start, device, ranks.world
     )
+    if out is not None:
+        last = _last(loop, record.statistics)
+        write_classes(out, stream.class_names, record.statistics, last, method.buffer)
     encoded = msgspec.json.format(msgspec.json.encode(matrices), indent=1)
     folder.json("accuracy.json", encoded)
     folder.json("summary.json", msgspec.json.format(msgspec.json.encode(record), indent=1))
@@ -265,6 +270,12 @@ def _save(out: Path, config: RunConfig, method: Method, stream: Stream, data: Im
         write_atomic(out / "model.safetensors", lambda draft: save_model(model, draft))
 
 
+def _last(loop: Loop, statistics: str) -> Scores:
+    """Scores after the last task, with those batch-norm statistics."""
+    trained, recomputed = loop.scores[-1]
+    return recomputed if statistics == "recomputed" and recomputed else trained
+
+
 def _record(
     config: RunConfig,
     method: Method,
@@ -281,8 +292,7 @@ def _record(
     statistics = config.settings.statistics if again_class else "trained"
     recomputed = statistics == "recomputed"
     headline = again_class if again_class and recomputed else matrices.class_il
-    last = loop.scores[-1][1 if recomputed else 0]
-    assert last is not None
+    last = _last(loop, statistics)
     between = matrices.between
     return RunRecord(
         method=config.method,

@@ -47,7 +47,9 @@ def outcome(folder):
     weights = load_file(folder / "model.safetensors")
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     kept = {name: value for name, value in record.items() if name not in TIMES}
-    return kept, {n: t.numpy().tobytes() for n, t in weights.items()}, lines
+    names = ("classes.json", "buffer.png")
+    classes = [(folder / name).read_bytes() for name in names if (folder / name).exists()]
+    return kept, classes, {n: t.numpy().tobytes() for n, t in weights.items()}, lines
 
 
 @pytest.mark.parametrize("method", METHODS)

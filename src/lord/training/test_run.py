@@ -6,10 +6,12 @@ import torch
 
 from lord.config import UserError
 from lord.data import DataConfig, load_images
-from lord.evaluation import read_record
+from lord.evaluation import Scores, read_classes, read_record
 from lord.learner import load_model, write_atomic
+from lord.rehearsal import Buffer
 from lord.streams import StreamConfig, make_stream
 from lord.training import compose, run
+from lord.training.classes import write_classes
 
 SMALL = {"epochs": 1, "width": 8, "threads": 1}
 
@@ -19,6 +21,8 @@ def test_a_run_leaves_everything_needed_to_understand_and_use_it(tmp_path, metho
     record = run(compose(method, SMALL), tmp_path / "run")
     assert sorted(file.name for file in (tmp_path / "run").iterdir()) == [
         "accuracy.json",
+        *(["buffer.png"] if method == "lord" else []),
+        "classes.json",
         "config.yaml",
         "environment.json",
         "metrics.jsonl",
@@ -31,6 +35,16 @@ def test_a_run_leaves_everything_needed_to_understand_and_use_it(tmp_path, metho
     assert kinds.count("evaluate") == (1 if method == "joint" else 5)
     environment = json.loads((tmp_path / "run" / "environment.json").read_text())
     assert environment["torch"] == torch.__version__
+
+
+def test_a_buffer_of_something_else_than_images_is_not_pictured(tmp_path):
+    buffer = Buffer(4, torch.Generator())
+    write_classes(tmp_path, ("a", "b"), "trained", Scores([50.0], [50.0], 0.0, None), buffer)
+    assert read_classes(tmp_path).held is None
+    buffer.offer(images=torch.rand(3, 1, 8, 8), labels=torch.tensor([0, 1, 1]))
+    write_classes(tmp_path, ("a", "b"), "trained", Scores([50.0], [50.0], 0.0, None), buffer)
+    assert read_classes(tmp_path).held is None
+    assert not (tmp_path / "buffer.png").exists()
 
 
 @pytest.mark.parametrize("statistics", ["trained", "recomputed"])

@@ -1,0 +1,49 @@
+"use strict";
+// What a run left about its classes: their confusion, and thumbnails of its buffer.
+
+const TABLE = 20; // classes at most that are shown as a table
+const MISTAKES = 5;
+const THUMBNAIL = 32;
+
+function confusionOf(run) {
+  const { names, confusion, statistics } = run.classes;
+  const shares = confusion.map((line) => {
+    const all = line.reduce((one, other) => one + other, 0);
+    return line.map((value) => (all ? value / all : 0));
+  });
+  const percent = (i, j) => `${(100 * shares[i][j]).toFixed(1)} %`;
+  const options = {
+    caption: `Share of the test images of a class (row) taken for a class (column), %, statistics ${statistics === "trained" ? "as trained" : statistics}`,
+    rows: names, columns: names, corner: "class", blank: true,
+    text: (i, j) => (100 * shares[i][j]).toFixed(0),
+    title: (i, j) => (i === j ? `${names[i]}: ${percent(i, j)} right` : `${names[i]} taken for ${names[j]}: ${percent(i, j)}`),
+  };
+  const mistakes = shares.flatMap((line, i) => line.map((share, j) => ({ share, i, j })))
+    .filter(({ share, i, j }) => i !== j && share > 0).sort((p, q) => q.share - p.share).slice(0, MISTAKES);
+  return h("div", {}, names.length <= TABLE ? heatTable(shares, options) : heatPicture(shares, options),
+    mistakes.length ? h("ol", { class: "mistakes", "aria-label": "Most frequent mistakes" },
+      mistakes.map(({ i, j }) => h("li", {}, options.title(i, j)))) : null);
+}
+
+function thumbnailsOf(run) {
+  const { names, held, across } = run.classes;
+  if (!held) return null;
+  const strips = names.map((name, i) => {
+    const count = Math.min(held[i], across);
+    return h("div", { class: "strip", role: "img", "aria-label": count ? `${count} of the ${held[i]} images of ${name} held` : `no image of ${name} held` });
+  });
+  if (run.sheet && across) {
+    const picture = new Image();
+    picture.addEventListener("load", () => {
+      const width = THUMBNAIL, height = THUMBNAIL * (picture.naturalHeight / names.length) / (picture.naturalWidth / across);
+      strips.forEach((strip, i) => {
+        const count = Math.min(held[i], across);
+        strip.style.cssText = `width:${count * width}px;height:${count ? height : 0}px;background-size:${across * width}px ${names.length * height}px;`
+          + `background-position:0 ${-i * height}px;background-image:url("${run.sheet}")`;
+      });
+    });
+    picture.src = run.sheet;
+  }
+  return h("div", { class: "tall", tabindex: "0", role: "region", "aria-label": `Buffer of ${runName(run)}` },
+    h("div", { class: "thumbs" }, names.flatMap((name, i) => [h("span", { class: "class", title: name }, name), h("span", { class: "number" }, String(held[i])), strips[i]])));
+}

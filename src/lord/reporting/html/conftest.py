@@ -1,0 +1,63 @@
+"""A real study and a real browser for the tests of the page."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+LORD = (sys.executable, "-m", "lord")
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory) -> Path:
+    """A small comparison, with its runs' folders."""
+    out = tmp_path_factory.mktemp("runs") / "compare-digits"
+    given = "--methods er,lord --seeds 2 --width 4 --epochs 1 --jobs 2 --set lord.candidates=10"
+    done = subprocess.run(
+        [*LORD, "compare", *given.split(), "--out", str(out)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+    if found is None:
+        pytest.skip("needs chromium")
+    sync = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with sync.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens an address; what the page asks for and complains of is gathered, and checked after."""
+    contexts, asked, complaints = [], [], []
+
+    def go(address, *, offline=True, **options):
+        options = {"viewport": {"width": 1280, "height": 900}} | options
+        context = browser.new_context(offline=offline, **options)
+        context.set_default_timeout(120_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.append(said.text))
+        page.goto(address)
+        return page
+
+    go.asked = asked
+    yield go
+    for context in contexts:
+        context.close()
+    assert complaints == []

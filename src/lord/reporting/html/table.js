@@ -1,0 +1,107 @@
+"use strict";
+// All runs: sortable, filterable, each with the command that makes it again.
+
+const COLUMNS = {
+  label: { text: "method", word: true, value: (run) => run.label },
+  seed: { text: "seed", value: (run) => run.seed },
+  status: { text: "status", word: true, value: (run) => statusOf(run) },
+  accuracy: { text: () => MEASURES[state.measure], value: (run) => finalOf(run), form: "points" },
+  recomputed: {
+    text: () => `${MEASURES[state.measure]} re`, form: "points",
+    value: (run) => run.record && run.record[`${state.measure}_recomputed`],
+  },
+  forgetting: { text: "forgetting", value: (run) => run.record && run.record.forgetting, form: "points" },
+  flops: { text: "training", value: (run) => costOf(run, "flops"), form: "flops" },
+  seconds: { text: "time", value: (run) => costOf(run, "seconds"), form: "seconds" },
+  bytes: { text: "state", value: (run) => costOf(run, "bytes"), form: "bytes" },
+};
+
+const ROWS = 100; // at first: many more take a while to lay out
+const words = new Intl.Collator("en", { numeric: true });
+const DAY = 86400;
+function ago(seconds) {
+  if (seconds < 90) return `${Math.max(Math.round(seconds), 0)} s ago`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min ago`;
+  return seconds < 2 * DAY ? `${Math.round(seconds / 3600)} h ago` : `${Math.round(seconds / DAY)} days ago`;
+}
+
+function statusOf(run) {
+  if (run.record) return "finished";
+  return run.tasks ? `task ${Math.min(run.task + 1, run.tasks)} of ${run.tasks}` : `task ${run.task + 1}`;
+}
+
+/** Accuracy of a run in progress on the tasks seen. */
+function accuracyNow(run) {
+  const matrix = matrixOf(run);
+  return matrix && matrix.length ? mean(matrix[matrix.length - 1]) : null;
+}
+
+function matches(run) {
+  const text = [run.label, `seed ${run.seed} seed=${run.seed}`, run.preset, statusOf(run),
+    ...Object.entries(run.settings).map(([name, value]) => `${name}=${value}`)].join(" ").toLowerCase();
+  return state.filter.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+}
+
+function sorted(runs) {
+  const { value } = COLUMNS[state.sort];
+  const sign = state.down ? -1 : 1;
+  return runs.map((run) => [value(run), run]).sort(([p], [q]) => {
+    const [none, other] = [p === null || p === undefined, q === null || q === undefined];
+    if (none || other) return none - other; // what has no value comes last, whichever way
+    return sign * (typeof p === "string" ? words.compare(p, q) : p - q);
+  }).map(([, run]) => run);
+}
+
+function showTable() {
+  const head = Object.entries(COLUMNS).map(([name, column]) => {
+    const now = state.sort === name;
+    const text = typeof column.text === "string" ? column.text : column.text();
+    return h("th", { scope: "col", class: column.word ? "word" : null, "aria-sort": now ? (state.down ? "descending" : "ascending") : null },
+      h("button", {
+        type: "button", "data-key": `sort ${name}`,
+        onclick: () => {
+          state.down = now ? !state.down : !column.word;
+          state.sort = name;
+          showTable();
+        },
+      }, text, now ? (state.down ? " ↓" : " ↑") : ""));
+  });
+  const shown = sorted(study().runs.filter(matches));
+  keepingFocus(() => find(".runs").replaceChildren(
+    h("thead", {}, h("tr", {}, h("td", { class: "word" }, h("span", { class: "visually" }, "choose")), head, h("th", { scope: "col", class: "word" }, "command"))),
+    h("tbody", {}, shown.slice(0, state.all ? Infinity : ROWS).map(row))));
+  find("#more").hidden = state.all || shown.length <= ROWS;
+  find("#count").textContent = shown.length === study().runs.length ? `${shown.length} runs` : `${shown.length} of ${study().runs.length} runs`;
+}
+
+function row(run) {
+  const pick = (letter) => h("button", {
+    type: "button", class: "pick", "data-key": `${letter} ${run.name}`, "aria-pressed": String(state[letter] === run.name),
+    "aria-label": `Choose ${runName(run)} as ${letter.toUpperCase()}`, onclick: () => choose(run.name, letter === "b"),
+  }, letter.toUpperCase());
+  const cells = Object.entries(COLUMNS).map(([name, column]) => {
+    const value = column.value(run);
+    const text = column.form ? show(value, column.form) : value === null || value === undefined ? "–" : value;
+    return h("td", { class: [name, column.word ? "word" : ""].join(" ").trim() }, String(text));
+  });
+  return h("tr", { class: state.a === run.name || state.b === run.name ? "picked" : null },
+    h("td", { class: "word" }, pick("a"), pick("b")), cells,
+    h("td", { class: "made" }, run.command
+      ? h("div", {}, copyButton(run.command, `the command of ${runName(run)}`), h("code", { title: run.command }, run.command)) : "–"));
+}
+
+/** Runs in progress, each with how far it is. */
+function showProgress() {
+  const going = study().runs.filter((run) => !run.record);
+  find("#progress").hidden = !going.length;
+  find("#progress ul").replaceChildren(...going.map((run) => {
+    const last = run.losses[run.losses.length - 1];
+    const now = accuracyNow(run);
+    const said = [statusOf(run), `step ${run.step}`, last ? `loss ${last[1].toPrecision(3)}` : null,
+      now === null ? null : `${MEASURES[state.measure]} ${now.toFixed(1)} % so far`,
+      run.written ? `written ${ago(Date.now() / 1000 - run.written)}` : "nothing written yet"];
+    return h("li", {}, h("b", {}, runName(run)),
+      h("progress", { max: run.tasks || 1, value: run.tasks ? Math.min(run.task, run.tasks) : null, "aria-label": runName(run) }),
+      h("span", { class: "status" }, said.filter(Boolean).join(" · ")));
+  }));
+}

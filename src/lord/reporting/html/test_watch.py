@@ -1,0 +1,79 @@
+"""The page served by a real process."""
+
+import http.client
+import signal
+import subprocess
+
+import pytest
+
+from lord.reporting.html.conftest import LORD
+
+
+@pytest.fixture
+def served(tmp_path):
+    # A shell's background jobs ignore Ctrl-C, and so would this process if the tests are one.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    words = [*LORD, "report", "--watch", str(tmp_path)]
+    with subprocess.Popen(words, stdout=-1, stderr=-1, text=True) as process:
+        line = process.stdout.readline()
+        try:
+            yield process, line.split()[0]
+        finally:
+            process.kill()
+            signal.signal(signal.SIGINT, before)
+
+
+def answer(address, path="/", **headers):
+    link = http.client.HTTPConnection(address.removeprefix("http://").strip("/"))
+    link.request("GET", path, headers=headers)
+    got = link.getresponse()
+    return got.status, got.read(), got.getheader("ETag")
+
+
+def test_it_answers_under_its_own_name_only_and_ends_cleanly(served, tmp_path):
+    process, address = served
+    assert address.startswith("http://127.0.0.1:")
+    port = address.strip("/").rpartition(":")[2]
+    assert answer(address)[0] == 200
+    assert answer(address, Host=f"localhost:{port}")[0] == 200
+    for host in ("evil.example", f"evil.example:{port}", "127.0.0.1", ""):
+        assert answer(address, "/data.json", Host=host)[0] == 421
+    assert answer(address, "/../etc/passwd")[0] == 404
+    status, _, tag = answer(address, "/data.json")
+    assert status == 200
+    assert answer(address, "/data.json", **{"If-None-Match": tag})[:2] == (304, b"")
+    taken = [*LORD, "report", "--watch", str(tmp_path), "--port", port]
+    refused = subprocess.run(taken, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"error: port: cannot serve at {port}: ")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert (process.returncode, out, err) == (0, "ended\n", "")
+
+
+def test_what_cannot_be_read_is_told_and_does_not_end_it(served, tmp_path):
+    _, address = served
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("method: er")
+    (tmp_path / "run" / "summary.json").write_text("{}")
+    status, body, _ = answer(address)
+    assert status == 500
+    assert b"is not a run&#x27;s summary" in body or b"is not a run's summary" in body
+    (tmp_path / "run" / "summary.json").unlink()
+    assert answer(address)[0] == 200
+
+
+def test_runs_in_progress_are_followed(served, opened, tmp_path):
+    _, address = served
+    page = opened(address, offline=False)
+    assert page.locator("#about").inner_text() == "No runs here yet."
+    given = "--method er --width 4 --epochs 4 --quiet --out"
+    with subprocess.Popen([*LORD, "run", *given.split(), str(tmp_path / "er-seed0")]) as run:
+        page.locator("#progress li").wait_for()
+        assert page.locator("#progress li b").inner_text() == "er, seed 0"
+        page.locator("td.status", has_text="finished").wait_for()
+        assert run.wait() == 0
+    page.locator("#front canvas").wait_for()
+    assert page.locator("#progress").is_hidden()
+    assert page.locator("#live").inner_text().startswith("live")
+    assert all(url.startswith((address, "data:")) for url in opened.asked)

@@ -1,0 +1,91 @@
+"""The page served while runs go on: to this machine only."""
+
+import hashlib
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from lord.config import UserError
+from lord.reporting.html.gather import gather
+from lord.reporting.html.write import encoded, render
+
+HOST = "127.0.0.1"
+
+
+def watch(folder: Path, port: int, say: Callable[[str], None]) -> None:
+    """Serve the page of a folder until interrupted.
+
+    Args:
+        port: 0 for any that is free.
+        say: told the address.
+
+    Raises:
+        UserError: if there is no such folder, or the port cannot be had.
+    """
+    gather(folder)
+    try:
+        server = Server(folder, port)
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or "expected 0 to 65535"
+        raise UserError(f"port: cannot serve at {port}: {why}") from None
+    with server:
+        say(f"http://{HOST}:{server.server_port}/  (Ctrl-C ends it)")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            say("ended")
+
+
+class Server(ThreadingHTTPServer):
+    """Answers to its own address only."""
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        super().__init__((HOST, port), Handler)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it may be called. Any other name was made to point here by somebody else."""
+        return f"{HOST}:{self.server_port}", f"localhost:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """The page, and its data for one that is open."""
+
+    server: Server
+
+    def do_GET(self) -> None:
+        if self.headers.get("Host") not in self.server.names:
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST, "not a name of this server")
+        elif self.path not in ("/", "/data.json"):
+            self.send_error(HTTPStatus.NOT_FOUND)
+        else:
+            try:
+                data = encoded(gather(self.server.folder))
+            except UserError as error:
+                self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR, explain=str(error))
+                return
+            if self.path == "/":
+                self._answer(render(data, live=True).encode(), "text/html; charset=utf-8")
+            else:
+                self._answer(data.encode(), "application/json")
+
+    def _answer(self, body: bytes, kind: str) -> None:
+        tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        same = self.headers.get("If-None-Match") == tag
+        self.send_response(HTTPStatus.NOT_MODIFIED if same else HTTPStatus.OK)
+        self.send_header("ETag", tag)
+        self.send_header("Cache-Control", "no-cache")
+        self.send_header("Content-Type", kind)
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Content-Length", "0" if same else str(len(body)))
+        self.end_headers()
+        if not same:
+            self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: a request a second is no news."""

@@ -1,0 +1,53 @@
+"""What a run leaves about its classes, for its page: their confusion, and a look at the buffer."""
+
+from pathlib import Path
+
+import msgspec
+import torch
+from torch import Tensor
+
+from lord.data import sheet_by_class
+from lord.evaluation import Classes, Scores
+from lord.evaluation.classes import FILE, SHEET
+from lord.learner import write_atomic, write_text
+from lord.rehearsal import Buffer
+
+A_CLASS, IN_ALL, SIDE = 10, 200, 32
+"""Images shown: of a class and of all at most, and their side in pixels."""
+
+
+def write_classes(
+    folder: Path, names: tuple[str, ...], statistics: str, last: Scores, buffer: Buffer | None
+) -> None:
+    """Write classes.json and, where there is a buffer, buffer.png.
+
+    Args:
+        statistics: batch-norm statistics behind ``last``.
+        last: scores after the last task.
+    """
+    held, across = None, 0
+    rows = _pictures(buffer) if buffer is not None else None
+    if rows is not None:
+        images, labels = rows
+        held = labels.bincount(minlength=len(names)).tolist()
+        across = max(min(A_CLASS, IN_ALL // len(names)), 1)
+        sheet = sheet_by_class(images, labels, len(names), across, SIDE)
+        write_atomic(folder / SHEET, lambda draft: sheet.save(draft, "PNG", optimize=True))
+    record = Classes(
+        names=list(names),
+        statistics=statistics,
+        confusion=last.confusion,
+        held=held,
+        across=across,
+    )
+    write_text(folder / FILE, msgspec.json.encode(record).decode() + "\n")
+
+
+def _pictures(buffer: Buffer) -> tuple[Tensor, Tensor] | None:
+    """Images and labels held; None where there are none, or a method holds something else."""
+    images, labels = (buffer.columns.get(name) for name in ("images", "labels"))
+    if images is None or labels is None or not len(buffer):
+        return None
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
+        return None
+    return images[: len(buffer)], labels[: len(buffer)]
