@@ -23,7 +23,7 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 suppress_warnings = ["myst.header"]  # results' pages begin their parts at any level
 
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_default_options = {"members": True}
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 autodoc_inherit_docstrings = False
@@ -59,10 +59,9 @@ pygments_style = "friendly"
 
 
 def google(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
-    """Read Google's sections. Not in an attribute's text, where napoleon takes what stands before
-    a colon for a type."""
-    if what not in ("attribute", "data", "property"):
-        lines[:] = GoogleDocstring(lines, Config(napoleon_use_ivar=True), app, what, name).lines()
+    """Read Google's sections."""
+    # As of a method, since of an attribute what stands before a colon would be taken for a type.
+    lines[:] = GoogleDocstring(lines, Config(napoleon_use_ivar=True), app, "method", name).lines()
 
 
 def setup(app: Sphinx) -> None:

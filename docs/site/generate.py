@@ -38,7 +38,7 @@ ROOMS = {
     "config": "settings and the one-line error",
 }
 
-MEASURED = ["study", "variant", "seeds", "Class-IL", "Task-IL", "Class-IL re", "training FLOPs"]
+MEASURED = ["study", "variant", "seeds", "Class-IL", "Task-IL", "Class-IL re", "FLOPs"]
 
 
 def slug(method: str) -> str:
@@ -66,8 +66,8 @@ def methods(results: Path) -> Pages:
     tree = "\n".join(slug(name) for name in METHODS)
     pages["methods/index.md"] = (
         "# Methods\n\nEach page has what the method does and where it departs from its paper, its "
-        "settings, the\npublished hyperparameters it comes with, what was measured of it, and its "
-        "code.\n\n```{rst-class} prose\n```\n"
+        "settings, what\npresets set, what was measured of it, and its "
+        "code.\n\n"
         f"{table}\n\n```{{toctree}}\n:hidden:\n\n{tree}\n```\n"
     )
     return pages
@@ -82,8 +82,8 @@ def _method(name: str, method: type[Method], measured: str) -> str:
     parts.append(f"## Settings\n\n{_settings(method)}\n")
     if rows := _published(method):
         parts.append(
-            "## Published hyperparameters\n\nUsed by `--preset` of that name, at the buffer size "
-            f"nearest to the one given.\n\n{rows}\n"
+            "## Presets\n\nWhat `--preset` sets for this method, at the buffer size nearest to the "
+            f"one given.\n\n{rows}\n"
         )
     parts.append("## Measured\n")
     parts.append(measured)
@@ -115,7 +115,7 @@ def _settings(method: type[Method]) -> str:
         allowed = _allowed(field.type).replace("|", "or")
         what = about.get(field.name, "").replace("|", "\\|")
         lines.append(f"| `{field.name}` | `{field.default}` | {allowed} | {what} |")
-    return "```{rst-class} prose\n```\n" + "\n".join(lines)
+    return "\n".join(lines)
 
 
 def _allowed(kind: Any) -> str:

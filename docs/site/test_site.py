@@ -1,9 +1,12 @@
 """The built site in a real browser, offline: every page whole, quiet and its own."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from assemble import pages, relinked
 
 SITE = Path(__file__).parents[2] / "build" / "site"
 CODE = sorted(SITE.glob("_modules/**/*.html"))[1:]
@@ -68,3 +71,30 @@ def test_search_finds_a_method(visit):
     page = visit((SITE / "search.html").as_uri() + "?q=herding")
     page.wait_for_selector("ul.search li")
     assert "icarl" in page.inner_text("ul.search").lower()
+
+
+@pytest.mark.parametrize("link", ["other.md", "index.md#nowhere", "#nowhere"])
+def test_a_link_that_leads_nowhere_fails_the_build(tmp_path, link):
+    (tmp_path / "index.md").write_text(f"# Here\n\n[there]({link})\n")
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "--fail-on-warning",
+        "-c",
+        Path(__file__).parent,
+    ]
+    done = subprocess.run(
+        [*command, tmp_path, tmp_path / "out"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "index.md:3" in done.stderr
+
+
+def test_links_are_followed_from_the_repository_to_the_site():
+    page = (Path("docs/a.md"), Path("a.md"), pages())
+    assert relinked("[x](../CONTRIBUTING.md#adding)", *page) == "[x](contributing.md#adding)"
+    assert relinked("[x](../examples/hard_er.py)", *page) == "[x](examples/hard_er.md)"
+    with pytest.raises(SystemExit, match=r"docs/a\.md: no page for the link '\.\./gone\.md'"):
+        relinked("[x](../gone.md)", *page)
