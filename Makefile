@@ -36,7 +36,7 @@ dist: .venv/installed  ## build and check sdist and wheel, and try the wheel in 
 	build/dist-check/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl
 	cd build/dist-check && bin/lord compare --methods sgd,er,der++,lord --seeds 1 --epochs 1 --width 8 --out demo
 
-released: .venv/installed  ## see that the tag is the version, and that the changelog has it
+released: .venv/installed  ## see that tag, version, changelog and citation agree
 	$(BIN)/python .ci/version.py
 
 docs: .venv/docs  ## the site, in build/site; a broken link or name is an error
