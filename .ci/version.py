@@ -1,4 +1,4 @@
-"""See that a release is what it says: its tag (GITHUB_REF_NAME), version, changelog and citation."""
+"""See that a release is what it says: tag (GITHUB_REF_NAME), version, changelog and citation."""
 
 import os
 import re
