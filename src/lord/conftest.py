@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from PIL import Image
 
 torch.set_num_threads(1)
+settings.register_profile("lord", deadline=None)  # a busy machine is no failure
+settings.load_profile("lord")
 os.environ.setdefault("LORD_CACHE", tempfile.mkdtemp(prefix="lord-test-cache-"))
 
 REAL = Path(os.environ.get("LORD_DATA", Path(__file__).parents[3] / "shared" / "data"))

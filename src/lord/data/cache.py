@@ -49,6 +49,7 @@ def cached(key: str, make: Callable[[], tuple[Arrays, Notes]]) -> tuple[Arrays, 
             _store(folder, arrays, notes)
         except OSError:
             return arrays, notes
+        del arrays  # before as much is mapped again
     notes = json.loads((folder / "notes.json").read_text())
     return {file.stem: _map(file) for file in folder.glob("*.npy")}, notes
 

@@ -12,6 +12,9 @@ from lord.data.pictures import Encoded
 
 Image.MAX_IMAGE_PIXELS = 100_000_000  # a picture beyond this is taken for an attack, not decoded
 
+CHUNK = 4096
+"""Pictures decoded at a time: all of them, each an array of its own, would be too many at once."""
+
 
 def decode(pictures: list[Encoded], resize: int | None) -> np.ndarray:
     """Decode to N x H x W x C uint8; C is 1 if every picture is grey, else 3.
@@ -43,20 +46,21 @@ def decode(pictures: list[Encoded], resize: int | None) -> np.ndarray:
             raise UserError(f"cannot decode the image {name}: {_first_line(error)}") from None
         return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
+    out = np.empty((len(pictures), *one(pictures[0]).shape), dtype=np.uint8)
+    height, width = out.shape[1:3]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        arrays = list(pool.map(one, pictures))
-    height, width, _ = arrays[0].shape
-    for (name, _), pixels in zip(pictures, arrays, strict=True):
-        if pixels.shape[:2] != (height, width):
-            own = f"{pixels.shape[0]} x {pixels.shape[1]}"
-            raise UserError(
-                f"images differ in size: {name} is {own}, {pictures[0][0]} is {height} x {width}; "
-                "give --resize N"
-            )
-    depth = max(pixels.shape[2] for pixels in arrays)
-    out = np.empty((len(arrays), height, width, depth), dtype=np.uint8)
-    for row, pixels in enumerate(arrays):
-        out[row] = pixels  # a grey picture among coloured ones fills all three channels
+        for start in range(0, len(pictures), CHUNK):
+            part = pictures[start : start + CHUNK]
+            for row, pixels in enumerate(pool.map(one, part), start):
+                if pixels.shape[:2] != (height, width):
+                    own = f"{pixels.shape[0]} x {pixels.shape[1]}"
+                    raise UserError(
+                        f"images differ in size: {pictures[row][0]} is {own}, {pictures[0][0]} is "
+                        f"{height} x {width}; give --resize N"
+                    )
+                if pixels.shape[2] > out.shape[3]:  # the first in colour
+                    out = out.repeat(3, axis=3)
+                out[row] = pixels  # a grey picture among coloured ones fills all three channels
     return out
 
 

@@ -60,7 +60,7 @@ def score(
         parts = zip(task.images.split(batch), task.labels.split(batch), strict=True)
         for images, labels in parts:
             logits = predict(images).float()
-            confidence, guess = logits[:, :seen].softmax(1).max(1)
+            confidence, guess = logits[:, :seen].softmax(1).nan_to_num().max(1)
             hits = guess == labels
             right += torch.stack([hits.sum(), (own[logits[:, own].argmax(1)] == labels).sum()])
             place = (confidence * BINS).long().clamp(max=BINS - 1)

@@ -81,6 +81,12 @@ def test_task_il_knows_classes_that_do_not_follow_one_another():
     assert score(first_wins, [apart], seen=4).task_il == [25]
 
 
+def test_a_network_that_is_no_number_any_more_is_scored_as_knowing_nothing():
+    scores = score(lambda images: torch.full((len(images), 4), torch.nan), TASKS, seen=4)
+    assert scores.class_il == [50, 0]  # all are taken for the first class
+    assert scores.calibration < 100
+
+
 def test_summaries_of_a_matrix():
     matrix = [[90.0], [50.0, 80.0], [60.0, 40.0, 70.0]]
     assert final_average(matrix) == pytest.approx(170 / 3)

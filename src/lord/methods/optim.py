@@ -92,6 +92,7 @@ class Descent:
             group["lr"] = self.peak * share_of_peak(self.config.schedule, progress)
         self.torch.step()
         self.torch.zero_grad()
+        torch.clear_autocast_cache()  # it holds the weights as they were, to the context's end
         self.done += 1
 
     def state_dict(self) -> dict[str, Any]:

@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lord.costs import FlopCount
+from lord.methods import OptimizerConfig
 from lord.methods.muon import ITERATIONS, QUINTIC, Muon, Orthogonalise
+from lord.methods.optim import Descent
 from lord.networks import ResNet18
 
 
@@ -85,3 +87,13 @@ def test_weight_decay_is_decoupled(shape):
         Muon(network.parameters(), 0.1, 0.6, decay).step()
         steps.append(weight.detach() - before)
     torch.testing.assert_close(steps[1] - steps[0], -0.05 * before)
+
+
+def test_after_a_step_bf16_passes_use_the_new_weights():
+    layer, x = nn.Linear(4, 1), torch.ones(2, 4)
+    descent = Descent(layer.parameters(), OptimizerConfig(lr=1.0))
+    with torch.autocast("cpu", torch.bfloat16):  # as around a whole task's end
+        before = layer(x).mean()
+        descent.update(before)
+        after = layer(x).mean()
+    assert after < before - 4

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from lord.data import DataConfig, load_images
 from lord.evaluation import read_record
 
 GIB = 1 << 30
@@ -32,6 +33,15 @@ def test_the_digits_are_learnt_within_one_gib(tmp_path):
     assert len(record.matrices.class_il) == 5
     assert 0 < record.peak_bytes < GIB
     assert record.state_bytes < 20e6
+
+
+def test_a_part_of_cifar10_is_learnt_within_one_gib(cifar10, tmp_path):
+    line = f"run --method lord+ --preset s-cifar10 --data {cifar10} --subset 0.02 --width 16"
+    load_images(DataConfig(data=str(cifar10)))  # decoded once, before
+    mapped = 60_000 * 3 * 32 * 32  # counts as data, but stays on the disk
+    record = run_within(GIB + mapped, f"{line} --epochs 1", tmp_path / "a")
+    assert len(record.matrices.class_il) == 5
+    assert 0 < record.peak_bytes < GIB
 
 
 def test_the_limit_is_one(tmp_path):
