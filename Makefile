@@ -6,7 +6,7 @@ CIFAR10 ?= cifar10
 TINY ?= tiny-imagenet
 BENCH = $(BIN)/lord bench --preset s-cifar10 --data $(CIFAR10)
 
-.PHONY: demo test lint slow wheel speed pictures clean
+.PHONY: demo test lint slow dist released docs interface pictures speed clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -27,12 +27,30 @@ lint: .venv/installed
 slow: .venv/installed  ## the tests that take minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow
 
-wheel: .venv/installed  ## build, and try the wheel in an empty environment
-	rm -rf dist build/wheel-check
-	$(BIN)/python -m build --wheel --quiet
-	$(PYTHON) -m venv build/wheel-check
-	build/wheel-check/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl
-	cd build && wheel-check/bin/lord run --epochs 1 --out wheel-check/run
+dist: .venv/installed  ## build and check sdist and wheel, and try the wheel in an empty environment
+	rm -rf dist build/dist-check
+	$(BIN)/python -m build --quiet
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python .ci/contents.py dist
+	$(PYTHON) -m venv build/dist-check
+	build/dist-check/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl
+	cd build/dist-check && bin/lord compare --methods sgd,er,der++,lord --seeds 1 --epochs 1 --width 8 --out demo
+
+released: .venv/installed  ## see that tag, version, changelog and citation agree
+	$(BIN)/python .ci/version.py
+
+docs: .venv/docs  ## the site, in build/site; a broken link or name is an error
+	rm -rf build/site
+	$(BIN)/python docs/site/assemble.py build/docs
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -c docs/site -d build/docs/trees build/docs/source build/site
+	$(BIN)/python -m pytest -p no:cacheprovider -rs docs/site/test_site.py
+
+.venv/docs: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
+
+interface: .venv/installed  ## write the public interface down anew, after a change that is meant
+	$(BIN)/python src/lord/test_interface.py
 
 speed: .venv/installed build/peers  ## results/speed again; half an hour, nothing else running
 	mkdir -p results/speed

@@ -1,4 +1,4 @@
-"""The tutorial and the examples do what they say, command by command."""
+"""The documentation and the examples do what they say, command by command."""
 
 import os
 import re
@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-BLOCKS = re.findall(
-    r"^```(sh|python)\n(.*?)^```", (ROOT / "docs/tutorial.md").read_text(), re.M | re.S
+PAGES = sorted(
+    page
+    for page in (ROOT / "docs").glob("*.md")
+    if re.search(r"^```(sh|python)$", page.read_text(), re.M)
 )
 
 
@@ -24,19 +26,37 @@ def run(command, folder):
     return done.stdout
 
 
-def test_every_command_of_the_tutorial_works(tmp_path):
-    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    assert len(BLOCKS) > 6
-    for kind, text in BLOCKS:
+def follow(page, folder):
+    """Do what a page says: run its commands and its Python, in order. Python that begins with a
+    file's name is written to that file."""
+    blocks = re.findall(r"^```(sh|python)\n(.*?)^```", page.read_text(), re.M | re.S)
+    for kind, text in blocks:
         if kind == "python":
-            run([sys.executable, "-c", text], tmp_path)
+            if file := re.match(r"# (\w+\.py)\n", text):
+                (folder / file[1]).write_text(text)
+            else:
+                run([sys.executable, "-c", text], folder)
             continue
         for line in text.strip().splitlines():
             program, *arguments = shlex.split(line)
             assert program == "lord"
-            run([sys.executable, "-m", "lord", *arguments], tmp_path)
-    assert (tmp_path / "buffer.png").stat().st_size > 0
-    assert "## Against" in (tmp_path / "study" / "README.md").read_text()
+            run([sys.executable, "-m", "lord", *arguments], folder)
+    return len(blocks)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_command_of_a_page_works(page, tmp_path):
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    assert follow(page, tmp_path) > 0
+    if page.stem == "tutorial":
+        assert (tmp_path / "buffer.png").stat().st_size > 0
+        assert "## Against" in (tmp_path / "study" / "README.md").read_text()
+
+
+def test_pages_of_commands_are_found():
+    assert {"tutorial", "quickstart-keep", "quickstart-research", "extending"} <= {
+        page.stem for page in PAGES
+    }
 
 
 def test_a_method_runs_in_a_loop_of_ones_own(tmp_path):

@@ -1,0 +1,45 @@
+"""See that what is released holds what it should, and nothing else: python .ci/contents.py dist"""
+
+import re
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+IN_WHEEL = re.compile(r"lord/([a-z_]+/)*[a-z_]+\.py|lord/data/digits\.npz|lord/py\.typed")
+IN_SDIST = re.compile(
+    r"(src|docs|examples|benchmarks|results|\.ci)/.+\.(py|npz|txt|md|css|svg|png|json)|"
+    r"src/lord/py\.typed|\.ci/run|\.gitignore|"
+    r"(PKG-INFO|LICENSE|Makefile|pyproject\.toml|constraints\.txt|CITATION\.cff|[A-Z]+\.md)"
+)
+TEST = re.compile(r"(^|/)(test_[^/]*|conftest)\.py$")
+
+
+def stray(names: list[str], allowed: re.Pattern[str]) -> list[str]:
+    return [name for name in names if not allowed.fullmatch(name)]
+
+
+def check(folder: Path) -> None:
+    (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    code = [name for name in names if ".dist-info/" not in name]
+    bad = stray(code, IN_WHEEL) + [name for name in code if TEST.search(name)]
+    if bad:
+        sys.exit(f"{wheel.name}: has no business there: {', '.join(bad)}")
+    for needed in ("/licenses/LICENSE", "/METADATA", "/entry_points.txt", "lord/py.typed"):
+        if not any(name.endswith(needed) for name in names):
+            sys.exit(f"{wheel.name}: lacks {needed}")
+    with tarfile.open(sdist) as archive:
+        inside = [m.name.partition("/")[2] for m in archive.getmembers() if m.isfile()]
+    if bad := stray(inside, IN_SDIST):
+        sys.exit(f"{sdist.name}: has no business there: {', '.join(bad)}")
+    for needed in ("LICENSE", "README.md", "src/lord/__init__.py", "src/lord/test_interface.py"):
+        if needed not in inside:
+            sys.exit(f"{sdist.name}: lacks {needed}")
+    for file, held in ((wheel, names), (sdist, inside)):
+        print(f"{file.name}: {len(held)} files, {file.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    check(Path(sys.argv[1]))
