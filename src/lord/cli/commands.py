@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 import lord.training as training
-from lord.cli.flags import TYPED, Flags
+from lord.cli.flags import TYPED, Flags, Where
 from lord.config import UserError, build, choose
 from lord.data import DataConfig, load_images, measure_normalisation
 from lord.methods import ABLATIONS, METHODS, load_plugin, variants
@@ -66,7 +66,7 @@ def compare(
     methods: str,
     seeds: int,
     out: Path | None,
-    jobs: int,
+    where: Where,
     *,
     overwrite: bool,
 ) -> None:
@@ -74,7 +74,7 @@ def compare(
     names = named(methods)
     preset = training.compose(names[0], given, preset=chosen.get("preset"), beside=names).preset
     out = out or Path("runs") / f"compare-{preset}"
-    _study(flags, names, seeds, out, jobs, overwrite, against=None)
+    _study(flags, names, seeds, out, where, overwrite, against=None)
 
 
 def ablate(
@@ -83,7 +83,7 @@ def ablate(
     study: str,
     seeds: int,
     out: Path | None,
-    jobs: int,
+    where: Where,
     *,
     overwrite: bool,
 ) -> None:
@@ -93,7 +93,7 @@ def ablate(
     whole = training.compose(method, given, preset=chosen.get("preset"))
     names = variants(method, study, whole.training.epochs)
     out = out or Path("runs") / f"ablate-{method}-{study}-{whole.preset}"
-    _study(flags, names, seeds, out, jobs, overwrite, against=names[0])
+    _study(flags, names, seeds, out, where, overwrite, against=names[0])
 
 
 def _study(
@@ -101,15 +101,14 @@ def _study(
     names: list[str],
     seeds: int,
     out: Path,
-    jobs: int,
+    where: Where,
     overwrite: bool,
     against: str | None,
 ) -> None:
     """Run all variants over all seeds, and report."""
     if seeds < 1:
         raise UserError(f"seeds: expected a number >= 1, got {seeds}")
-    if jobs < 0:
-        raise UserError(f"jobs: expected a number >= 0, got {jobs}")
+    where.check()
     given, chosen = given_by(flags)
     configs = [
         training.compose(name, given, preset=chosen.get("preset"), seed=seed, beside=names)
@@ -118,7 +117,14 @@ def _study(
     ]
     try:
         records = training.compare(
-            configs, out, jobs=jobs, overwrite=overwrite, plugin=flags.plugin, say=_say
+            configs,
+            out,
+            jobs=where.jobs,
+            engine=where.engine,
+            address=where.address,
+            overwrite=overwrite,
+            plugin=flags.plugin,
+            say=_say,
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(

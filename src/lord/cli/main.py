@@ -10,7 +10,7 @@ from rich.console import Console
 
 import lord
 from lord.cli import kept
-from lord.cli.flags import TYPED, Flags, Whole
+from lord.cli.flags import TYPED, Flags, Where, Whole
 from lord.config import UserError
 
 EXAMPLES = """
@@ -87,11 +87,11 @@ def run(
 @app.command
 def compare(
     flags: Flags | None = None,
+    where: Where | None = None,
     *,
     methods: str = "sgd,er,der++,lord",
     seeds: Whole = 3,
     out: Path | None = None,
-    jobs: Whole = 0,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Run several methods with several seeds, and put them in one table.
@@ -107,25 +107,23 @@ def compare(
         Number of seeds: 0, 1, 2 ...
     out
         Folder for the results; by default runs/compare-PRESET.
-    jobs
-        Runs at a time; 0 for one a core.
     overwrite
         Run everything again.
     """
     from lord.cli import commands
 
-    commands.compare(flags or Flags(), methods, seeds, out, jobs, overwrite=overwrite)
+    commands.compare(flags or Flags(), methods, seeds, out, where or Where(), overwrite=overwrite)
 
 
 @app.command
 def ablate(
     flags: Flags | None = None,
+    where: Where | None = None,
     *,
     method: str = "lord",
     study: str = "redundancies",
     seeds: Whole = 3,
     out: Path | None = None,
-    jobs: Whole = 0,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """What each part of LoRD is worth: a table of what its absence costs and saves.
@@ -143,14 +141,14 @@ def ablate(
         Number of seeds: 0, 1, 2 ...
     out
         Folder for the results; by default runs/ablate-METHOD-STUDY-PRESET.
-    jobs
-        Runs at a time; 0 for one a core.
     overwrite
         Run everything again.
     """
     from lord.cli import commands
 
-    commands.ablate(flags or Flags(), method, study, seeds, out, jobs, overwrite=overwrite)
+    commands.ablate(
+        flags or Flags(), method, study, seeds, out, where or Where(), overwrite=overwrite
+    )
 
 
 @app.command

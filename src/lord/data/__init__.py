@@ -1,17 +1,22 @@
 """Images: one loader for many layouts, decoded once; augmentation as tensor code."""
 
 from lord.data.augment import Augment, measure_normalisation
+from lord.data.cache import cache_folder, holds, store
 from lord.data.decode import decode
 from lord.data.huggingface import from_datasets
-from lord.data.load import DataConfig, ImageData, load_images, load_labelled
+from lord.data.load import DECODED, DataConfig, ImageData, load_images, load_labelled
 
 __all__ = [
     "Augment",
+    "DECODED",
     "DataConfig",
     "ImageData",
+    "cache_folder",
     "decode",
     "from_datasets",
+    "holds",
     "load_images",
     "load_labelled",
     "measure_normalisation",
+    "store",
 ]
