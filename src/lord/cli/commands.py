@@ -44,7 +44,7 @@ def run(
 ) -> None:
     given, chosen = given_by(flags)
     method = method or str(chosen.get("method", "lord"))
-    seed = _seed(chosen.get("seed", 0) if seed is None else seed)
+    seed = checked_seed(chosen.get("seed", 0) if seed is None else seed)
     config = training.compose(method, given, preset=chosen.get("preset"), seed=seed)
     out = out or Path("runs") / f"{config.preset}-{training.folder_name(config)}"
     try:
@@ -124,7 +124,7 @@ def _study(
             address=where.address,
             overwrite=overwrite,
             plugin=flags.plugin,
-            say=_say,
+            say=say,
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
@@ -147,7 +147,7 @@ def report(folder: Path) -> None:
     studies = find_studies(folder)
     for study, records in studies.items():
         if len(studies) > 1:
-            _say(f"{study}: {len(records)} runs")
+            say(f"{study}: {len(records)} runs")
             write_report(study, records)
         else:
             _show(study, records)
@@ -206,11 +206,11 @@ def _show(out: Path, records: list[Any]) -> None:
     console.print("written: " + ", ".join(str(file) for file in written), soft_wrap=True)
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     console.print(text, highlight=False, soft_wrap=True)
 
 
-def _seed(seed: Any) -> int:
+def checked_seed(seed: Any) -> int:
     if not isinstance(seed, int) or not 0 <= seed < 2**31:
         raise UserError(f"seed: expected a whole number from 0, got {seed!r}")
     return seed

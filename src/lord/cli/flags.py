@@ -57,6 +57,8 @@ class Flags:
     """Share of each class's training images before those."""
     validation: Annotated[float | None, Parameter(group=STREAM)] = None
     """Share of the training images, the last ones, that is scored instead of the test images."""
+    stop_after: Annotated[Whole | None, Parameter(group=STREAM)] = None
+    """Learn and score only so many tasks, the first ones; all by default."""
     network: Annotated[str | None, Parameter(group=TRAINING)] = None
     """resnet18 or cnn."""
     width: Annotated[Whole | None, Parameter(group=TRAINING)] = None

@@ -9,7 +9,7 @@ from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 from rich.console import Console
 
 import lord
-from lord.cli import kept
+from lord.cli import kept, tuning
 from lord.cli.flags import TYPED, Flags, Where, Whole
 from lord.config import UserError
 
@@ -20,6 +20,7 @@ Examples:
   lord compare --methods sgd,er,der++,lord    compare methods on them\n
   lord learn photos/ --state cat-o-dog        learn images as they come, for months\n
   lord ablate --seeds 5                       what each part of LoRD is worth\n
+  lord tune --methods er --space lr=0.01..0.3:log --trials 20    the best settings\n
   lord data photos/                           what images are there\n
   lord compare --preset s-cifar10 --data cifar10/ --width 16 --subset 0.2 --epochs 5\n
   lord bench --preset s-cifar10 --data cifar10/ --width 16    how fast is a step?
@@ -228,7 +229,7 @@ def data(
     commands.data(path, holdout, resize)
 
 
-for command in kept.COMMANDS:
+for command in (*kept.COMMANDS, tuning.tune):
     app.command(command)
 
 

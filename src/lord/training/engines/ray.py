@@ -2,17 +2,10 @@
 
 import logging
 import math
-import os
-import secrets
-import shutil
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +14,8 @@ import numpy as np
 from lord.config import UserError
 from lord.data import ImageData, holds
 from lord.learner import previous, write_atomic
+from lord.training.engines.cluster import connected, one_line
 from lord.training.engines.job import STOPPED, Job, prepare, share
-from lord.training.engines.local import cores
 from lord.training.engines.worker import KEPT, Files, Order, Parcel, Report, task, versions
 from lord.training.folder import CHECKPOINT
 
@@ -53,7 +46,7 @@ def ray(
         UserError: if Ray is not installed, there is no cluster at ``address``, or a folder cannot
             be written.
     """
-    with _connected(address) as (library, ours):
+    with connected(address) as (library, ours):
         fleet = Fleet(library, plugin, slots, jobs, ours=ours)
         source, more = iter(jobs), True
         try:
@@ -126,7 +119,7 @@ class Fleet:
             except StopIteration:
                 yield from self._died(stream, "ended without a word")
             except self.library.exceptions.RayError as error:
-                yield from self._died(stream, _one_line(error))
+                yield from self._died(stream, one_line(error))
             else:
                 yield from self._heard(stream, report)
 
@@ -248,68 +241,3 @@ def pack(images: ImageData, put: Callable[[np.ndarray], Any]) -> Parcel:
         pieces = [put(array[at : at + rows]) for at in range(0, len(array), rows)]
         arrays[name] = (array.dtype.str, array.shape, pieces)
     return Parcel(images.key, {"classes": list(images.classes)}, arrays)
-
-
-@contextmanager
-def _connected(address: str | None) -> Iterator[tuple[Any, bool]]:
-    """Ray, connected, and whether it was started here; if so, it is shut down in the end. Where a
-    program is connected already, that is left as it is."""
-    if address is not None and "://" in address:
-        raise UserError(
-            f"address: expected HOST:PORT or auto, got '{address}': start the study on a node of "
-            "the cluster"
-        )
-    library = _library(start=address is None)
-    if library.is_initialized():
-        yield library, False
-        return
-    place = None
-    options: dict[str, Any] = {"address": address}
-    if address is None:
-        place = tempfile.mkdtemp(prefix="lord-ray-", dir=_short_folder())
-        options = {"address": "local", "num_cpus": cores(), "_temp_dir": place}
-        options |= {"include_dashboard": False}
-    try:
-        try:
-            library.init(log_to_driver=False, logging_level="ERROR", **options)
-        except (OSError, ValueError, RuntimeError, library.exceptions.RayError) as error:
-            where = f"no Ray cluster at '{address}'" if address else "Ray did not start"
-            raise UserError(f"{where}: {_one_line(error)}") from None
-        yield library, address is None
-    finally:
-        library.shutdown()
-        if place:
-            shutil.rmtree(place, ignore_errors=True)
-
-
-def _library(start: bool) -> Any:
-    """Ray, imported; what it reads of the environment at import is set first.
-
-    Args:
-        start: whether a cluster is to be started here.
-    """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    if start and "ray" not in sys.modules and not os.environ.get("RAY_AUTH_MODE"):
-        # Whoever reaches a cluster without a token may run anything on it, and Ray would leave its
-        # token in a file. One that only its processes have is for a cluster started here.
-        os.environ["RAY_AUTH_MODE"] = "token"
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    try:
-        return import_module("ray")
-    except ImportError:
-        raise UserError("engine: ray is not installed: pip install 'lord-cl[ray]'") from None
-
-
-def _short_folder() -> str:
-    """For temporary files: the paths of sockets in it may have about a hundred letters."""
-    return tempfile.gettempdir() if len(tempfile.gettempdir()) < 30 else "/tmp"
-
-
-def _one_line(error: BaseException) -> str:
-    cause = getattr(error, "cause", None) or error
-    said = str(cause).strip().splitlines()
-    return (
-        said[0]
-        if isinstance(cause, UserError) and said
-        else type(cause).__name__ + (f": {said[0]}" if said else "")
-    )
