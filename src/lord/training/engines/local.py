@@ -14,7 +14,7 @@ POLL = 0.1
 """Seconds between two looks at what is running."""
 
 
-def local(
+def run_here(
     jobs: Iterable[Job | None],
     *,
     slots: int,

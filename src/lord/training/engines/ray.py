@@ -30,7 +30,7 @@ PATIENCE = 10.0
 """Seconds that tasks have to clear up after themselves when a study is stopped."""
 
 
-def ray(
+def run_on_ray(
     jobs: Iterable[Job | None],
     *,
     slots: int,
@@ -227,17 +227,18 @@ def _write(content: bytes, draft: Path) -> None:
     draft.write_bytes(content)
 
 
-def pack(images: ImageData, put: Callable[[np.ndarray], Any]) -> Parcel:
+def pack(images: ImageData, put: Callable[[np.ndarray], Any], size: int = PIECE) -> Parcel:
     """Give images to the cluster in pieces.
 
     Args:
         put: takes a piece, returns a reference to it.
+        size: of a piece, in bytes.
     """
     arrays = {}
     for name in ("train_images", "train_labels", "test_images", "test_labels"):
         tensor = getattr(images, name)
         array = (tensor.permute(0, 2, 3, 1) if tensor.dim() == 4 else tensor).numpy()
-        rows = max(PIECE // max(array[:1].nbytes, 1), 1)
+        rows = max(size // max(array[:1].nbytes, 1), 1)
         pieces = [put(array[at : at + rows]) for at in range(0, len(array), rows)]
         arrays[name] = (array.dtype.str, array.shape, pieces)
     return Parcel(images.key, {"classes": list(images.classes)}, arrays)

@@ -21,7 +21,7 @@ from lord.training import compose, run
 from lord.training.config import flat
 from lord.training.engines import Job
 from lord.training.engines.job import prepare
-from lord.training.engines.ray import PIECE, pack, ray, take_in
+from lord.training.engines.ray import pack, run_on_ray, take_in
 from lord.training.engines.worker import Order, carry_out, unpack, versions
 from lord.training.folder import CHECKPOINT
 from lord.training.test_compare import alive, children, ended, lord, wait_for  # noqa: F401
@@ -77,7 +77,6 @@ def test_what_went_wrong_on_a_node_is_said_at_home(tmp_path):
 
 def test_images_reach_a_node_in_pieces_and_once(tmp_path, monkeypatch):
     monkeypatch.setenv("LORD_CACHE", str(tmp_path))
-    monkeypatch.setattr("lord.training.engines.ray.PIECE", 1000)
     generator = torch.Generator().manual_seed(0)
     made = torch.randint(0, 256, (50, 9, 7, 3), dtype=torch.uint8, generator=generator)
     images = ImageData(
@@ -90,8 +89,7 @@ def test_images_reach_a_node_in_pieces_and_once(tmp_path, monkeypatch):
         classes=("a", "b"),
     )
     held = []
-    parcel = pack(images, lambda piece: held.append(piece.copy()) or len(held) - 1)
-    assert PIECE > 1000
+    parcel = pack(images, lambda piece: held.append(piece.copy()) or len(held) - 1, size=1000)
     assert len(held) > 10
     fetched = []
     for _ in range(2):
@@ -112,7 +110,7 @@ def test_a_checkpoint_that_comes_home_keeps_the_one_before(tmp_path):
 
 def test_the_address_of_a_client_is_refused():
     with pytest.raises(UserError, match=r"address: expected HOST:PORT or auto, got 'ray://a:1'"):
-        list(ray([], slots=1, address="ray://a:1"))
+        list(run_on_ray([], slots=1, address="ray://a:1"))
 
 
 def family(pid):
