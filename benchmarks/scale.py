@@ -46,8 +46,11 @@ def main() -> None:
             sizes(place, "lord", {"width": 8, "epochs": 1, "candidates": 8}),
             *(
                 sizes(place, method, {"data": str(place / "made-up.npz"), "width": width, **images})
-                for method, images in (("er", IMAGES), ("lord", IMAGES | {"candidates": 2}))
-                for width in (16, 64)
+                for method, images, width in (
+                    ("er", IMAGES, 16),
+                    ("lord", IMAGES | {"candidates": 2}, 16),
+                    ("er", IMAGES, 64),
+                )
             ),
         ]
         result = {"runs": runs, "study": study(place), "data": data(place)}
@@ -57,14 +60,14 @@ def main() -> None:
     print(json.dumps(result, indent=1))
 
 
-IMAGES: dict[str, Any] = {"preset": "s-cifar10", "epochs": 1, "buffer": 500}
+IMAGES: dict[str, Any] = {"preset": "s-cifar10", "tasks": 2, "epochs": 1, "buffer": 500}
 
 
 def made_up(file: Path) -> None:
-    """Ten classes of 32 x 32 images: 52 of each to train on, 2 to test on."""
+    """Ten classes of 32 x 32 images: 52 of each to train on, one to test on."""
     source = np.random.default_rng(0)
     arrays = {}
-    for split, number in (("train", 520), ("test", 20)):
+    for split, number in (("train", 520), ("test", 10)):
         arrays[f"x_{split}"] = source.integers(0, 256, (number, 32, 32, 3), dtype=np.uint8)
         arrays[f"y_{split}"] = np.arange(number) % 10
     np.savez(file, **arrays)

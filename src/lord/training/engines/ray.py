@@ -96,7 +96,7 @@ class Fleet:
         self.gpus = int(resources.get("GPU", 0))
         nodes = [node["Resources"] for node in library.nodes() if node["Alive"]]
         self.widest = int(max(node.get("CPU", 0) for node in nodes)) or 1
-        _, threads = share(int(resources.get("CPU", 1)), slots, jobs)
+        _, threads = share(max(int(resources.get("CPU", 0)), 1), slots, jobs)
         self.threads = min(threads, self.widest)
 
     def slots(self) -> int:

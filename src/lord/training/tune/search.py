@@ -12,7 +12,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from lord.config import UserError, choose
-from lord.data import ImageData
+from lord.data import DataConfig, ImageData
 from lord.evaluation import read_record
 from lord.learner import load_state, previous
 from lord.training.compare import load_all
@@ -56,7 +56,7 @@ def tune(
     optuna = _library()
     run_all = ENGINES[choose("engine", engine, ENGINES)]
     sample = [_config(plan, label, {}) for label in plan.spaces]
-    ((_, images),) = load_all(sample).items()
+    images = load_all(sample)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with FileLock(out / ".lock", timeout=0):
@@ -183,7 +183,10 @@ class Board:
     """All searches at once: who is asked next, what runs, what is stopped."""
 
     def __init__(
-        self, searches: list[Search], images: ImageData, say: Callable[[str], None]
+        self,
+        searches: list[Search],
+        images: dict[DataConfig, ImageData],
+        say: Callable[[str], None],
     ) -> None:
         self.searches, self.images, self.say = searches, images, say
         self.trials: dict[Job, Trial] = {}
@@ -197,9 +200,12 @@ class Board:
                 trial = search.ask()
                 config = _config(search.plan, search.label, trial.values)
                 folder = search.out / f"trial-{trial.asked.number:04}"
-                job = Job(config, folder, self.images)
+                job = Job(config, folder, self.images[config.data])
                 self.trials[job] = trial
-                yield job
+                if (folder / "summary.json").is_file():  # stopped before that was told
+                    self.tell(job, None)
+                else:
+                    yield job
             elif self.trials:
                 yield None
             else:

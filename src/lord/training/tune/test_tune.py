@@ -164,6 +164,7 @@ def test_a_search_finds_settings_that_compare_takes_and_a_bad_trial_does_not_end
     assert record["environment"]["torch"]
 
 
+@pytest.mark.slow
 def test_each_method_gets_the_same_flops_and_no_trial_is_begun_beyond_them(tmp_path):
     once = run(compose("er", plan_of("er").given | {"lr": 0.03})).training_flops
     plan = plan_of("sgd", "er", flops=2 * 2.5 * once)
@@ -186,7 +187,7 @@ def test_what_falls_behind_the_median_at_a_tasks_end_is_stopped_and_paid_for(tmp
             trial.report(task, [101.0])
         search.tell(trial, 101.0, None)
     config = compose("er", plan.given)
-    board = Board([search], load_all([config])[config.data], lambda _: None)
+    board = Board([search], load_all([config]), lambda _: None)
     job = next(board.ask())
     assert isinstance(job, Job)
     seen = []
@@ -217,6 +218,7 @@ def test_another_search_in_the_same_folder_is_refused(tmp_path):
 LINE = "tune --methods er --space lr=0.01..0.3:log --trials 3 --width 8 --threads 1 --jobs 1"
 
 
+@pytest.mark.slow
 def test_after_ctrl_c_the_same_search_goes_on_and_repeats_no_trial(lord, tmp_path):  # noqa: F811
     line = f"{LINE} --epochs 20 --checkpoint-every 0.5 --out {tmp_path}"
     process = lord(line)
