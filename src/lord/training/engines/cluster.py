@@ -40,6 +40,9 @@ def connected(address: str | None) -> Iterator[tuple[Any, bool]]:
             where = f"no Ray cluster at '{address}'" if address else "Ray did not start"
             raise UserError(f"{where}: {one_line(error)}") from None
         yield library, address is None
+    except library.exceptions.RayError as error:
+        said = one_line(error)
+        raise UserError(f"the Ray cluster was lost: {said}; the same command goes on") from None
     finally:
         library.shutdown()
         if place:

@@ -155,9 +155,7 @@ class Fleet:
             num_returns="streaming",
             max_retries=0,  # a retry goes on from what came home: only we have that
             num_cpus=min(training.threads or self.threads, self.widest),
-            num_gpus=0
-            if job.config.training.device == "cpu"
-            else gpu_share(self.gpus, self.wanted),
+            num_gpus=0 if training.device == "cpu" else gpu_share(self.gpus, self.wanted),
             name=job.folder.name,
         )(task)
         self.running[remote.remote(order)] = run
