@@ -7,6 +7,7 @@ reading records, checking configurations and holding jobs.
 """
 
 import argparse
+import io
 import json
 import shlex
 import sys
@@ -18,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from lord.data import load_images
+from lord.data import decode, load_images
 from lord.data.cache import content_key
 from lord.evaluation import read_record
 from lord.learner import write_text
-from lord.reporting import summarise
 from lord.training import compose, flat, read_yaml, run
 from lord.training.config import difference
 from lord.training.engines import Job
@@ -128,7 +129,6 @@ def study(place: Path) -> dict[str, Any]:
             lambda: difference(read_yaml(folder / "config.yaml"), values, folder)
         ),
         "bytes of a job in memory": job_bytes,
-        "ms to summarise a record": ms(lambda: summarise(records), 3) / len(records),
         "ms to write a checkpoint of 10 MB that came home": ms(
             lambda: take_in(home, {CHECKPOINT: content}), 5
         ),
@@ -141,7 +141,13 @@ def data(place: Path) -> dict[str, Any]:
     file = place / "bytes"
     file.write_bytes(bytes(2 * 10**8))
     seconds = ms(lambda: content_key([file], file), 3) / 1000
+    source = np.random.default_rng(0)
+    encoded = io.BytesIO()
+    Image.fromarray(source.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(encoded, "png")
+    pictures = [(str(number), encoded.getvalue) for number in range(2000)]
     return {
+        "ms to decode a PNG of noise, 32 x 32": ms(lambda: decode(pictures, None), 3) / 2000,
+        "bytes of that PNG": len(encoded.getvalue()),
         "MB hashed a second": round(200 / seconds),
         "decoded bytes of a 32 x 32 image and its label": 32 * 32 * 3 + 8,
     }
