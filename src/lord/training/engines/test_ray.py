@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from lord.cli.flags import Where
 from lord.config import UserError
 from lord.data import ImageData, cache_folder
 from lord.learner import previous
@@ -111,6 +112,19 @@ def test_a_checkpoint_that_comes_home_keeps_the_one_before(tmp_path):
 def test_the_address_of_a_client_is_refused():
     with pytest.raises(UserError, match=r"address: expected HOST:PORT or auto, got 'ray://a:1'"):
         list(run_on_ray([], slots=1, address="ray://a:1"))
+
+
+def test_where_ray_is_not_installed_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(
+        UserError, match=r"engine: ray is not installed: pip install 'lord-cl\[ray\]'"
+    ):
+        list(run_on_ray([], slots=1))
+
+
+def test_an_address_without_a_cluster_is_refused():
+    with pytest.raises(UserError, match="address: only for --engine ray, got 'auto'"):
+        Where(address="auto").check()
 
 
 def family(pid):

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import signal
+import sys
 
 import pytest
 import yaml
@@ -206,6 +207,12 @@ def _run_one(job, board):
     from lord.training.engines import ENGINES  # noqa: PLC0415
 
     return ENGINES["local"](iter([job]), slots=1, unwanted=board.unwanted)
+
+
+def test_where_optuna_is_not_installed_the_extra_is_named(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(UserError, match=r"pip install 'lord-cl\[tune\]'"):
+        tune(plan_of("er"), tmp_path)
 
 
 def test_another_search_in_the_same_folder_is_refused(tmp_path):
