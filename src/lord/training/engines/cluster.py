@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ def connected(address: str | None) -> Iterator[tuple[Any, bool]]:
             f"address: expected HOST:PORT or auto, got '{address}': start the study on a node of "
             "the cluster"
         )
+    if address is not None and address != "auto":
+        _reach(address)
     library = _library(start=address is None)
     if library.is_initialized():
         yield library, False
@@ -47,6 +50,18 @@ def connected(address: str | None) -> Iterator[tuple[Any, bool]]:
         library.shutdown()
         if place:
             shutil.rmtree(place, ignore_errors=True)
+
+
+def _reach(address: str) -> None:
+    """Complain at once where nobody listens: Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdigit() and int(port) < 2**16):
+        raise UserError(f"address: expected HOST:PORT or auto, got '{address}'")
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        said = error.strerror or error
+        raise UserError(f"no Ray cluster at '{address}': {said}") from None
 
 
 def _library(start: bool) -> Any:

@@ -114,6 +114,19 @@ def test_the_address_of_a_client_is_refused():
         list(run_on_ray([], slots=1, address="ray://a:1"))
 
 
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("127.0.0.1:1", "no Ray cluster at '127.0.0.1:1': Connection refused"),
+        ("here", "address: expected HOST:PORT or auto, got 'here'"),
+        ("here:99999", "address: expected HOST:PORT or auto, got 'here:99999'"),
+    ],
+)
+def test_an_address_where_no_cluster_is_is_refused_at_once(address, said):
+    with pytest.raises(UserError, match=said):
+        list(run_on_ray([], slots=1, address=address))
+
+
 def test_where_ray_is_not_installed_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(
