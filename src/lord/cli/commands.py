@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 import lord.training as training
-from lord.cli.flags import TYPED, Flags
+from lord.cli.flags import TYPED, Flags, Where
 from lord.config import UserError, build, choose
 from lord.data import DataConfig, load_images, measure_normalisation
 from lord.methods import ABLATIONS, METHODS, load_plugin, variants
@@ -47,7 +47,7 @@ def run(
 ) -> None:
     given, chosen = given_by(flags)
     method = method or str(chosen.get("method", "lord"))
-    seed = _seed(chosen.get("seed", 0) if seed is None else seed)
+    seed = checked_seed(chosen.get("seed", 0) if seed is None else seed)
     config = training.compose(method, given, preset=chosen.get("preset"), seed=seed)
     out = out or Path("runs") / f"{config.preset}-{training.folder_name(config)}"
     quiet = quiet or not here().first
@@ -70,7 +70,7 @@ def compare(
     methods: str,
     seeds: int,
     out: Path | None,
-    jobs: int,
+    where: Where,
     *,
     overwrite: bool,
 ) -> None:
@@ -78,7 +78,7 @@ def compare(
     names = named(methods)
     preset = training.compose(names[0], given, preset=chosen.get("preset"), beside=names).preset
     out = out or Path("runs") / f"compare-{preset}"
-    _study(flags, names, seeds, out, jobs, overwrite, against=None)
+    _study(flags, names, seeds, out, where, overwrite, against=None)
 
 
 def ablate(
@@ -87,7 +87,7 @@ def ablate(
     study: str,
     seeds: int,
     out: Path | None,
-    jobs: int,
+    where: Where,
     *,
     overwrite: bool,
 ) -> None:
@@ -97,7 +97,7 @@ def ablate(
     whole = training.compose(method, given, preset=chosen.get("preset"))
     names = variants(method, study, whole.training.epochs)
     out = out or Path("runs") / f"ablate-{method}-{study}-{whole.preset}"
-    _study(flags, names, seeds, out, jobs, overwrite, against=names[0])
+    _study(flags, names, seeds, out, where, overwrite, against=names[0])
 
 
 def _study(
@@ -105,15 +105,14 @@ def _study(
     names: list[str],
     seeds: int,
     out: Path,
-    jobs: int,
+    where: Where,
     overwrite: bool,
     against: str | None,
 ) -> None:
     """Run all variants over all seeds, and report."""
     if seeds < 1:
         raise UserError(f"seeds: expected a number >= 1, got {seeds}")
-    if jobs < 0:
-        raise UserError(f"jobs: expected a number >= 0, got {jobs}")
+    where.check()
     given, chosen = given_by(flags)
     configs = [
         training.compose(name, given, preset=chosen.get("preset"), seed=seed, beside=names)
@@ -122,7 +121,14 @@ def _study(
     ]
     try:
         records = training.compare(
-            configs, out, jobs=jobs, overwrite=overwrite, plugin=flags.plugin, say=_say
+            configs,
+            out,
+            jobs=where.jobs,
+            engine=where.engine,
+            address=where.address,
+            overwrite=overwrite,
+            plugin=flags.plugin,
+            say=say,
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
@@ -152,7 +158,7 @@ def report(folder: Path, *, html: bool) -> None:
     studies = find_studies(folder)
     for study, records in studies.items():
         if len(studies) > 1:
-            _say(f"{study}: {len(records)} runs")
+            say(f"{study}: {len(records)} runs")
             write_report(study, records)
         else:
             _show(study, records)
@@ -211,11 +217,11 @@ def _show(out: Path, records: list[Any]) -> None:
     console.print("written: " + ", ".join(str(file) for file in written), soft_wrap=True)
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     console.print(text, highlight=False, soft_wrap=True)
 
 
-def _seed(seed: Any) -> int:
+def checked_seed(seed: Any) -> int:
     if not isinstance(seed, int) or not 0 <= seed < 2**31:
         raise UserError(f"seed: expected a whole number from 0, got {seed!r}")
     return seed

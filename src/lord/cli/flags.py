@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter, Token
 
@@ -27,6 +27,7 @@ Whole = Annotated[int, Parameter(converter=whole)]
 STREAM = Group("Stream", sort_key=1)
 TRAINING = Group("Training", sort_key=2)
 METHOD = Group("Method", sort_key=3)
+RUNS = Group("Runs", sort_key=4)
 
 
 @Parameter(name="*")
@@ -56,6 +57,8 @@ class Flags:
     """Share of each class's training images before those."""
     validation: Annotated[float | None, Parameter(group=STREAM)] = None
     """Share of the training images, the last ones, that is scored instead of the test images."""
+    stop_after: Annotated[Whole | None, Parameter(group=STREAM)] = None
+    """Learn and score only so many tasks, the first ones; all by default."""
     network: Annotated[str | None, Parameter(group=TRAINING)] = None
     """resnet18 or cnn."""
     width: Annotated[Whole | None, Parameter(group=TRAINING)] = None
@@ -108,6 +111,28 @@ class Flags:
             own["split"] = _split(self.split)
         own |= dict(assigned(each) for each in self.set or ())
         return own
+
+
+@Parameter(name="*")
+@dataclass(kw_only=True)
+class Where:
+    """Where many runs are run."""
+
+    jobs: Annotated[Whole, Parameter(group=RUNS)] = 0
+    """Runs at a time; 0 for one a core."""
+    engine: Annotated[Literal["local", "ray"], Parameter(group=RUNS)] = "local"
+    """local: processes on this machine; ray: tasks on a Ray cluster."""
+    address: Annotated[str | None, Parameter(group=RUNS)] = None
+    """HOST:PORT of the cluster, or auto; without it, one is started on this machine."""
+
+    def check(self) -> None:
+        """Raises:
+        UserError: for what cannot be.
+        """
+        if self.jobs < 0:
+            raise UserError(f"jobs: expected a number >= 0, got {self.jobs}")
+        if self.address is not None and self.engine == "local":
+            raise UserError(f"address: only for --engine ray, got '{self.address}'")
 
 
 def _split(text: str) -> list[list[int]]:

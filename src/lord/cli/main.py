@@ -9,8 +9,8 @@ from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 from rich.console import Console
 
 import lord
-from lord.cli import kept
-from lord.cli.flags import TYPED, Flags, Whole
+from lord.cli import kept, tuning
+from lord.cli.flags import TYPED, Flags, Where, Whole
 from lord.config import UserError
 
 EXAMPLES = """
@@ -20,6 +20,7 @@ Examples:
   lord compare --methods sgd,er,der++,lord    compare methods on them\n
   lord learn photos/ --state cat-o-dog        learn images as they come, for months\n
   lord ablate --seeds 5                       what each part of LoRD is worth\n
+  lord tune --methods er --space lr=0.01..0.3:log --trials 20    the best settings\n
   lord data photos/                           what images are there\n
   lord compare --preset s-cifar10 --data cifar10/ --width 16 --subset 0.2 --epochs 5\n
   lord bench --preset s-cifar10 --data cifar10/ --width 16    how fast is a step?
@@ -87,11 +88,11 @@ def run(
 @app.command
 def compare(
     flags: Flags | None = None,
+    where: Where | None = None,
     *,
     methods: str = "sgd,er,der++,lord",
     seeds: Whole = 3,
     out: Path | None = None,
-    jobs: Whole = 0,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Run several methods with several seeds, and put them in one table.
@@ -107,25 +108,23 @@ def compare(
         Number of seeds: 0, 1, 2 ...
     out
         Folder for the results; by default runs/compare-PRESET.
-    jobs
-        Runs at a time; 0 for one a core.
     overwrite
         Run everything again.
     """
     from lord.cli import commands
 
-    commands.compare(flags or Flags(), methods, seeds, out, jobs, overwrite=overwrite)
+    commands.compare(flags or Flags(), methods, seeds, out, where or Where(), overwrite=overwrite)
 
 
 @app.command
 def ablate(
     flags: Flags | None = None,
+    where: Where | None = None,
     *,
     method: str = "lord",
     study: str = "redundancies",
     seeds: Whole = 3,
     out: Path | None = None,
-    jobs: Whole = 0,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """What each part of LoRD is worth: a table of what its absence costs and saves.
@@ -143,14 +142,14 @@ def ablate(
         Number of seeds: 0, 1, 2 ...
     out
         Folder for the results; by default runs/ablate-METHOD-STUDY-PRESET.
-    jobs
-        Runs at a time; 0 for one a core.
     overwrite
         Run everything again.
     """
     from lord.cli import commands
 
-    commands.ablate(flags or Flags(), method, study, seeds, out, jobs, overwrite=overwrite)
+    commands.ablate(
+        flags or Flags(), method, study, seeds, out, where or Where(), overwrite=overwrite
+    )
 
 
 @app.command
@@ -253,7 +252,7 @@ def data(
     commands.data(path, holdout, resize)
 
 
-for command in kept.COMMANDS:
+for command in (*kept.COMMANDS, tuning.tune):
     app.command(command)
 
 

@@ -1,20 +1,25 @@
 """Images: one loader for many layouts, decoded once; augmentation as tensor code."""
 
 from lord.data.augment import Augment, measure_normalisation
+from lord.data.cache import cache_folder, holds, store
 from lord.data.decode import decode
 from lord.data.huggingface import from_datasets
-from lord.data.load import DataConfig, ImageData, load_images, load_labelled
+from lord.data.load import DECODED, DataConfig, ImageData, load_images, load_labelled
 from lord.data.sheet import contact_sheet, sheet_by_class
 
 __all__ = [
     "Augment",
+    "DECODED",
     "DataConfig",
     "ImageData",
+    "cache_folder",
     "contact_sheet",
     "decode",
     "from_datasets",
+    "holds",
     "load_images",
     "load_labelled",
     "measure_normalisation",
     "sheet_by_class",
+    "store",
 ]

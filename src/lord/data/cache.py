@@ -39,36 +39,56 @@ def content_key(files: Iterable[Path], root: Path, *options: object) -> str:
 def cached(key: str, make: Callable[[], tuple[Arrays, Notes]]) -> tuple[Arrays, Notes]:
     """The arrays and notes stored under ``key``, made and stored first if need be.
 
-    Writing is atomic: a folder is complete or not there. Where the cache cannot be written, what
-    was made is returned all the same. Arrays are mapped copy-on-write; the files stay as written.
+    Where the cache cannot be written, what was made is returned all the same.
     """
-    folder = cache_folder() / key
-    if not (folder / "notes.json").is_file():
+    if not holds(key):
         arrays, notes = make()
+
+        def fill(draft: Path) -> None:
+            for name, array in arrays.items():
+                np.save(draft / f"{name}.npy", array, allow_pickle=False)
+
         try:
-            _store(folder, arrays, notes)
+            store(key, fill, notes)
         except OSError:
             return arrays, notes
         del arrays  # before as much is mapped again
+    return stored(key)
+
+
+def holds(key: str) -> bool:
+    return (cache_folder() / key / "notes.json").is_file()
+
+
+def stored(key: str) -> tuple[Arrays, Notes]:
+    """What the cache holds. Arrays are mapped copy-on-write; the files stay as written."""
+    folder = cache_folder() / key
     notes = json.loads((folder / "notes.json").read_text())
     return {file.stem: _map(file) for file in folder.glob("*.npy")}, notes
 
 
-def _map(file: Path) -> np.ndarray:
-    return np.load(file, mmap_mode="c", allow_pickle=False)
+def store(key: str, fill: Callable[[Path], None], notes: Notes) -> None:
+    """Let ``fill`` write ``.npy`` files into a folder, then make it that of ``key``.
 
+    Writing is atomic: a folder is complete or not there.
 
-def _store(folder: Path, arrays: Arrays, notes: Notes) -> None:
+    Raises:
+        OSError: if it cannot be written.
+    """
+    folder = cache_folder() / key
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
     try:
-        for name, array in arrays.items():
-            np.save(draft / f"{name}.npy", array, allow_pickle=False)
+        fill(draft)
         (draft / "notes.json").write_text(json.dumps(notes))
         try:
             draft.rename(folder)
         except OSError:
-            if not (folder / "notes.json").is_file():  # no other process was first
+            if not holds(key):  # no other process was first
                 raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _map(file: Path) -> np.ndarray:
+    return np.load(file, mmap_mode="c", allow_pickle=False)

@@ -1,5 +1,6 @@
 """The one loader: from a path to images in memory."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,13 +11,17 @@ from msgspec import Meta
 from torch import Tensor
 
 from lord.config import Settings, UserError
-from lord.data.cache import Arrays, Notes, cached, content_key
+from lord.data.cache import Arrays, Notes, cached, content_key, holds, stored
 from lord.data.decode import decode
 from lord.data.pictures import Part, Pictures, hold_out
 from lord.data.sources import npz, recognise
 
 DIGITS = Path(__file__).parent / "digits.npz"
 """UCI optical recognition of handwritten digits (Alpaydin & Kaynak 1998), CC BY 4.0."""
+
+DECODED = "LORD_DECODED"
+"""Environment variable with the key of decoded images: those in the cache under it are taken, and
+the configured path is neither read nor hashed again. Set for the runs of a study."""
 
 
 class DataConfig(Settings, frozen=True):
@@ -61,6 +66,8 @@ def load_images(config: DataConfig) -> ImageData:
     Raises:
         UserError: names what is missing, corrupt or unknown.
     """
+    if (key := os.environ.get(DECODED)) and holds(key):
+        return _image_data("decoded", key, *stored(key))
     if config.data == "digits":
         path, kind, source = DIGITS, "UCI digits", npz
     else:
@@ -79,6 +86,10 @@ def load_images(config: DataConfig) -> ImageData:
     else:
         key = content_key(source.files(path), path, config.holdout, config.resize)
         arrays, notes = cached(key, make)
+    return _image_data(kind, key, arrays, notes)
+
+
+def _image_data(kind: str, key: str, arrays: Arrays, notes: Notes) -> ImageData:
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     for name in ("train_images", "test_images"):
         tensors[name] = tensors[name].permute(0, 3, 1, 2)

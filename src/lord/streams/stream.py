@@ -32,6 +32,8 @@ class StreamConfig(Settings, frozen=True):
     validation: Part = 0.0
     """Share of each class's training images, the last ones, that is scored instead of the test
     images: for tuning."""
+    stop_after: Count | None = None
+    """Tasks that are learnt and scored, the first ones of the stream; all by default."""
 
     def __post_init__(self) -> None:
         if self.skip + self.subset + self.validation > 1 + 1e-9:
@@ -77,11 +79,15 @@ class Stream:
     test: tuple[Task, ...]
     class_names: tuple[str, ...]
 
+    def first(self, number: int | None) -> "Stream":
+        """Only its first tasks; names of all classes."""
+        return Stream(self.train[:number], self.test[:number], self.class_names)
+
     def joined(self) -> "Stream":
         """The same with all training data in one task: what joint training sees."""
         whole = Task(
             0,
-            tuple(range(len(self.class_names))),
+            tuple(sorted({label for task in self.train for label in task.classes})),
             torch.cat([task.images for task in self.train]),
             torch.cat([task.labels for task in self.train]),
         )

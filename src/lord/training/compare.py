@@ -1,26 +1,20 @@
 """Many runs, each a process of its own; what is finished is never run again."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
-import yaml
 
-from lord.config import UserError
-from lord.data import load_images
+from lord.config import UserError, choose
+from lord.data import DataConfig, ImageData, load_images
 from lord.evaluation import RunRecord, Study, read_record
 from lord.learner import previous, write_text
 from lord.streams import make_stream
 from lord.training.config import RunConfig, difference, flat, folder_name, read_yaml
-from lord.training.folder import CHECKPOINT, claim
-from lord.training.run import PARENT
+from lord.training.engines import ENGINES, Job
+from lord.training.folder import CHECKPOINT
 
 
 def compare(
@@ -30,6 +24,8 @@ def compare(
     jobs: int = 0,
     overwrite: bool = False,
     plugin: Path | None = None,
+    engine: str = "local",
+    address: str | None = None,
     say: Callable[[str], None] = print,
 ) -> list[RunRecord]:
     """Run all configurations, several at a time, and return their records in that order.
@@ -40,14 +36,14 @@ def compare(
         jobs: processes at a time; 0 for one a core. Cores are shared out among them.
         overwrite: repeat finished runs.
         plugin: Python file each run is told of.
+        engine: local, or ray for a Ray cluster.
+        address: of the cluster; None to start one on this machine.
         say: told in one line of each run that was found or has finished.
 
     Raises:
         UserError: if a finished run in ``out`` had another configuration, or a run failed.
     """
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    run_all = ENGINES[choose("engine", engine, ENGINES)]
     folders = {out / folder_name(config): config for config in configs}
     _check(folders, overwrite)
     pending = []
@@ -56,11 +52,9 @@ def compare(
             say(f"{folder.name}: finished before, kept")
         else:
             pending.append((folder, config))
-    jobs = min(jobs or cores, max(len(pending), 1))
     if pending:
-        for config in {c.data: c for _, c in pending}.values():  # decode once, complain early
-            make_stream(load_images(config.data), config.stream, config.seed)
-        _run_all(pending, jobs, max(cores // jobs, 1), plugin, overwrite, say)
+        todo = _jobs(pending, overwrite)
+        _report(run_all(todo, slots=jobs, plugin=plugin, address=address), len(todo), say)
     return [read_record(folder) for folder in folders]
 
 
@@ -102,60 +96,35 @@ def _check(folders: dict[Path, RunConfig], overwrite: bool) -> None:
             difference(read_yaml(folder / "config.yaml"), flat(config), folder)
 
 
-def _has_checkpoint(folder: Path) -> bool:
-    file = folder / CHECKPOINT
-    return file.exists() or previous(file).exists()
+def load_all(configs: Sequence[RunConfig]) -> dict[DataConfig, ImageData]:
+    """The images of all runs, decoded once; what does not fit is complained of early."""
+    loaded: dict[DataConfig, ImageData] = {}
+    for config in configs:
+        if config.data not in loaded:
+            loaded[config.data] = load_images(config.data)
+            make_stream(loaded[config.data], config.stream, config.seed)
+    return loaded
 
 
-def _run_all(
-    pending: list[tuple[Path, RunConfig]],
-    jobs: int,
-    threads: int,
-    plugin: Path | None,
-    overwrite: bool,
-    say: Callable[[str], None],
+def _jobs(pending: Sequence[tuple[Path, RunConfig]], overwrite: bool) -> list[Job]:
+    images = load_all([config for _, config in pending])
+    if overwrite:
+        for folder, _ in pending:
+            for file in (folder / CHECKPOINT, previous(folder / CHECKPOINT)):
+                file.unlink(missing_ok=True)
+    return [Job(config, folder, images[config.data]) for folder, config in pending]
+
+
+def _report(
+    outcomes: Generator[tuple[Job, str | None]], number: int, say: Callable[[str], None]
 ) -> None:
-    alive: set[subprocess.Popen[bytes]] = set()
-    stopping = threading.Event()
-
-    def one(folder: Path, config: RunConfig) -> RunRecord:
-        if overwrite or not _has_checkpoint(folder):
-            claim(folder, overwrite=True)
-        own = config.training.threads or threads
-        write_text(folder / "config.yaml", yaml.safe_dump(flat(config) | {"threads": own}))
-        command = [sys.executable, "-m", "lord", "run", "--resume", "--quiet"]
-        command += ["--config", str(folder / "config.yaml"), "--out", str(folder)]
-        command += ["--plugin", str(plugin)] if plugin else []
-        with (folder / "log.txt").open("wb") as log:
-            if stopping.is_set():
-                raise UserError("stopped")
-            environment = os.environ | {PARENT: str(os.getpid())}
-            process = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, env=environment
-            )
-            alive.add(process)
-            code = process.wait()
-            alive.discard(process)
-        if code:
-            said = (folder / "log.txt").read_text(errors="replace").strip().splitlines()
-            why = said[-1].removeprefix("error: ") if said else f"ended with code {code}"
-            raise UserError(f"{folder.name}: {why} (see {folder / 'log.txt'})")
-        return read_record(folder)
-
-    with ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(one, folder, config) for folder, config in pending]
-        failed: list[str] = []
-        try:
-            for future in as_completed(futures):
-                if isinstance(error := future.exception(), UserError):
-                    failed.append(str(error))
-                    say(f"failed: {error}")
-                else:
-                    say(line(future.result()))
-        except BaseException:
-            stopping.set()
-            for process in list(alive):
-                process.send_signal(signal.SIGINT)
-            raise
+    failed: list[str] = []
+    with closing(outcomes):
+        for job, error in outcomes:
+            if error is None:
+                say(line(read_record(job.folder)))
+            else:
+                failed.append(f"{job.folder.name}: {error}")
+                say(f"failed: {failed[-1]}")
     if failed:
-        raise UserError(f"{len(failed)} of {len(pending)} runs failed, the first: {failed[0]}")
+        raise UserError(f"{len(failed)} of {number} runs failed, the first: {failed[0]}")

@@ -163,8 +163,11 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path) 
         UserError: names the first setting that differs.
     """
     for name in sorted(before.keys() | now.keys()):
+        if name in FREE or before.get(name) == now.get(name):
+            continue
+        # What has been in a file differs in form, such as a tuple: that is no difference.
         old, new = (yaml.safe_load(yaml.safe_dump(each.get(name))) for each in (before, now))
-        if name not in FREE and old != new:
+        if old != new:
             raise UserError(
                 f"'{folder}' was run with {name} = {before.get(name)}, now {now.get(name)}: "
                 "give another --out, or --overwrite"

@@ -200,6 +200,10 @@ def make_method(
         raise UserError(
             f"method '{kind.name}' looks at gradients or features itself: one process, please"
         )
+    tasks = 1 if kind.joint else len(stream.train)
+    if (last := config.stream.stop_after or 0) > len(stream.train):
+        raise UserError(f"stop_after: the stream has {len(stream.train)} tasks, got {last}")
+    stream = stream.first(config.stream.stop_after)
     stream = (stream.joined() if kind.joint else stream).to(device)
     classes = len(stream.class_names)
     network = first_network(config.network, classes=classes, shape=data.shape, seed=config.seed)
@@ -211,7 +215,7 @@ def make_method(
         optimizer=config.optimizer,
         shape=data.shape,
         classes=classes,
-        tasks=len(stream.train),
+        tasks=tasks,
         steps=lambda task: epochs * len(batches(len(task.labels), batch)),
         generator=_generator(config.seed, 1, torch.device("cpu")),
     )

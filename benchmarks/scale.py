@@ -1,0 +1,176 @@
+"""What one run leaves, sends and costs the study around it, for reckoning what thousands would.
+
+    python benchmarks/scale.py --out results/ray/scale.json
+
+Sizes of checkpoints and run folders by training a step on made-up images; seconds and bytes of
+reading records, checking configurations and holding jobs.
+"""
+
+import argparse
+import io
+import json
+import shlex
+import sys
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lord.data import decode, load_images
+from lord.data.cache import content_key
+from lord.evaluation import read_record
+from lord.learner import write_text
+from lord.training import compose, flat, read_yaml, run
+from lord.training.config import difference
+from lord.training.engines import Job
+from lord.training.engines.ray import take_in
+from lord.training.folder import CHECKPOINT, environment
+from lord.training.run import Keeper
+
+MANY = 300
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        made_up(place / "made-up.npz")
+        runs = [
+            sizes(place, "er", {"width": 8, "epochs": 1}),
+            sizes(place, "lord", {"width": 8, "epochs": 1, "candidates": 8}),
+            *(
+                sizes(place, method, {"data": str(place / "made-up.npz"), "width": width, **images})
+                for method, images, width in (
+                    ("er", IMAGES, 16),
+                    ("lord", IMAGES | {"candidates": 2}, 16),
+                    ("er", IMAGES, 64),
+                )
+            ),
+        ]
+        result = {"runs": runs, "study": study(place), "data": data(place)}
+    result["command"] = shlex.join(["python", *sys.argv])
+    result["environment"] = environment()
+    write_text(arguments.out, json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+IMAGES: dict[str, Any] = {"preset": "s-cifar10", "tasks": 2, "epochs": 1, "buffer": 500}
+
+
+def made_up(file: Path) -> None:
+    """Ten classes of 32 x 32 images: 52 of each to train on, one to test on."""
+    source = np.random.default_rng(0)
+    arrays = {}
+    for split, number in (("train", 520), ("test", 10)):
+        arrays[f"x_{split}"] = source.integers(0, 256, (number, 32, 32, 3), dtype=np.uint8)
+        arrays[f"y_{split}"] = np.arange(number) % 10
+    np.savez(file, **arrays)
+
+
+def sizes(place: Path, method: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Of the largest checkpoint of a run, with its buffer full at the end, and of its folder."""
+    given = dict(given)
+    preset = given.pop("preset", None)
+    config = compose(method, given | {"threads": 1}, preset=preset)
+    out = place / f"{method}-{config.network.width}-{config.preset}"
+    found: list[int] = []
+    keep = Keeper.__call__
+
+    def measured(self: Keeper) -> None:
+        keep(self)
+        if self.file.exists():
+            found.append(self.file.stat().st_size)
+
+    Keeper.__call__ = measured  # type: ignore[method-assign]
+    try:
+        run(config, out)
+    finally:
+        Keeper.__call__ = keep  # type: ignore[method-assign]
+    left = {file.name: file.stat().st_size for file in out.iterdir()}
+    return {
+        "method": method,
+        "preset": config.preset,
+        "width": config.network.width,
+        "buffer": config.settings.buffer,
+        "checkpoint bytes": max(found),
+        "folder bytes": sum(left.values()),
+        "weights bytes": left["model.safetensors"],
+        "files": len(left),
+    }
+
+
+def study(place: Path) -> dict[str, Any]:
+    """Of the process that has a study's runs run, for each of them."""
+    folder = place / "er-8-digits"
+    config = compose("er", {"width": 8, "epochs": 1})
+    images = load_images(config.data)
+    records, record_bytes = held(lambda: [read_record(folder) for _ in range(MANY)])
+    jobs, job_bytes = held(
+        lambda: [
+            Job(compose("er", {"width": 8}, seed=seed), folder, images) for seed in range(MANY)
+        ]
+    )
+    values = flat(config) | {"threads": 1}
+    content = b"x" * 10**7
+    home = place / "home"
+    home.mkdir()
+    return {
+        "ms to read a record": ms(lambda: read_record(folder)),
+        "bytes of a record in memory": record_bytes,
+        "ms to compose a configuration": ms(lambda: compose("er", {"width": 8})),
+        "ms to check a finished run's configuration": ms(
+            lambda: difference(read_yaml(folder / "config.yaml"), values, folder)
+        ),
+        "bytes of a job in memory": job_bytes,
+        "ms to write a checkpoint of 10 MB that came home": ms(
+            lambda: take_in(home, {CHECKPOINT: content}), 5
+        ),
+        "jobs and records made": len(jobs) + len(records),
+    }
+
+
+def data(place: Path) -> dict[str, Any]:
+    """Of a loader that makes sure by a hash that images are those it decoded."""
+    file = place / "bytes"
+    file.write_bytes(bytes(2 * 10**8))
+    seconds = ms(lambda: content_key([file], file), 3) / 1000
+    source = np.random.default_rng(0)
+    encoded = io.BytesIO()
+    Image.fromarray(source.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(encoded, "png")
+    pictures = [(str(number), encoded.getvalue) for number in range(2000)]
+    return {
+        "ms to decode a PNG of noise, 32 x 32": ms(lambda: decode(pictures, None), 3) / 2000,
+        "bytes of that PNG": len(encoded.getvalue()),
+        "MB hashed a second": round(200 / seconds),
+        "decoded bytes of a 32 x 32 image and its label": 32 * 32 * 3 + 8,
+    }
+
+
+def ms(act: Callable[[], Any], times: int = 50) -> float:
+    """Milliseconds of the quickest of some calls."""
+    taken = []
+    for _ in range(times):
+        start = time.perf_counter()
+        act()
+        taken.append(1000 * (time.perf_counter() - start))
+    return round(min(taken), 3)
+
+
+def held(make: Callable[[], list[Any]]) -> tuple[list[Any], int]:
+    """What is made, and the memory that one of it takes."""
+    tracemalloc.start()
+    made = make()
+    size = tracemalloc.get_traced_memory()[0] // len(made)
+    tracemalloc.stop()
+    return made, size
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,266 @@
+"""A study on a Ray cluster: real workers and nodes, some of them killed."""
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lord.cli.flags import Where
+from lord.config import UserError
+from lord.data import ImageData, cache_folder
+from lord.learner import previous
+from lord.training import compose, run
+from lord.training.config import flat
+from lord.training.engines import Job
+from lord.training.engines.job import prepare
+from lord.training.engines.ray import pack, run_on_ray, take_in
+from lord.training.engines.worker import Order, carry_out, unpack, versions
+from lord.training.folder import CHECKPOINT
+from lord.training.test_compare import alive, children, ended, lord, wait_for  # noqa: F401
+from lord.training.test_resume import outcome
+
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+STUDY = "compare --methods sgd,er --seeds 2 --width 8 --epochs 4 --threads 1"
+
+
+def order(config, files, **changed):
+    own = {"name": "er-seed0", "versions": versions(), "key": None, "parcel": None, "plugin": None}
+    return Order(files=files, **(own | changed))
+
+
+def test_a_run_taken_elsewhere_at_its_checkpoint_ends_as_if_never_stopped(tmp_path):
+    config = compose("er", {"epochs": 2, "width": 8, "threads": 1, "checkpoint_every": 0})
+    run(config, tmp_path / "whole")
+    home = tmp_path / "home"
+    prepare(Job(config, home, None), 1)
+    files = {"config.yaml": (home / "config.yaml").read_bytes()}
+    first = carry_out(order(config, files), get=None)
+    take_in(home, next(first).files)
+    first.close()  # as when a worker is told to stop
+    assert (home / CHECKPOINT).exists()
+    length = (home / "metrics.jsonl").stat().st_size if (home / "metrics.jsonl").exists() else 0
+    files = {file.name: file.read_bytes() for file in home.iterdir()}
+    for report in carry_out(order(config, files), get=None):
+        assert len(report.files.get("metrics.jsonl", b"")) >= length
+        take_in(home, report.files)
+    assert report.code == 0
+    assert list(report.files)[-1] == "summary.json"
+    for left in (CHECKPOINT, previous(home / CHECKPOINT).name, "log.txt"):
+        (home / left).unlink(missing_ok=True)
+    assert outcome(home) == outcome(tmp_path / "whole")
+
+
+def test_a_node_with_another_version_says_so(tmp_path):
+    other = order(None, {}, versions=versions() | {"torch": "1.0"})
+    (report,) = carry_out(other, get=None)
+    assert report.code == 2
+    assert "the study 1.0: install the same" in report.said
+
+
+def test_what_went_wrong_on_a_node_is_said_at_home(tmp_path):
+    config = compose("sgd", {"epochs": 9, "width": 8, "threads": 1, "lr": 1e30})
+    prepare(Job(config, tmp_path, None), 1)
+    files = {"config.yaml": (tmp_path / "config.yaml").read_bytes()}
+    *_, last = carry_out(order(config, files), get=None)
+    assert last.code == 2
+    assert last.said.startswith("the loss became nan at step")
+
+
+def test_images_reach_a_node_in_pieces_and_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("LORD_CACHE", str(tmp_path))
+    generator = torch.Generator().manual_seed(0)
+    made = torch.randint(0, 256, (50, 9, 7, 3), dtype=torch.uint8, generator=generator)
+    images = ImageData(
+        "npz",
+        "0123",
+        train_images=made.permute(0, 3, 1, 2),
+        train_labels=torch.arange(50) % 2,
+        test_images=made[:7].permute(0, 3, 1, 2),
+        test_labels=torch.arange(7) % 2,
+        classes=("a", "b"),
+    )
+    held = []
+    parcel = pack(images, lambda piece: held.append(piece.copy()) or len(held) - 1, size=1000)
+    assert len(held) > 10
+    fetched = []
+    for _ in range(2):
+        unpack(parcel, lambda place: fetched.append(place) or held[place])
+    assert fetched == list(range(len(held)))
+    found = np.load(cache_folder() / "0123" / "train_images.npy")
+    assert np.array_equal(found, made.numpy())
+    assert json.loads((tmp_path / "0123" / "notes.json").read_text()) == {"classes": ["a", "b"]}
+
+
+def test_a_checkpoint_that_comes_home_keeps_the_one_before(tmp_path):
+    take_in(tmp_path, {CHECKPOINT: b"one"})
+    take_in(tmp_path, {CHECKPOINT: b"two", "../metrics.jsonl": b"x"})
+    assert (tmp_path / CHECKPOINT).read_bytes() == b"two"
+    assert previous(tmp_path / CHECKPOINT).read_bytes() == b"one"
+    assert (tmp_path / "metrics.jsonl").read_bytes() == b"x"  # never outside the folder
+
+
+def test_the_address_of_a_client_is_refused():
+    with pytest.raises(UserError, match=r"address: expected HOST:PORT or auto, got 'ray://a:1'"):
+        list(run_on_ray([], slots=1, address="ray://a:1"))
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("127.0.0.1:1", "no Ray cluster at '127.0.0.1:1': Connection refused"),
+        ("here", "address: expected HOST:PORT or auto, got 'here'"),
+        ("here:99999", "address: expected HOST:PORT or auto, got 'here:99999'"),
+    ],
+)
+def test_an_address_where_no_cluster_is_is_refused_at_once(address, said):
+    with pytest.raises(UserError, match=said):
+        list(run_on_ray([], slots=1, address=address))
+
+
+def test_where_ray_is_not_installed_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(
+        UserError, match=r"engine: ray is not installed: pip install 'lord-cl\[ray\]'"
+    ):
+        list(run_on_ray([], slots=1))
+
+
+def test_an_address_without_a_cluster_is_refused():
+    with pytest.raises(UserError, match="address: only for --engine ray, got 'auto'"):
+        Where(address="auto").check()
+
+
+def family(pid):
+    """A process's children, theirs, and so on."""
+    own = children(pid)
+    return own + [other for child in own for other in family(child)]
+
+
+def command_of(pid):
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return ""
+
+
+def runs_of(pid):
+    return [child for child in family(pid) if "lord run --resume" in command_of(child)]
+
+
+def same_as_alone(folder):
+    """Whether each run of a study is what it is when run alone, here and now."""
+    for config in (compose(m, SETTINGS, seed=s) for m in ("sgd", "er") for s in (0, 1)):
+        one = folder / f"{config.method}-seed{config.seed}"
+        run(config, folder.parent / "alone" / one.name)
+        assert outcome(one) == outcome(folder.parent / "alone" / one.name), flat(config)
+
+
+SETTINGS = {"width": 8, "epochs": 4, "threads": 1}
+
+
+@pytest.mark.slow
+@needs_ray
+@needs_linux
+def test_workers_killed_in_the_middle_lose_nothing_and_nothing_runs_twice(lord, tmp_path):  # noqa: F811
+    out = tmp_path / "study"
+    process = lord(f"{STUDY} --engine ray --jobs 2 --checkpoint-every 1 --out {out}")
+    wait_for(lambda: list(out.glob("*/summary.json")), 300)
+    stamps = {file: file.stat().st_mtime_ns for file in out.glob("*/summary.json")}
+    wait_for(lambda: list(out.glob(f"*/{CHECKPOINT}")) and runs_of(process.pid), 300)
+    victims = [pid for pid in family(process.pid) if runs_of(pid) and "ray::" in command_of(pid)]
+    assert victims
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+    code, _, error = ended(process, 600)
+    assert code == 0, error
+    assert "going on from its last checkpoint" in error
+    assert {file: file.stat().st_mtime_ns for file in stamps} == stamps
+    assert not list(out.glob("*/checkpoint*"))
+    same_as_alone(out)
+
+
+@pytest.mark.slow
+@needs_ray
+@needs_linux
+def test_after_ctrl_c_no_process_and_no_folder_is_left_and_the_study_goes_on(lord, tmp_path):  # noqa: F811
+    out, here = tmp_path / "study", set(Path("/tmp").glob("lord-r*"))
+    process = lord(f"{STUDY} --engine ray --jobs 2 --checkpoint-every 1 --out {out}")
+    wait_for(lambda: list(out.glob(f"*/{CHECKPOINT}")), 300)
+    everyone = family(process.pid)
+    assert any("raylet" in command_of(pid) for pid in everyone)
+    os.killpg(process.pid, signal.SIGINT)
+    code, _, error = ended(process, 300)
+    assert code == 130, error
+    assert f"finished runs are in {out}; the same command goes on" in error
+    assert "Traceback" not in error
+    wait_for(lambda: not any(alive(pid) for pid in everyone))
+    assert set(Path("/tmp").glob("lord-r*")) <= here
+    code, _, error = ended(lord(f"{STUDY} --jobs 2 --out {out}"), 600)  # on this machine now
+    assert code == 0, error
+    same_as_alone(out)
+
+
+CLUSTER = """
+import sys
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+other = cluster.add_node(num_cpus=1)
+print(cluster.address, flush=True)
+for line in sys.stdin:
+    cluster.remove_node(other, allow_graceful=False)
+cluster.shutdown()
+"""
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    """Address of two nodes with another cache and working folder; a line to stdin kills one."""
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
+    for name, value in ({"RAY_USAGE_STATS_ENABLED": "0"} | token).items():
+        monkeypatch.setenv(name, value)
+    own = os.environ | {"LORD_CACHE": str(tmp_path / "nodes-cache")}
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", CLUSTER]
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=own, cwd="/")
+    yield process.stdout.readline().strip(), process
+    process.communicate()
+
+
+@pytest.mark.slow
+@needs_ray
+@needs_linux
+def test_a_node_without_the_images_gets_them_and_one_that_dies_loses_nothing(
+    lord,  # noqa: F811
+    cluster,
+    tmp_path,
+    monkeypatch,
+    photos,
+):
+    address, nodes = cluster
+    monkeypatch.chdir(photos.parent)  # a path that means nothing to the nodes
+    out = tmp_path / "study"
+    line = f"compare --methods sgd,er --seeds 2 --data {photos.name} --tasks 3 --width 8"
+    line += f" --network cnn --epochs 150 --threads 1 --checkpoint-every 0.5 --out {out}"
+    process = lord(f"{line} --engine ray --address {address}")
+    wait_for(lambda: len(list(out.glob(f"*/{CHECKPOINT}"))) >= 2, 300)
+    nodes.stdin.write("kill\n")
+    nodes.stdin.flush()
+    code, _, error = ended(process, 600)
+    assert code == 0, error
+    assert "going on from its last checkpoint" in error
+    held = list((tmp_path / "nodes-cache").glob("*/notes.json"))
+    assert len(held) == 1
+    line = line.replace(str(out), str(tmp_path / "local"))
+    code, _, error = ended(lord(line), 600)
+    assert code == 0, error
+    for folder in (tmp_path / "local").glob("*-seed*"):
+        assert outcome(out / folder.name) == outcome(folder)
