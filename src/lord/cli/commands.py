@@ -148,12 +148,12 @@ def named(methods: str) -> list[str]:
 
 
 def watch(folder: Path, port: int) -> None:
-    serve(folder, port, _say)
+    serve(folder, port, say)
 
 
 def report(folder: Path, *, html: bool) -> None:
     if html:
-        _say(f"written: {write_page(folder)}")
+        say(f"written: {write_page(folder)}")
         return
     studies = find_studies(folder)
     for study, records in studies.items():
