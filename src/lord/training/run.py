@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +13,16 @@ from rich.console import Console
 from torch import Generator
 
 from lord.config import UserError
-from lord.costs import Meter, peak_bytes, tensor_bytes
+from lord.costs import Meter
 from lord.data import Augment, ImageData, load_images, measure_normalisation
-from lord.evaluation import (
-    Matrices,
-    RunRecord,
-    Scores,
-    average_incremental,
-    backward_transfer,
-    final_average,
-    forgetting,
-    forward_transfer,
-    minimum_accuracy,
-    read_record,
-    stability_gap,
-)
-from lord.learner import Model, load_state, previous, save_model, save_state, write_atomic
-from lord.methods import METHODS, Method, Setting, recomputed_statistics
+from lord.evaluation import RunRecord, read_record
+from lord.learner import load_state, previous, save_state
+from lord.methods import METHODS, Method, Setting
 from lord.networks import first_network
 from lord.streams import Stream, batches, make_stream
-from lord.training.classes import write_classes
 from lord.training.config import RunConfig, difference, flat, folder_name
 from lord.training.folder import CHECKPOINT, RunFolder, claim
+from lord.training.leave import last_scores, leave, record_of
 from lord.training.loop import Loop
 from lord.training.progress import Journal
 from lord.training.ranks import ALONE, Ranks, joined, spread
@@ -126,14 +114,10 @@ def _run(
         if out is not None:
             loop.pause = Keeper(loop, config, folder, out / CHECKPOINT, start)
         matrices = loop.run()
-    if out is not None:
-        _save(out, config, method, stream, data)
-    record = _record(
-        config, method, loop, matrices, meter, time.perf_counter() - start, device, ranks.world
-    )
-    if out is not None:
-        last = _last(loop, record.statistics)
-        write_classes(out, stream.class_names, record.statistics, last, method.buffer)
+    wall = time.perf_counter() - start
+    record = record_of(config, method, loop, matrices, meter, wall, device, ranks.world)
+    last = last_scores(loop, record.statistics)
+    leave(out, config, method, stream.class_names, data.shape, record, last)
     encoded = msgspec.json.format(msgspec.json.encode(matrices), indent=1)
     folder.json("accuracy.json", encoded)
     folder.json("summary.json", msgspec.json.format(msgspec.json.encode(record), indent=1))
@@ -257,81 +241,3 @@ def threads(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _save(out: Path, config: RunConfig, method: Method, stream: Stream, data: ImageData) -> None:
-    augment = method.augment
-    headline = config.settings.statistics == "recomputed" and method.buffer is not None
-    with recomputed_statistics(method) if headline else nullcontext():
-        model = Model(
-            method.predictor.eval(),
-            stream.class_names,
-            data.shape,
-            augment.mean,
-            augment.std,
-            config.network,
-        )
-        write_atomic(out / "model.safetensors", lambda draft: save_model(model, draft))
-
-
-def _last(loop: Loop, statistics: str) -> Scores:
-    """Scores after the last task, with those batch-norm statistics."""
-    trained, recomputed = loop.scores[-1]
-    return recomputed if statistics == "recomputed" and recomputed else trained
-
-
-def _record(
-    config: RunConfig,
-    method: Method,
-    loop: Loop,
-    matrices: Matrices,
-    meter: Meter,
-    wall: float,
-    device: torch.device,
-    processes: int,
-) -> RunRecord:
-    flops = {phase: processes * count for phase, count in meter.flops.items()}  # equal shares
-    seconds = meter.seconds
-    again_class, again_task = matrices.class_il_recomputed, matrices.task_il_recomputed
-    statistics = config.settings.statistics if again_class else "trained"
-    recomputed = statistics == "recomputed"
-    headline = again_class if again_class and recomputed else matrices.class_il
-    last = _last(loop, statistics)
-    between = matrices.between
-    return RunRecord(
-        method=config.method,
-        label=config.label,
-        epochs=config.training.epochs,
-        preset=config.preset,
-        seed=config.seed,
-        statistics=statistics,
-        class_il=final_average(matrices.class_il),
-        task_il=final_average(matrices.task_il),
-        class_il_recomputed=final_average(again_class) if again_class else None,
-        task_il_recomputed=final_average(again_task) if again_task else None,
-        forgetting=forgetting(headline),
-        average_incremental=average_incremental(headline),
-        backward_transfer=backward_transfer(headline),
-        forward_transfer=forward_transfer(matrices.before or [], matrices.untrained or []),
-        minimum_accuracy=minimum_accuracy(matrices.class_il, between) if between else None,
-        stability_gap=stability_gap(matrices.class_il, between) if between else None,
-        calibration=last.calibration,
-        recency=last.recency,
-        training_flops=flops["step"] + flops["search"] + flops["recompute"],
-        search_flops=flops["search"],
-        recompute_flops=flops["recompute"],
-        eval_flops=flops["evaluate"],
-        wall_s=wall,
-        step_s=seconds["step"],
-        search_s=seconds["search"],
-        recompute_s=seconds["recompute"],
-        eval_s=seconds["evaluate"],
-        steps=loop.steps,
-        images_per_s=loop.images / max(seconds["step"], 1e-9),
-        peak_bytes=peak_bytes(device),
-        state_bytes=tensor_bytes(method.state_dict()),
-        buffer_bytes=method.buffer.nbytes if method.buffer is not None else 0,
-        params=sum(parameter.numel() for parameter in method.predictor.parameters()),
-        settings=msgspec.to_builtins(config.settings),
-        matrices=matrices,
-    )

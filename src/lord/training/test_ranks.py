@@ -100,6 +100,13 @@ def test_two_processes_learn_what_one_does_by_any_method(tmp_path, method):
     assert alike(tmp_path, method) < 1e-3
 
 
+def test_the_model_with_recomputed_statistics_is_left_too(tmp_path):
+    line = ["-m", "lord", "run", "--method", "er:statistics=recomputed", "--epochs", 1]
+    assert start(*line, "--width", 8, "--quiet", "--out", tmp_path / "run").wait() == 0
+    assert read_record(tmp_path / "run").statistics == "recomputed"
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
 def test_running_statistics_are_the_mean_over_shares(tmp_path):
     (tmp_path / "check.py").write_text(STATISTICS)
     assert start(tmp_path / "check.py").wait() == 0
