@@ -60,7 +60,8 @@ class Flags:
     stop_after: Annotated[Whole | None, Parameter(group=STREAM)] = None
     """Learn and score only so many tasks, the first ones; all by default."""
     network: Annotated[str | None, Parameter(group=TRAINING)] = None
-    """resnet18 or cnn."""
+    """resnet18, cnn, mlp, vgg, bottleneck, squeeze, mobilenet, densenet, convnext or vit; where
+    installed, torchvision:NAME or timm:NAME."""
     width: Annotated[Whole | None, Parameter(group=TRAINING)] = None
     """Filters of the network's first stage."""
     epochs: Annotated[Whole | None, Parameter(group=TRAINING)] = None

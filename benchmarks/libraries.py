@@ -1,0 +1,64 @@
+"""Which models of torchvision and timm can grow and be pruned, and why others cannot.
+
+python benchmarks/libraries.py --out results/networks   # where torchvision and timm are installed
+"""
+
+import argparse
+import json
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from lord.channels import trace
+from lord.config import UserError
+from lord.learner import write_text
+from lord.networks import NetworkConfig, build_network
+
+TORCHVISION = (
+    *("alexnet", "vgg16_bn", "resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2"),
+    *("densenet121", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "squeezenet1_1"),
+    *("shufflenet_v2_x0_5", "mnasnet0_5", "regnet_x_400mf", "convnext_tiny", "googlenet"),
+    "vit_b_16",
+)
+TIMM = (
+    *("resnet18", "resnet18d", "resnet50", "seresnet18", "densenet121", "mobilenetv2_100"),
+    *("mobilenetv3_small_100", "efficientnet_b0", "convnext_atto", "vit_tiny_patch16_224"),
+    *("deit_tiny_patch16_224", "mixer_s32_224", "repvgg_a0", "ghostnet_100"),
+)
+LARGE = ("vit", "deit", "mixer")
+"""Take images of 224 pixels only."""
+
+
+def row(name: str) -> dict[str, object]:
+    side = 224 if any(word in name for word in LARGE) else 96
+    try:
+        network = build_network(NetworkConfig(network=name), classes=4, channels=3)
+        channels = trace(network, torch.randn(2, 3, side, side))
+    except UserError as error:
+        return {"refused": str(error)}
+    half = [(group.size + 1) // 2 for group in channels.groups]
+    share = channels.flops(half) / channels.flops(channels.full)
+    return {"groups": len(channels.groups), "FLOPs at half the channels": round(share, 3)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    warnings.simplefilter("ignore")
+    names = [f"torchvision:{name}" for name in TORCHVISION] + [f"timm:{name}" for name in TIMM]
+    rows: dict[str, object] = {}
+    for name in names:
+        rows[name] = row(name)
+        print(name, rows[name], flush=True)
+    taken = sum("groups" in found for found in rows.values())  # type: ignore[operator]
+    made = {package: version(package) for package in ("torch", "torchvision", "timm")}
+    result = {"taken": taken, "of": len(rows), "models": rows, "versions": made}
+    write_text(options.out / "libraries.json", json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
