@@ -44,6 +44,7 @@ def follow(page, folder):
     return len(blocks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_command_of_a_page_works(page, tmp_path):
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
