@@ -1,5 +1,6 @@
 """What a finished run leaves: its record, its model, and a look at its classes."""
 
+from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -68,8 +69,8 @@ def record_of(
     device: torch.device,
     processes: int,
 ) -> RunRecord:
-    """The summary of a run. wall: seconds it took."""
-    flops = {phase: processes * count for phase, count in meter.flops.items()}  # equal shares
+    """The summary of a run. wall: seconds it took. Processes are taken to have equal shares."""
+    flops = Counter({phase: processes * count for phase, count in meter.flops.items()})
     seconds = meter.seconds
     again_class, again_task = matrices.class_il_recomputed, matrices.task_il_recomputed
     statistics = config.settings.statistics if again_class else "trained"
