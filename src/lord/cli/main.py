@@ -11,7 +11,7 @@ from rich.console import Console
 import lord
 from lord.cli import kept, tuning
 from lord.cli.flags import TYPED, Flags, Where, Whole
-from lord.config import UserError
+from lord.config import LostError, UserError
 
 EXAMPLES = """
 Examples:
@@ -270,7 +270,7 @@ def main(arguments: list[str] | None = None) -> None:
         _complain(f"unexpected '{word}': settings are given as flags, such as --method lord")
         sys.exit(2)
     except (UserError, CycloptsError) as error:
-        if os.environ.get("RANK", "0") == "0" or type(error).__name__ == "LostError":
+        if os.environ.get("RANK", "0") == "0" or isinstance(error, LostError):
             _complain(" ".join(str(error).split()))  # of several processes, the first speaks
         sys.exit(2)
     except KeyboardInterrupt as stop:

@@ -32,6 +32,10 @@ class UserError(Exception):
     """
 
 
+class LostError(UserError):
+    """Another process of the same run is gone."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of every configuration: immutable, keyword-only, its fields documented in place."""
 

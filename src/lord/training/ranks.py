@@ -24,11 +24,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from lord.config import UserError
-
-
-class LostError(UserError):
-    """Another process of this run is gone."""
+from lord.config import LostError, UserError
 
 
 @dataclass(frozen=True)
@@ -80,12 +76,14 @@ def joined(device: str) -> Iterator[Ranks]:
     """Inside, the processes of a run are in touch, and their optimizers step along one gradient.
 
     Raises:
-        UserError: if one of them is lost.
+        LostError: if one of them is lost.
     """
     ranks = here()
     if ranks.world == 1:
         yield ranks
         return
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     dist.init_process_group("nccl" if device == "cuda" else "gloo")
     handle = register_optimizer_step_pre_hook(lambda optimizer, *_: _one_gradient(optimizer))
     try:

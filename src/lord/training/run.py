@@ -70,7 +70,8 @@ def _run(
 ) -> RunRecord:
     start = time.perf_counter()
     device = pick_device(config.training.device)
-    ranks.agree(lambda: load_images(config.data))  # decoded once
+    if ranks.world > 1:
+        ranks.agree(lambda: load_images(config.data))  # decoded once
     data = load_images(config.data)
     method, stream = make_method(
         config, data, make_stream(data, config.stream, config.seed), device, ranks

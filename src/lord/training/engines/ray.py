@@ -88,7 +88,7 @@ class Fleet:
         *,
         ours: bool,
     ) -> None:
-        self.library, self.ours, self.wanted = library, ours, slots
+        self.ray, self.ours, self.wanted = library, ours, slots
         self.plugin = plugin.read_bytes() if plugin else None
         self.parcels: dict[str, Parcel] = {}
         self.running: dict[Any, Running] = {}
@@ -101,7 +101,7 @@ class Fleet:
 
     def slots(self) -> int:
         """Runs at a time; machines may have come or gone."""
-        cpus = int(self.library.cluster_resources().get("CPU", 0))
+        cpus = int(self.ray.cluster_resources().get("CPU", 0))
         return self.wanted or max(cpus // self.threads, 1)
 
     def send(self, job: Job) -> None:
@@ -112,13 +112,13 @@ class Fleet:
         """Take in what has come by now, and yield jobs that ended."""
         if not self.running:
             return
-        ready, _ = self.library.wait(list(self.running), num_returns=1, timeout=POLL)
+        ready, _ = self.ray.wait(list(self.running), num_returns=1, timeout=POLL)
         for stream in ready:
             try:
-                report: Report = self.library.get(next(stream))
+                report: Report = self.ray.get(next(stream))
             except StopIteration:
                 yield from self._died(stream, "ended without a word")
-            except self.library.exceptions.RayError as error:
+            except self.ray.exceptions.RayError as error:
                 yield from self._died(stream, one_line(error))
             else:
                 yield from self._heard(stream, report)
@@ -128,16 +128,16 @@ class Fleet:
         streams = [own for own, run in self.running.items() if not jobs or run.job in jobs]
         for stream in streams:
             del self.running[stream]
-            self.library.cancel(stream)
+            self.ray.cancel(stream)
         until = time.monotonic() + PATIENCE
         while streams and time.monotonic() < until:
-            for stream in self.library.wait(streams, timeout=POLL)[0]:
+            for stream in self.ray.wait(streams, timeout=POLL)[0]:
                 try:
-                    self.library.get(next(stream))
-                except (StopIteration, self.library.exceptions.RayError):
+                    self.ray.get(next(stream))
+                except (StopIteration, self.ray.exceptions.RayError):
                     streams.remove(stream)
         for stream in streams:
-            self.library.cancel(stream, force=True)
+            self.ray.cancel(stream, force=True)
 
     def _submit(self, run: Running) -> None:
         job, training = run.job, run.job.config.training
@@ -151,7 +151,7 @@ class Fleet:
             parcel=parcel,
             plugin=self.plugin,
         )
-        remote = self.library.remote(
+        remote = self.ray.remote(
             num_returns="streaming",
             max_retries=0,  # a retry goes on from what came home: only we have that
             num_cpus=min(training.threads or self.threads, self.widest),
@@ -169,7 +169,7 @@ class Fleet:
         if self.ours and holds(key):
             return key, None
         if key not in self.parcels:
-            self.parcels[key] = pack(job.images, self.library.put)
+            self.parcels[key] = pack(job.images, self.ray.put)
         return key, self.parcels[key]
 
     def _heard(self, stream: Any, report: Report) -> Iterator[tuple[Job, str | None]]:
