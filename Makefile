@@ -27,7 +27,7 @@ lint: .venv/installed
 slow: .venv/installed  ## the tests that take minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow
 
-dist: .venv/installed  ## build and check sdist and wheel, and try the wheel in an empty environment
+dist: .venv/installed  ## build and check sdist and wheel, and try the wheel, page included, in an empty environment
 	rm -rf dist build/dist-check
 	$(BIN)/python -m build --quiet
 	$(BIN)/twine check --strict dist/*
@@ -35,6 +35,7 @@ dist: .venv/installed  ## build and check sdist and wheel, and try the wheel in 
 	$(PYTHON) -m venv build/dist-check
 	build/dist-check/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl
 	cd build/dist-check && bin/lord compare --methods sgd,er,der++,lord --seeds 1 --epochs 1 --width 8 --out demo
+	cd build/dist-check && bin/lord report demo --html
 
 released: .venv/installed  ## see that tag, version, changelog and citation agree
 	$(BIN)/python .ci/version.py

@@ -6,10 +6,13 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-IN_WHEEL = re.compile(r"lord/([a-z_]+/)*[a-z_]+\.py|lord/data/digits\.npz|lord/py\.typed")
+IN_WHEEL = re.compile(
+    r"lord/([a-z_]+/)*[a-z_]+\.py|lord/data/digits\.npz|lord/py\.typed|"
+    r"lord/reporting/html/([a-z]+\.(js|css|html)|uplot/(LICENSE|uPlot\.[a-z.]+))"
+)
 IN_SDIST = re.compile(
-    r"(src|docs|examples|benchmarks|results|\.ci)/.+\.(py|npz|txt|md|css|svg|png|json)|"
-    r"src/lord/py\.typed|\.ci/run|\.gitignore|"
+    r"(src|docs|examples|benchmarks|results|\.ci)/.+\.(py|npz|txt|md|css|svg|png|json|js|html)|"
+    r"src/lord/py\.typed|src/lord/reporting/html/uplot/LICENSE|\.ci/run|\.gitignore|"
     r"(PKG-INFO|LICENSE|Makefile|pyproject\.toml|constraints\.txt|CITATION\.cff|[A-Z]+\.md)"
 )
 TEST = re.compile(r"(^|/)(test_[^/]*|conftest)\.py$")
@@ -27,7 +30,13 @@ def check(folder: Path) -> None:
     bad = stray(code, IN_WHEEL) + [name for name in code if TEST.search(name)]
     if bad:
         sys.exit(f"{wheel.name}: has no business there: {', '.join(bad)}")
-    for needed in ("/licenses/LICENSE", "/METADATA", "/entry_points.txt", "lord/py.typed"):
+    for needed in (
+        "/licenses/LICENSE",
+        "/METADATA",
+        "/entry_points.txt",
+        "lord/py.typed",
+        "/html/page.html",
+    ):
         if not any(name.endswith(needed) for name in names):
             sys.exit(f"{wheel.name}: lacks {needed}")
     with tarfile.open(sdist) as archive:
