@@ -20,7 +20,7 @@ TORCHVISION = (
     *("alexnet", "vgg16_bn", "resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2"),
     *("densenet121", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "squeezenet1_1"),
     *("shufflenet_v2_x0_5", "mnasnet0_5", "regnet_x_400mf", "convnext_tiny", "googlenet"),
-    "vit_b_16",
+    *("vit_b_16", "swin_t"),
 )
 TIMM = (
     *("resnet18", "resnet18d", "resnet50", "seresnet18", "densenet121", "mobilenetv2_100"),

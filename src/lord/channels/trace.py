@@ -1,6 +1,7 @@
 """The channel map of any traced network, found by torch-pruning's dependency graph."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -66,12 +67,33 @@ def _graph(network: nn.Module, example: Tensor) -> tuple[tp.DependencyGraph, lis
             graph = tp.DependencyGraph().build_dependency(
                 network, example, verbose=False, unwrapped_parameters=_raw(network)
             )
+            most = 16 * max((max(p.shape, default=1) for p in network.parameters()), default=1)
+            for node in graph.module2node.values():
+                for edge in node.dependencies:
+                    edge.index_mapping = _Bounded(edge.index_mapping, most)
             return graph, list(graph.get_all_groups(root_module_types=[nn.Conv2d, nn.Linear]))
     except (ArithmeticError, LookupError, AttributeError) as error:
         raise UserError(
             f"cannot map {type(network).__name__}: its channels cannot be followed through a "
             f"reshape or shuffle ({type(error).__name__}: {error})"
         ) from None
+
+
+class _Bounded(list[Any]):
+    """An edge's mappings of places; where places only multiply, as through windows that are shifted
+    and cut up again, memory would be full before torch-pruning came to an end."""
+
+    def __init__(self, mappings: list[Any], most: int) -> None:
+        super().__init__(mappings)
+        self.most = most
+
+    def __iter__(self) -> Iterator[Any]:
+        return (each and partial(self._mapped, each) for each in super().__iter__())
+
+    def _mapped(self, mapping: Any, places: list[Any]) -> list[Any]:
+        if len(places) > self.most:
+            raise ArithmeticError(f"more than {self.most} places for channels")
+        return list(mapping(places))
 
 
 def _raw(network: nn.Module) -> list[tuple[nn.Parameter, int]]:

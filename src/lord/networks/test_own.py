@@ -166,6 +166,7 @@ def test_a_librarys_model_is_mapped(name):
         ),
         ("torchvision:vit_b_16", "MultiheadAttention is not known"),
         ("torchvision:shufflenet_v2_x0_5", "cannot map ShuffleNetV2"),
+        ("torchvision:swin_t", "places for channels"),
         ("timm:ghostnet_100", "their order matters elsewhere"),
     ],
 )
