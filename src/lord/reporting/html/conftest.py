@@ -11,6 +11,7 @@ FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 )
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 LORD = (sys.executable, "-m", "lord")
 
 
@@ -29,7 +30,7 @@ def study(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def browser():
     """A headless Chromium."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         pytest.skip("needs chromium")
     sync = pytest.importorskip("playwright.sync_api", reason="needs playwright")
