@@ -2,8 +2,8 @@
 
     python docs/site/assemble.py build/docs
 
-The pages link to each other as they lie in the repository, so that they can be read there too;
-every such link is followed here, and one that leads nowhere is an error.
+The pages link to each other as they lie in the repository, and to those that are made only here;
+every link is followed, and one that leads nowhere is an error.
 """
 
 import os

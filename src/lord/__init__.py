@@ -1,4 +1,4 @@
-"""LoRD: continual learning with the highest accuracy per training FLOP.
+"""LoRD: continual learning that counts its cost.
 
 >>> import lord
 >>> config = lord.compose("lord", {"epochs": 1, "width": 8, "candidates": 8}, preset="digits")

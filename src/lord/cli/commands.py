@@ -175,7 +175,8 @@ def methods(name: str | None) -> None:
         return
     table = Table("method", "what it is")
     for name, method in METHODS.items():
-        table.add_row(name, (method.__doc__ or "").strip().splitlines()[0])
+        about = (method.__doc__ or "").strip().partition("\n\n")[0]
+        table.add_row(name, " ".join(about.split()))
     console.print(table)
     presets = Table("preset", "stream")
     for name, protocol in PRESETS.items():

@@ -35,7 +35,7 @@ def learn(
     Parameters
     ----------
     folder
-        Images by class: FOLDER/<class>/*.jpg, or any other layout 'lord data' knows.
+        Images by class: FOLDER/CLASS/*.jpg, or any other layout 'lord data' knows.
     state
         Folder the learner is kept in.
     method

@@ -30,7 +30,7 @@ Examples:
 
 app = App(
     name="lord",
-    help="Continual learning with the highest accuracy per training FLOP.",
+    help="Continual learning that counts its cost: accuracy per training FLOP.",
     help_epilogue=EXAMPLES,
     version=lord.__version__,
     help_on_error=False,

@@ -57,8 +57,8 @@ PLUS = {
     },
 }
 ABLATIONS: dict[str, dict[str, dict[str, float]]] = {"lord": LORD, "lord+": PLUS}
-"""Method -> study -> settings -> times as many epochs as the first variant, which is the method
-as it is: so variants that replay less spend what they save on longer training."""
+"""Method -> study -> settings -> times as many epochs as the first variant, with which the
+others are compared: so variants that replay less spend what they save on longer training."""
 
 
 def variants(method: str, study: str, epochs: int) -> list[str]:
