@@ -70,7 +70,7 @@ class LoRD(SparseRehearsal):
             self.levels = (self.ladder.top,) * setting.tasks
         self.teacher: Teacher | None = None
         self.level = 0
-        self._grow(self.ladder.top if config.growth == "none" else 1)
+        self._grow(self.levels[0])
 
     def begin_task(self, task: Task) -> None:
         level = self.levels[min(task.index, len(self.levels) - 1)]

@@ -31,6 +31,14 @@ def test_the_student_grows_over_the_stream_as_the_ladder_says(make):
     assert levels == [4, 7, 9, 10, 10]
 
 
+@pytest.mark.parametrize("growth", ["plain", "preserving", "none"])
+def test_the_first_task_finds_every_weight_as_initialised(make, growth):
+    method, stream = make("lord", growth=growth)
+    method.begin_task(stream.train[0])
+    weights = [p for p in method.student.parameters() if p.dim() > 1]
+    assert all((weight != 0).all() for weight in weights)
+
+
 def test_there_is_no_teacher_in_the_first_task_and_teachers_only_grow(make):
     method, stream = make("lord")
     method.begin_task(stream.train[0])
