@@ -15,7 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 LAYERS = (nn.Conv2d, nn.Linear)
 """Where the arithmetic is; batch-norm, activations and pooling count nothing, as is usual. Any
-other module that has ``counts_flops`` is counted too."""
+other module that has ``counts_flops`` is counted too, and the two products of an attention that
+has ``qkv`` and ``num_heads``."""
 
 
 class FlopCount:
@@ -49,14 +50,20 @@ class FlopCount:
         self._hook.remove()
 
     def _count(self, layer: nn.Module, inputs: tuple[Any, ...]) -> None:
-        if self._measuring or not (isinstance(layer, LAYERS) or hasattr(layer, "counts_flops")):
+        if self._measuring:
+            return
+        qkv = getattr(layer, "qkv", None)
+        if isinstance(qkv, nn.Linear) and hasattr(layer, "num_heads"):
+            self.total += _products(qkv, inputs[0])
+        if not (isinstance(layer, LAYERS) or hasattr(layer, "counts_flops")):
             return
         x, weight = inputs[0], getattr(layer, "weight", None)
         back = torch.is_grad_enabled()
         trained = isinstance(weight, Tensor) and weight.requires_grad
         needs = (back and x.requires_grad, back and trained)
         shape = weight.shape if isinstance(weight, Tensor) else None
-        key = (type(layer), x.shape, shape, *needs, getattr(layer, "stride", None))
+        how = (getattr(layer, name, None) for name in ("stride", "padding", "dilation", "groups"))
+        key = (type(layer), x.shape, shape, *needs, *how)
         if key not in self._known:
             self._measuring = True
             try:
@@ -64,6 +71,14 @@ class FlopCount:
             finally:
                 self._measuring = False
         self.total += self._known[key]
+
+
+def _products(qkv: nn.Linear, x: Tensor) -> int:
+    """Of queries with keys, and of the shares with values; each twice again going back."""
+    count, length = x.shape[:2]
+    forward = 2 * 2 * count * length**2 * (len(qkv.weight) // 3)
+    back = torch.is_grad_enabled() and (x.requires_grad or qkv.weight.requires_grad)
+    return 3 * forward if back else forward
 
 
 def _measure(layer: nn.Module, x: Tensor, input_grad: bool, weight_grad: bool) -> int:

@@ -5,6 +5,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lord.costs import FlopCount, Meter, peak_bytes, saved_bytes, tensor_bytes
 from lord.networks import ResNet18, SmallCNN
+from lord.networks.layernorm import Attention
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,24 @@ def test_a_frozen_layer_has_no_weight_gradient_and_bf16_counts_alike():
         with torch.autocast("cpu", torch.bfloat16):
             layer(x)
     assert count.total == 2 * (60 + 60)
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_attentions_products_and_the_way_a_convolution_is_padded_count(trained):
+    width, length = 32, 7
+    attention, x = Attention(width, heads=2), torch.zeros(3, length, width)
+    inner = attention.proj.in_features
+    layers = 2 * 3 * length * width * (3 * inner + inner)
+    products = 2 * 2 * 3 * length**2 * inner
+    with FlopCount() as count, torch.set_grad_enabled(trained):
+        attention(x.requires_grad_(trained))
+    assert count.total == (layers + products) * (3 if trained else 1)
+    with FlopCount() as count, torch.no_grad():
+        for padding in (1, 0):
+            before = count.total
+            nn.Conv2d(4, 4, 3, padding=padding)(torch.zeros(1, 4, 8, 8))
+            side = 6 + 2 * padding
+            assert count.total - before == 2 * side * side * 4 * 4 * 9
 
 
 def test_nothing_is_counted_outside():

@@ -253,6 +253,8 @@ class Learner:
             course.order = torch.randperm(len(task.labels), generator=self._generator)
             course.place = 0
         rows = course.order[cut[course.place]]
+        if len(rows) == 1:  # twice, augmented apart: batch-norm cannot take one
+            rows = rows.repeat(2)
         scalars = self._method().step(Batch(task.images[rows], task.labels[rows], rows))
         course.place, course.done = course.place + 1, course.done + 1
         if not scalars["loss"].isfinite():

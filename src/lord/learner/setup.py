@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Generator, nn
 
-from lord.config import Settings, build, choose
+from lord.config import Settings, UserError, build, choose
 from lord.config.rules import Count
 from lord.data import Augment
 from lord.methods import METHODS, Method, OptimizerConfig, Setting
@@ -69,6 +69,9 @@ def learner_config(given: dict[str, Any]) -> LearnerConfig:
     )
     network = {"network": "resnet18", "width": 16} | chosen(NetworkConfig, given)
     kind = METHODS[choose("method", str(own.get("method", "lord+")), METHODS)]
+    if not kind.WIDENS:
+        able = ", ".join(name for name, each in METHODS.items() if each.WIDENS)
+        raise UserError(f"method: '{kind.name}' cannot take new classes later; can: {able}")
     rest = {n: v for n, v in given.items() if n not in own and n not in network}
     known = {*kind.Config.__struct_fields__, *OptimizerConfig.__struct_fields__}
     for name in rest:

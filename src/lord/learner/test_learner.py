@@ -129,13 +129,30 @@ def test_exam_images_are_never_learnt_and_few():
     assert learner.exam.columns["labels"].bincount().tolist() == [SIZE, SIZE]
 
 
+@pytest.mark.parametrize("method", ["ewc-on", "si", "x-der-rpc"])
+def test_methods_that_cannot_take_new_classes_are_refused(method):
+    with pytest.raises(
+        UserError, match=f"method: '{method}' cannot take new classes later; can: lord"
+    ):
+        small(method=method)
+
+
+@pytest.mark.parametrize("method", ["lord", "er"])
+def test_a_session_may_be_one_image(method):
+    learner = small(method=method)
+    learner.learn(*digits("0", "1"))
+    images, labels = digits("2")
+    assert learner.learn(images[:1], labels[:1]).new_classes == ["2"]
+
+
 def test_small_classes_give_no_exam():
     assert examined_rows([0] * 9 + [1] * 25, {}) == [18, 28]
     learner = small()
     images, labels = digits("0", "1")
     few = [*range(5), *(i for i, label in enumerate(labels) if label == "1")][:10]
     session = learner.learn(images[few], [labels[i] for i in few])
-    assert all(math.isnan(share) for share in session.exam) or session.exam
+    assert len(session.exam) == 1
+    assert math.isnan(session.exam[0])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ class DER(Rehearsal):
     name = "der"
     PRESETS = {
         "s-cifar10": {size: {"alpha": 0.3} for size in (200, 500, 5120)},
-        "s-cifar100": {500: {"alpha": 0.3}, 2000: {"alpha": 0.3}},
+        "s-cifar100-10x10": {500: {"alpha": 0.3}, 2000: {"alpha": 0.3}},
         "s-tinyimg": {size: {"alpha": 0.1} for size in (200, 500, 5120)},
     }
 

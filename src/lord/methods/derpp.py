@@ -16,7 +16,7 @@ PUBLISHED = {
         5120: {"alpha": 0.1, "beta": 0.5},
     },
 }
-PUBLISHED["s-cifar100"] = PUBLISHED["s-cifar10"]
+PUBLISHED["s-cifar100-10x10"] = {size: {"alpha": 0.1, "beta": 0.5} for size in (500, 2000)}
 """Weights by stream and buffer size, of DER++ and of LoRD's rehearsal alike."""
 
 

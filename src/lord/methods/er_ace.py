@@ -1,24 +1,27 @@
 """Asymmetric cross-entropy for replay (Caccia et al. 2022, arXiv:2104.05025)."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from lord.config.rules import Natural
-from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars
+from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars, Setting
 from lord.streams import Task
 
 
 class ERACE(Rehearsal):
     """Stream images compete with the classes of their own batch only; replayed ones with all.
 
-    So the stream pushes no old class down. Classes not seen yet stay in the stream's softmax.
+    So the stream pushes no old class down. The newest class met and those not met yet stay in the
+    stream's softmax.
     Loss: CE(stream, masked) + CE(draw). Masking and rehearsal begin with the second task. The
     head is linear, not the authors' cosine one.
     """
 
     name = "er-ace"
-    KEPT = ("task", "seen", "known")
+    KEPT = ("task", "newest")
     PRESETS = {
         stream: {size: {"lr": 0.03} for size in (200, 500, 5120)}
         for stream in ("s-cifar10", "s-cifar100", "s-tinyimg")
@@ -29,17 +32,18 @@ class ERACE(Rehearsal):
         """Task from which masking and rehearsal are done, counted from 0."""
 
     task = 0
-    seen = 0
-    """Number of classes met before this task."""
-    known = 0
-    """This task's included."""
+
+    def __init__(self, config: Any, setting: Setting) -> None:
+        super().__init__(config, setting)
+        self.newest = torch.zeros((), dtype=torch.int64, device=self.device)
+        """The highest class met so far."""
 
     def begin_task(self, task: Task) -> None:
         super().begin_task(task)
-        self.task, self.seen = task.index, self.known
-        self.known = max(self.known, 1 + max(task.classes))
+        self.task = task.index
 
     def step(self, batch: Batch) -> Scalars:
+        self.newest = torch.maximum(self.newest, batch.labels.max())
         logits = self.student(self.augment(batch.images))
         if len(self.buffer) and self.task >= self.config.start:
             old = self.buffer.draw(self.config.replay)
@@ -52,8 +56,10 @@ class ERACE(Rehearsal):
         return {"loss": loss.detach()}
 
     def masked(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """``logits`` without the old classes that are not among ``labels``."""
+        """``logits`` without the classes met that are not among ``labels``, but for the newest."""
         there = torch.zeros(logits.shape[1], device=logits.device)
         there = there.scatter_add(0, labels, torch.ones_like(labels, dtype=there.dtype)) > 0
-        there[self.seen :] = True
-        return logits.float().masked_fill(~there, -1e9)
+        ahead = torch.arange(len(there), device=logits.device) >= torch.maximum(
+            self.newest, labels.max()
+        )
+        return logits.float().masked_fill(~(there | ahead), -1e9)

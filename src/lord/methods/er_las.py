@@ -3,7 +3,7 @@
 from lord.config.rules import NonNegative
 from lord.methods.er import ER
 from lord.methods.method import Batch, BufferConfig, Scalars
-from lord.methods.terms import adjusted_cross_entropy, class_shares
+from lord.methods.terms import cross_entropy_for
 
 
 class ERLAS(ER):
@@ -21,8 +21,7 @@ class ERLAS(ER):
 
     def step(self, batch: Batch) -> Scalars:
         x, y = self.mixed(batch)
-        shares = class_shares(y, self.setting.classes)
-        loss = adjusted_cross_entropy(self.student(x), y, shares, self.config.tau)
+        loss = cross_entropy_for([y], self.setting.classes, self.config.tau)(self.student(x), y)
         self.descent.update(loss)
         self.buffer.offer(images=batch.images, labels=batch.labels)
         return {"loss": loss.detach()}

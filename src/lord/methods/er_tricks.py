@@ -43,9 +43,10 @@ class ERTricks(ER):
     @property
     def predictor(self) -> nn.Module:
         head = head_of(self.student)
-        scale, shift = torch.ones_like(head.bias), torch.zeros_like(head.bias)
+        scale, shift = torch.ones_like(head.weight[:, 0]), torch.zeros_like(head.weight[:, 0])
         scale[self.newest], shift[self.newest] = self.correction.to(scale.device)
-        return with_head(self.student, head.weight * scale[:, None], head.bias * scale + shift)
+        bias = shift if head.bias is None else head.bias * scale + shift
+        return with_head(self.student, head.weight * scale[:, None], bias)
 
     def begin_task(self, task: Task) -> None:
         super().begin_task(task)

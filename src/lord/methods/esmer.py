@@ -34,7 +34,7 @@ class ESMER(MeanER):
             200: {"lr": 0.03, "margin": 1.2, "rate": 0.1},
         },
         "s-cifar100": {200: {"lr": 0.03, "margin": 1.0, "rate": 0.07}},
-        "s-tinyimg": {200: {"lr": 0.03, "margin": 1.0, "rate": 0.07}},
+        "s-tinyimg": {200: {"lr": 0.03, "margin": 1.0, "rate": 0.07, "epochs": 50}},
     }
 
     class Config(BufferConfig, frozen=True):

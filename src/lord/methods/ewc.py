@@ -20,6 +20,7 @@ class EWC(Method):
 
     name = "ewc-on"
     SPLITS = False
+    WIDENS = False
     KEPT = ("fisher", "anchor")
     PRESETS = {
         "s-cifar10": {0: {"lr": 0.03, "strength": 10.0}},

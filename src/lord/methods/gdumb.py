@@ -19,8 +19,9 @@ class GDumb(Rehearsal):
 
     SGD with momentum 0.9, weight decay 1e-6; learning rate from 0.05 to 0.0005 on cosines that
     start anew after 1, 3, 7 ... epochs, the first epoch at 0.005; CutMix. The stream's optimizer
-    settings are not used. Trained after the last task only, unless asked: until then it predicts
-    at random. Departure: minibatches of ``replay`` images, not 16.
+    settings are not used. Trained after the last task only, unless asked, or where nobody knows
+    which is the last; until then it predicts at random. Departure: minibatches of ``replay``
+    images, not 16.
     """
 
     name = "gdumb"
@@ -57,7 +58,8 @@ class GDumb(Rehearsal):
         return {"loss": torch.zeros((), device=batch.labels.device)}
 
     def end_task(self, task: Task) -> None:
-        if task.index + 1 < self.setting.tasks and not self.config.anytime:
+        last = self.setting.last
+        if last is not None and task.index < last and not self.config.anytime:
             return
         self.student.load_state_dict(self.initial)
         rates = OptimizerConfig(lr=0.05, momentum=0.9, weight_decay=1e-6)

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,9 +19,9 @@ class ICaRL(Rehearsal):
     """Learns features with exemplars among the stream, and classifies by the nearest class mean.
 
     Loss: binary cross-entropy over all outputs; the targets of old classes are the sigmoids of the
-    network as the last task left it, those of the others one-hot. The buffer holds equally many
-    exemplars of each class seen, chosen by herding. A class's mean is that of its exemplars'
-    features and their mirror images', each of length 1.
+    network as the last task left it, those of the others, and of old classes that are back,
+    one-hot. The buffer holds equally many exemplars of each class seen, chosen by herding. The mean
+    of a class is that of its exemplars' features and their mirror images', each of length 1.
 
     Departures: exemplars join the stream's batches in such numbers that an epoch passes over all
     of them once, where the paper shuffles them into the task; ``replay`` is not used. The paper's
@@ -29,20 +30,23 @@ class ICaRL(Rehearsal):
 
     name = "icarl"
     SPLITS = False
-    KEPT = ("previous", "old", "seen", "share", "steps")
+    KEPT = ("previous", "past", "distils", "seen", "share", "steps")
     PRESETS = {
         "s-cifar10": {
             size: {"lr": lr, "weight_decay": 2e-5}
             for size, lr in {200: 0.1, 500: 0.1, 5120: 0.03}.items()
         },
-        "s-cifar100": {size: {"lr": 0.3, "weight_decay": 2e-5} for size in (500, 2000)},
+        "s-cifar100-10x10": {size: {"lr": 0.3, "weight_decay": 2e-5} for size in (500, 2000)},
         "s-tinyimg": {size: {"lr": 0.03, "weight_decay": 2e-5} for size in (200, 500, 5120)},
     }
 
     def __init__(self, config: BufferConfig, setting: Setting) -> None:
         super().__init__(config, setting)
         self.previous = copy.deepcopy(self.student).eval().requires_grad_(False)
-        self.old = self.seen = self.steps = 0
+        self.past = torch.zeros(setting.classes, dtype=torch.bool, device=self.device)
+        """Whether each class is an old one, and not in this task."""
+        self.distils = False
+        self.seen = self.steps = 0
         self.share = 0.0
         self._nearest: tuple[tuple[int, ...], nn.Module] | None = None
 
@@ -58,7 +62,10 @@ class ICaRL(Rehearsal):
 
     def begin_task(self, task: Task) -> None:
         super().begin_task(task)
-        self.old, self.seen = self.seen, max(self.seen, 1 + max(task.classes))
+        self.past.zero_()[: self.seen] = True
+        self.past[list(task.classes)] = False
+        self.distils = bool(self.past.any())
+        self.seen = max(self.seen, 1 + max(task.classes))
         self.share = len(self.buffer) / len(task.labels)
 
     def step(self, batch: Batch) -> Scalars:
@@ -71,9 +78,9 @@ class ICaRL(Rehearsal):
         x = self.augment(x)
         logits = self.student(x)
         targets = F.one_hot(y, logits.shape[1]).to(logits.dtype)
-        if self.old:
+        if self.distils:
             with torch.no_grad():
-                targets[:, : self.old] = self.previous(x)[:, : self.old].sigmoid()
+                targets = torch.where(self.past, self.previous(x).sigmoid(), targets)
         loss = F.binary_cross_entropy_with_logits(logits.float(), targets.float())
         self.descent.update(loss)
         self.steps += 1
@@ -97,6 +104,11 @@ class ICaRL(Rehearsal):
         rows = torch.cat(kept)[: self.config.buffer]
         self.buffer.fill(images=images[rows], labels=labels[rows])
         self.previous.load_state_dict(self.student.state_dict())
+        self._nearest = None  # the means are of other exemplars now
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._nearest = None
 
     def class_means(self) -> Tensor:
         """Classes x features, of length 1; zeros for classes without exemplars."""

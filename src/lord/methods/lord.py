@@ -60,7 +60,6 @@ class LoRD(SparseRehearsal):
 
     def __init__(self, config: Any, setting: Setting) -> None:
         super().__init__(config, setting)
-        self.device = next(self.student.parameters()).device
         self.channels = trace(self.student, torch.zeros((2, *setting.shape), device=self.device))
         self.elastic = Elastic(self.student, self.channels)
         classes = {"auto": setting.classes, "short": 1, "long": 100}[config.ladder]
@@ -159,7 +158,7 @@ class LoRD(SparseRehearsal):
         self.student = self.elastic.resize(counts, self.descent.torch, preserve=preserve)
 
     def _step_flops(self, level: int) -> int:
-        """At least what a step costs: the student's passes, forward and backward."""
+        """Roughly what a step costs that rehearses: the student's passes, forward and backward."""
         images = (1 + self.config.draws) * self.config.replay
         return 3 * images * self.channels.flops(self.ladder.counts(level))
 

@@ -22,10 +22,12 @@ class LoRDPlus(LoRD):
     growth.
 
     Departures from LoRD, each switched back by the setting named: the optimizer (``optimizer``
-    sgd, ``momentum``, ``schedule``, ``weight_decay``); logit-adjusted cross-entropies (``tau`` 0);
-    both rehearsal terms on one draw (``draws`` 2) that passes the student with the stream
-    (``merged`` false); function-preserving growth (``growth`` plain), at half the pace (``pace``
-    4 for five tasks); no distillation (``distill`` 0.05).
+    sgd, ``lr``, ``momentum``, ``schedule``, ``weight_decay``); logit-adjusted cross-entropies
+    (``tau`` 0); both rehearsal terms on one draw (``draws`` 2) that passes the student with the
+    stream (``merged`` false); the same ``alpha`` for every stream and buffer size, and no ``beta``
+    where passes are merged; function-preserving growth (``growth`` plain), two levels before the
+    first task however many follow (``pace`` 4 for five tasks, 3.5 for ten, 1 for twenty); no
+    distillation (``distill`` 0.05).
     """
 
     name = "lord+"

@@ -28,6 +28,7 @@ PLASTIC = {
 
 def _published(stream: str, size: int) -> dict[str, Any]:
     values: dict[str, Any] = {"lr": LEARNING_RATES[stream], "consistency": WEIGHTS[stream]}
+    values |= {"epochs": 50} if stream == "s-tinyimg" else {}
     return values | {"rate": STABLE[stream][size]}
 
 

@@ -41,6 +41,7 @@ class Setting:
         tasks: of the whole stream.
         steps: number of steps of a task, for schedules.
         generator: on the CPU, for every decision of the method.
+        last: index of the last task that will be learnt; None where nobody knows.
     """
 
     network: nn.Module
@@ -51,6 +52,7 @@ class Setting:
     tasks: int
     steps: Callable[[Task], int]
     generator: Generator
+    last: int | None = None
 
 
 class MethodConfig(Settings, frozen=True):
@@ -91,6 +93,8 @@ class Method(ABC):
     SPLITS: ClassVar[bool] = True
     """Whether several processes may share out its passes: not where it looks at gradients, or at
     what goes on inside the network, itself."""
+    WIDENS: ClassVar[bool] = True
+    """Whether what it has learnt can move into one with more classes, as in a learner."""
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     PRESETS: ClassVar[dict[str, dict[int, dict[str, Any]]]] = {}
     """Published hyperparameters: stream -> buffer size (0 without buffer) -> settings."""
@@ -104,6 +108,7 @@ class Method(ABC):
         self.generator = setting.generator
         self.augment = setting.augment
         self.student = setting.network.train()
+        self.device = next(self.student.parameters()).device
         self.descent = Descent(self.student.parameters(), setting.optimizer)
         self.buffer: Buffer | None = None
 

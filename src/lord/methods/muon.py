@@ -42,9 +42,10 @@ class Orthogonalise(nn.Module):
 class Muon(Optimizer):
     """SGD in which the momentum of every inner weight matrix is orthogonalised.
 
-    A convolution's weight is the matrix of its output channels. Matrices between the first and
-    the last of the network (its input and its head) are orthogonalised; everything else takes
-    plain SGD steps with the same learning rate. Weight decay shrinks all by lr * weight_decay.
+    A convolution's weight is the matrix of its output channels; what is neither that nor a matrix
+    (a transformer's positions) is none. Matrices between the first and the last of the network (its
+    input and its head) are orthogonalised; everything else takes plain SGD steps with the same
+    learning rate. Weight decay shrinks all by lr * weight_decay.
 
     Args:
         parameters: of the network, in its order.
@@ -57,7 +58,7 @@ class Muon(Optimizer):
         self, parameters: Iterable[Tensor], lr: float, momentum: float, weight_decay: float
     ) -> None:
         every = list(parameters)
-        inner = [p for p in every if p.dim() >= 2][1:-1]
+        inner = [p for p in every if p.dim() in (2, 4)][1:-1]
         rest = [p for p in every if not any(p is matrix for matrix in inner)]
         shared = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
         groups: list[dict[str, Any]] = [{"params": rest, "matrices": False}]

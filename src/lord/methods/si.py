@@ -18,6 +18,7 @@ class SI(Method):
 
     name = "si"
     SPLITS = False
+    WIDENS = False
     KEPT = ("importance", "part", "anchor")
     PRESETS = {stream: {0: {"lr": 0.03}} for stream in ("s-cifar10", "s-cifar100", "s-tinyimg")}
 

@@ -14,13 +14,17 @@ def recomputed_statistics(method: Method, batch: int = 32) -> Iterator[None]:
     """Inside, the predictor's running statistics are the mean over batches of the whole buffer.
 
     The images are taken as they were stored, not augmented, as test images are. Afterwards the
-    statistics are as training left them. Costs one forward pass of the buffer.
+    statistics are as training left them, and so they stay where the buffer holds no two images.
+    Costs one forward pass of the buffer.
     """
     network = method.predictor
     layers = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
     kept = [{k: v.clone() for k, v in layer.named_buffers()} for layer in layers]
     momenta = [layer.momentum for layer in layers]
     assert method.buffer is not None
+    if len(method.buffer) < 2:
+        yield
+        return
     images = method.buffer.columns["images"][: len(method.buffer)]
     try:
         for layer in layers:

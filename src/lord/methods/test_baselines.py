@@ -9,9 +9,11 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lord.methods import recomputed_statistics
 from lord.methods.conftest import batch_of, learn
 from lord.methods.gdumb import greedily_balanced, learning_rate
 from lord.methods.terms import adjusted_cross_entropy, class_shares
+from lord.streams import Stream
 
 
 def test_er_las_adjusts_by_the_shares_of_the_step():
@@ -37,6 +39,11 @@ def test_er_ace_lets_the_stream_push_no_old_class_down(make):
     F.cross_entropy(method.masked(logits, labels), labels).backward()
     assert (logits.grad[:, :4] == 0).all()
     assert (logits.grad[:, 4:] != 0).all()  # its own and those still to come
+    logits.grad = None
+    labels = torch.tensor([5, 5, 5, 5, 5, 5])  # the batch lacks one of the task's classes
+    F.cross_entropy(method.masked(logits, labels), labels).backward()
+    assert (logits.grad[:, 4] == 0).all()
+    assert (logits.grad[:, 6:] != 0).all()
 
 
 def test_mean_ers_average_follows_its_decay(make):
@@ -84,6 +91,35 @@ def test_gdumb_trains_on_its_buffer_alone_and_from_scratch(make):
     method.end_task(stream.train[0])
     assert all(p.abs().max() < 6 for p in method.student.parameters())
     assert any(not torch.equal(first[k], v) for k, v in method.student.state_dict().items())
+
+
+def test_gdumb_trains_after_the_last_task_that_will_be_learnt(make):
+    method, stream = make("gdumb", passes=1, anytime=False, stop_after=2)
+    first = copy.deepcopy(method.student.state_dict())
+    for task in stream.train:
+        now = method.student.state_dict()
+        assert all(torch.equal(first[name], now[name]) for name in first)
+        learn(method, Stream((task,), (task,), stream.class_names), 1)
+    assert len(stream.train) == 2
+    assert any(not torch.equal(first[k], v) for k, v in method.student.state_dict().items())
+
+
+def test_er_las_without_adjustment_is_er(make):
+    losses = []
+    for name, settings in (("er", {}), ("er-las", {"tau": 0.0})):
+        method, stream = make(name, **settings)
+        learn(method, stream, 1)
+        losses.append(method.step(batch_of(stream.train[0], 0))["loss"].item())
+    assert losses[0] == losses[1]
+
+
+def test_statistics_stay_where_there_is_nothing_to_recompute_them_on(make):
+    method, _ = make("esmer")
+    before = copy.deepcopy(method.predictor.state_dict())
+    assert len(method.buffer) == 0
+    with recomputed_statistics(method):
+        now = method.predictor.state_dict()
+        assert all(torch.equal(before[name], now[name]) for name in before)
 
 
 def test_gdumbs_learning_rate_starts_anew_on_ever_longer_cosines():

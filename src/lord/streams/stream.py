@@ -112,7 +112,7 @@ def batches(count: int, size: int) -> list[range]:
 def by_class(images: Tensor, labels: Tensor, groups: Sequence[tuple[int, ...]]) -> tuple[Task, ...]:
     """Cut a data set into tasks of whole classes, labels renumbered in that order."""
     order = [label for group in groups for label in group]
-    number = torch.full((int(labels.max()) + 1,), -1)
+    number = torch.full((max(int(labels.max()), *order) + 1,), -1)
     number[torch.tensor(order)] = torch.arange(len(order))
     renumbered = number.to(labels.device)[labels]
     tasks, start = [], 0

@@ -14,6 +14,9 @@ from lord.methods import METHODS, MethodConfig, OptimizerConfig
 from lord.networks import NetworkConfig
 from lord.streams import PRESETS, Protocol, StreamConfig
 
+NEAREST = {"s-cifar100-10x10": "s-cifar100", "s-cifar100": "s-cifar10"}
+"""By stream, the one whose published settings are taken where a method has none for it."""
+
 
 class TrainingConfig(Settings, frozen=True):
     """How long, and on what."""
@@ -129,9 +132,14 @@ def compose(
 
 
 def published(method: str, preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """A method's published settings for a stream, at the published buffer size nearest ours."""
-    rows = METHODS[method].PRESETS.get(preset, {})
-    if not rows:
+    """A method's published settings for a stream, at the published buffer size nearest ours.
+
+    Where none were published for the stream, those for the one nearest to it.
+    """
+    streams, stream = METHODS[method].PRESETS, preset
+    while stream not in streams and stream in NEAREST:
+        stream = NEAREST[stream]
+    if not (rows := streams.get(stream, {})):
         return {}
     try:
         size = int(given.get("buffer", PRESETS[preset].settings.get("buffer", 0)))

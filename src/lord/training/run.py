@@ -203,6 +203,7 @@ def make_method(
         tasks=tasks,
         steps=lambda task: epochs * len(batches(len(task.labels), batch)),
         generator=_generator(config.seed, 1, torch.device("cpu")),
+        last=len(stream.train) - 1,
     )
     return kind(config.settings, setting), stream
 
