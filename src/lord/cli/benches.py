@@ -10,11 +10,12 @@ from rich.table import Table
 import lord.training as training
 from lord.cli.commands import given_by, named
 from lord.cli.flags import Flags
+from lord.cli.written import writing
 from lord.config import UserError
 from lord.learner import write_text
 from lord.training.folder import environment
 
-console = Console()
+console = Console(markup=False)
 
 
 def bench(flags: Flags, methods: str, task: int | None, steps: int, out: Path | None) -> None:
@@ -49,7 +50,9 @@ def bench(flags: Flags, methods: str, task: int | None, steps: int, out: Path | 
     )
     if out is not None:
         values = {"environment": environment(), "bench": msgspec.to_builtins(found)}
-        write_text(out, msgspec.json.format(msgspec.json.encode(values), indent=1).decode() + "\n")
+        with writing(out):
+            text = msgspec.json.format(msgspec.json.encode(values), indent=1).decode()
+            write_text(out, text + "\n")
         console.print(f"written: {out}", soft_wrap=True)
 
 

@@ -19,7 +19,7 @@ from lord.streams import PRESETS
 from lord.training.config import fields
 from lord.training.ranks import here
 
-console = Console()
+console = Console(markup=False)
 
 
 def given_by(flags: Flags) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -224,5 +224,5 @@ def say(text: str) -> None:
 
 def checked_seed(seed: Any) -> int:
     if not isinstance(seed, int) or not 0 <= seed < 2**31:
-        raise UserError(f"seed: expected a whole number from 0, got {seed!r}")
+        raise UserError(f"seed: expected a whole number from 0 to {2**31 - 1}, got {seed!r}")
     return seed

@@ -10,11 +10,13 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from lord.cli.written import writing
 from lord.config import UserError
 from lord.data import contact_sheet, decode
 from lord.learner import (
     Deployed,
     Learner,
+    abandon,
     coloured,
     exists,
     export_int8,
@@ -24,9 +26,10 @@ from lord.learner import (
     load_learner,
     load_model,
     locked,
+    write_atomic,
 )
 
-console = Console()
+console = Console(markup=False)
 
 
 def learn(
@@ -38,9 +41,14 @@ def learn(
     flops: float | None,
     *,
     again: bool,
+    abandoned: bool,
     every: float,
 ) -> None:
     with locked(state):
+        if abandoned:
+            if not exists(state) or not _loaded(state).unfinished:
+                raise UserError(f"abandon: no session was interrupted in '{state}'")
+            abandon(state)
         if exists(state):
             learner = _loaded(state)
             if given:
@@ -76,7 +84,8 @@ def predict(state: Path, files: Sequence[Path], *, as_json: bool) -> None:
     if not files:
         raise UserError("files: name at least one image")
     learner = _loaded(state)
-    assert learner.shape
+    if learner.shape is None:
+        raise UserError("nothing was learnt yet")
     encoded = [(str(file), file.read_bytes) for file in files]
     pixels = torch.from_numpy(decode(encoded, learner.shape[1])).permute(0, 3, 1, 2)
     for file, found in zip(files, learner.predict(coloured(pixels, learner)), strict=True):
@@ -88,6 +97,8 @@ def predict(state: Path, files: Sequence[Path], *, as_json: bool) -> None:
 
 
 def inspect(state: Path, sheet: Path | None) -> None:
+    if sheet is not None:
+        _check_new(sheet)
     learner = _loaded(state)
     table = Table(
         "session", "images", "new classes", "level", "steps", "seconds", "FLOPs", "exam, %"
@@ -110,7 +121,7 @@ def inspect(state: Path, sheet: Path | None) -> None:
             facts.add_row("student's channels", " ".join(map(str, method.elastic.counts)))
         if (teacher := getattr(method, "teacher", None)) is not None:
             facts.add_row("teacher's channels", " ".join(map(str, teacher.counts)))
-        if method.buffer is not None:
+        if method.buffer is not None and len(method.buffer):
             counts = method.buffer.columns["labels"][: len(method.buffer)].bincount().tolist()
             held = ", ".join(f"{n} {c}" for n, c in zip(learner.classes, counts, strict=False))
             facts.add_row("buffer", f"{len(method.buffer)} images: {held}")
@@ -126,19 +137,16 @@ def inspect(state: Path, sheet: Path | None) -> None:
 
 
 def export(source: Path, out: Path, *, form: str, int8: bool) -> None:
-    if out.exists():
-        raise UserError(f"'{out}' exists: name a new file")
-    if not out.parent.is_dir():
-        raise UserError(f"cannot write '{out}': no folder '{out.parent}'")
+    _check_new(out)
     images = labels = None
     if exists(source):
         learner = _loaded(source)
-        assert learner.method
+        if learner.method is None or learner.shape is None:
+            raise UserError("nothing was learnt yet")
         deployed = Deployed(learner.method.predictor, *learner.normalisation)
         classes: Sequence[str] = learner.classes
-        assert learner.shape
         shape = learner.shape
-        if (buffer := learner.method.buffer) is not None:
+        if (buffer := learner.method.buffer) is not None and len(buffer):
             images = buffer.columns["images"][: len(buffer)]
             labels = buffer.columns["labels"][: len(buffer)]
     else:
@@ -152,16 +160,19 @@ def export(source: Path, out: Path, *, form: str, int8: bool) -> None:
     if form == "pt2":
         if int8:
             raise UserError("int8: is for --format onnx")
-        export_pt2(deployed, classes, images[:2], out)
+        with writing(out):
+            export_pt2(deployed, classes, images[:2], out)
         console.print(f"written: {out}, {out.stat().st_size / 1e6:.2f} MB", highlight=False)
         return
     fp32 = out.with_name(f".{out.name}-fp32") if int8 else out
     try:
-        difference = export_onnx(deployed, classes, images, fp32)
+        with writing(out):
+            difference = export_onnx(deployed, classes, images, fp32)
         said = f"largest difference from PyTorch {difference:.1g} on {len(images)} images"
         if int8:
             assert labels is not None
-            before, after = export_int8(fp32, images, labels, out)
+            with writing(out):
+                before, after = export_int8(fp32, images, labels, out)
             said = f"{after:.1f} % of the buffer right, {before:.1f} % in fp32"
     finally:
         if int8:
@@ -187,11 +198,21 @@ def _contact_sheet(learner: Learner, file: Path) -> None:
     columns = learner.method.buffer.columns
     held = len(learner.method.buffer)
     order = columns["labels"][:held].argsort(stable=True)
-    contact_sheet(columns["images"][order], 20).save(file)
+    sheet = contact_sheet(columns["images"][order], 20)
+    with writing(file):
+        write_atomic(file, lambda draft: sheet.save(draft, "PNG"))
+
+
+def _check_new(file: Path) -> None:
+    """See that a file can be written, before the work."""
+    if file.exists():
+        raise UserError(f"'{file}' exists: name a new file")
+    if not file.parent.is_dir():
+        raise UserError(f"cannot write '{file}': no folder '{file.parent}'")
 
 
 def _loaded(state: Path) -> Learner:
     learner, note = load_learner(state)
     if note:
-        console.print(note, highlight=False, soft_wrap=True)
+        Console(stderr=True, markup=False).print(note, highlight=False, soft_wrap=True)
     return learner

@@ -26,6 +26,7 @@ def learn(
     seconds: float | None = None,
     flops: float | None = None,
     again: Switch = False,
+    abandon: Switch = False,
     checkpoint_every: float = 60.0,
 ) -> None:
     """Learn the images in a folder; the first call makes the learner, later ones go on.
@@ -58,6 +59,8 @@ def learn(
         What it may cost, instead of epochs.
     again
         Learn images that were learnt before once more.
+    abandon
+        Drop a session that was interrupted, and go on from before it.
     checkpoint_every
         Seconds between checkpoints.
     """
@@ -74,7 +77,15 @@ def learn(
     if not 4 <= resize <= 1024:
         raise UserError(f"resize: expected 4 to 1024, got {resize}")
     keep.learn(
-        folder, state, given, resize, seconds, flops, again=again, every=max(checkpoint_every, 0)
+        folder,
+        state,
+        given,
+        resize,
+        seconds,
+        flops,
+        again=again,
+        abandoned=abandon,
+        every=max(checkpoint_every, 0),
     )
 
 

@@ -273,6 +273,11 @@ def main(arguments: list[str] | None = None) -> None:
         if os.environ.get("RANK", "0") == "0" or isinstance(error, LostError):
             _complain(" ".join(str(error).split()))  # of several processes, the first speaks
         sys.exit(2)
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "can't allocate memory" not in str(error):
+            raise
+        _complain("out of memory: lower width, buffer, batch or the number of images")
+        sys.exit(2)
     except KeyboardInterrupt as stop:
         _complain(str(stop) or "interrupted")
         sys.exit(130)
@@ -282,4 +287,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _complain(text: str) -> None:
+    text = text.encode(errors="replace").decode()  # names of files need not be UTF-8
     Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"error: {text}")

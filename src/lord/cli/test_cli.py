@@ -166,7 +166,10 @@ MISTAKES = [
     ("run --set rho", "set: expected NAME=VALUE, such as rho=0.25, got 'rho'"),
     ("run --set rh=1", "unknown setting 'rh' (did you mean 'rho'?)"),
     ("run --method sgd --buffer 100", "sgd has no setting 'buffer'"),
-    ("run --seed -1", "seed: expected a whole number from 0, got -1"),
+    ("run --seed -1", "seed: expected a whole number from 0 to 2147483647, got -1"),
+    ("learn . --state s --seed 99999999999999999999", "seed: expected"),
+    ("run --buffer 100000000000", "out of memory: lower width, buffer, batch"),
+    ("run --split=-1,0/1,2", "split: classes are 0 to 9, got -1"),
     ("run --config none.yaml", "cannot read the configuration 'none.yaml'"),
     ("run --data nowhere", "no data at 'nowhere': no such file or folder"),
     ("run --data .", "no data at '.': the folder is empty"),
@@ -201,6 +204,25 @@ MISTAKES = [
 @pytest.mark.parametrize(("line", "said"), MISTAKES, ids=[line for line, _ in MISTAKES])
 def test_a_mistake_is_answered_in_one_line_with_exit_code_2(lord, line, said):
     code, _, error = lord(line)
+    assert code == 2
+    assert error.startswith("error: ")
+    assert len(error.strip().splitlines()) == 1
+    assert said in error
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("preset: 5", "unknown preset '5'"),
+        ("preset: [a]", "unknown preset '['a']'"),
+        ("data: 2024-13-01", "is not YAML: month must be in 1..12"),
+        ("epochs: 1\nepochs: 9", "epochs is given twice"),
+        ("epochs 1", "must be lines of 'setting: value'"),
+    ],
+)
+def test_a_wrong_configuration_file_is_answered_in_one_line(lord, tmp_path, text, said):
+    (tmp_path / "own.yaml").write_text(text)
+    code, _, error = lord(f"run --config {tmp_path / 'own.yaml'}")
     assert code == 2
     assert error.startswith("error: ")
     assert len(error.strip().splitlines()) == 1

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from PIL import Image
 
 from lord.cli.main import main
 from lord.data import DataConfig, load_images
-from lord.learner import STATE, load_learner
+from lord.learner import STATE, Learner, load_learner, previous
 
 DIGITS = load_images(DataConfig())
 MAKE = "--network cnn --width 8 --resize 8 --epochs 2 --set buffer=64 --set candidates=8"
@@ -186,6 +187,95 @@ def test_a_learner_killed_in_its_sessions_ends_as_if_it_was_not(tmp_path):
 @pytest.mark.slow
 def test_a_learner_killed_many_times_ends_as_if_it_was_not(tmp_path):
     check_kills(tmp_path, int(os.environ.get("LORD_KILLS", "12")), seed=1)
+
+
+def test_a_session_that_cannot_be_finished_can_be_abandoned(lord, tmp_path):
+    folders, state = weeks(tmp_path), tmp_path / "state"
+    assert session(folders[0], state, first=True).wait() == 0
+    before = tensors(state)
+    process = session(folders[1], state, first=False)
+    until = time.monotonic() + 60
+    while load_learner(state)[0].unfinished is None and time.monotonic() < until:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    (folders[1] / "2" / "0.png").unlink()
+    code, _, error = lord(f"learn {folders[1]} --state {state}")
+    assert code == 2
+    assert "to go back to before it, give --abandon" in error
+    code, out, error = lord(f"learn {folders[1]} --state {state} --abandon --seconds 0.1")
+    assert code == 0, error
+    assert "session 2: 19 images, 3 classes (2 new)" in out
+    assert before["student"].keys() == tensors(state)["student"].keys()
+    code, _, error = lord(f"learn {folders[2]} --state {state} --abandon")
+    assert (code, error) == (2, f"error: abandon: no session was interrupted in '{state}'\n")
+
+
+def test_abandoning_the_first_session_leaves_nothing_of_it(lord, tmp_path):
+    one, state = photos(tmp_path / "one", "0", "1"), tmp_path / "state"
+    code, _, error = lord(f"learn {one} --state {state} {MAKE} --set lr=1e30 --checkpoint-every 0")
+    assert code == 2
+    assert "make a learner with a lower lr" in error
+    assert lord(f"learn {one} --state {state} --abandon {MAKE} --set lr=0.05")[0] == 0
+
+
+def test_nothing_is_written_over(lord, tmp_path):
+    one, state = photos(tmp_path / "one", "0", "1"), tmp_path / "state"
+    assert lord(f"learn {one} --state {state} {MAKE}")[0] == 0
+    photo = one / "0" / "0.png"
+    before = photo.read_bytes()
+    for sheet, said in [
+        (photo, "exists: name a new file"),
+        (tmp_path / "no" / "x.png", "no folder"),
+        ("/proc/x.png", "cannot write '/proc/x.png'"),
+    ]:
+        code, _, error = lord(f"inspect {state} --sheet {sheet}")
+        assert code == 2
+        assert said in error
+    assert photo.read_bytes() == before
+    assert lord(f"inspect {state} --sheet {tmp_path / 'sheet'}")[0] == 0  # whatever its name is
+    code, _, error = lord(f"export {state} /proc/x.pt2 --format pt2")
+    assert (code, error.startswith("error: cannot write '/proc/x.pt2'")) == (2, True)
+
+
+def test_a_learner_can_be_looked_at_before_its_buffer_holds_anything(lord, tmp_path):
+    one, state = photos(tmp_path / "one", "0", "1"), tmp_path / "state"
+    line = f"learn {one} --state {state} --method icarl --network cnn --width 8 --resize 8"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lord", *line.split(), "--epochs", "3000", "--checkpoint-every", "0"]
+    )
+    until = time.monotonic() + 60
+    while not (state / STATE).exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    code, out, error = lord(f"inspect {state}")
+    assert code == 0, error
+    assert "a session was interrupted" in out
+    assert lord(f"predict {state} {one / '0' / '0.png'}")[0] == 0
+    new = tmp_path / "new"
+    new.mkdir()
+    Learner(network="cnn", width=8).save(new / STATE)
+    for line in (f"predict {new} {one / '0' / '0.png'}", f"export {new} {tmp_path / 'x'}"):
+        code, _, error = lord(line)
+        assert (code, error) == (2, "error: nothing was learnt yet\n")
+
+
+def test_names_are_printed_as_they_are_and_notes_apart_from_results(lord, tmp_path):
+    one, state = photos(tmp_path / "one", "0", "1"), tmp_path / "state"
+    (one / "0").rename(one / "[/b]")
+    (one / "1").rename(one / "[red]x[")
+    code, _, error = lord(f"learn {one} --state {state} {MAKE}")
+    assert code == 0, error
+    code, out, error = lord(f"inspect {state}")
+    assert code == 0, error
+    assert "[/b]" in out
+    assert "[red]x[" in out
+    shutil.copy(state / STATE, previous(state / STATE))
+    (state / STATE).write_bytes(b"damaged")
+    code, out, error = lord(f"predict {state} {one / '[/b]' / '0.png'} --json")
+    assert json.loads(out)["label"] in ("[/b]", "[red]x[")
+    assert "going on from the one before it" in error
 
 
 def test_an_exported_learner_agrees_and_runs_without_torch(lord, tmp_path):

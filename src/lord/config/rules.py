@@ -53,8 +53,9 @@ def nearest(given: str, allowed: Iterable[str]) -> str:
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 
-def choose(kind: str, given: str, allowed: Collection[str]) -> str:
+def choose(kind: str, given: object, allowed: Collection[str]) -> str:
     """Return ``given`` if it is allowed, else raise the error that names the nearest word."""
+    given = str(given)
     if given in allowed:
         return given
     known = ", ".join(allowed)

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from lord.config import UserError
+
 FORMAT = 1
 """Raised when decoding changes, so that nothing decoded the old way is used."""
 
@@ -26,13 +28,20 @@ def cache_folder() -> Path:
 
 
 def content_key(files: Iterable[Path], root: Path, *options: object) -> str:
-    """A hash of the files' names and contents and of what else decides the decoded result."""
+    """A hash of the files' names and contents and of what else decides the decoded result.
+
+    Raises:
+        UserError: names a file that cannot be read.
+    """
     digest = hashlib.blake2b(json.dumps([FORMAT, *map(str, options)]).encode(), digest_size=16)
     for file in files:
-        name = str(file.relative_to(root) if file != root else file.name).encode()
+        name = os.fsencode(file.relative_to(root) if file != root else file.name)
         digest.update(len(name).to_bytes(4) + name)
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "blake2b").digest())
+        try:
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "blake2b").digest())
+        except OSError as error:
+            raise UserError(f"cannot read '{file}': {error.strerror}") from None
     return digest.hexdigest()
 
 

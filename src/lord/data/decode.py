@@ -2,6 +2,7 @@
 
 import io
 import os
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,8 +10,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lord.config import UserError
 from lord.data.pictures import Encoded
-
-Image.MAX_IMAGE_PIXELS = 100_000_000  # a picture beyond this is taken for an attack, not decoded
 
 CHUNK = 4096
 """Pictures decoded at a time: all of them, each an array of its own, would be too many at once."""
@@ -42,13 +41,15 @@ def decode(pictures: list[Encoded], resize: int | None) -> np.ndarray:
             raise UserError(f"cannot read the image {name}: no known format") from None
         except OSError as error:
             raise UserError(f"cannot read the image {name}: {_first_line(error)}") from None
-        except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except Exception as error:  # there is no end to what damaged files make decoders raise
             raise UserError(f"cannot decode the image {name}: {_first_line(error)}") from None
         return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
-    out = np.empty((len(pictures), *one(pictures[0]).shape), dtype=np.uint8)
-    height, width = out.shape[1:3]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        # A picture of some 90 million pixels or more is taken for an attack, and not decoded.
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        out = np.empty((len(pictures), *one(pictures[0]).shape), dtype=np.uint8)
+        height, width = out.shape[1:3]
         for start in range(0, len(pictures), CHUNK):
             part = pictures[start : start + CHUNK]
             for row, pixels in enumerate(pool.map(one, part), start):

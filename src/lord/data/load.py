@@ -1,8 +1,10 @@
 """The one loader: from a path to images in memory."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import numpy as np
@@ -73,19 +75,14 @@ def load_images(config: DataConfig) -> ImageData:
     else:
         path = Path(config.data)
         kind, source = recognise(path)
-    missing = [file for file in source.files(path) if not file.is_file()]
-    if missing:
-        raise UserError(f"'{path}' is incomplete: no {missing[0].name}")
+    files = _files(source, path)
 
     def make() -> tuple[Arrays, Notes]:
         return _decoded(source.read(path), path, config)
 
-    if source is npz:  # already decoded
-        arrays, notes = make()
-        key = content_key([path], path, config.holdout, config.resize)
-    else:
-        key = content_key(source.files(path), path, config.holdout, config.resize)
-        arrays, notes = cached(key, make)
+    key = content_key(files, path, config.holdout, config.resize)
+    # Arrays of pixels are decoded already.
+    arrays, notes = make() if source is npz else cached(key, make)
     return _image_data(kind, key, arrays, notes)
 
 
@@ -109,8 +106,9 @@ def load_labelled(path: Path, resize: int) -> tuple[Tensor, list[str], str]:
         UserError: names what is missing, corrupt or unknown.
     """
     _, source = recognise(path)
-    key = content_key(source.files(path), path, resize)
+    key = content_key(_files(source, path), path, resize)
     pictures = source.read(path)
+    _check_labels(pictures.train, "train", path, pictures.classes)
     pixels = torch.from_numpy(_pixels(pictures.train, path, resize)).permute(0, 3, 1, 2)
     return pixels, [pictures.classes[label] for label in pictures.train.labels], key
 
@@ -127,13 +125,12 @@ def _decoded(pictures: Pictures, path: Path, config: DataConfig) -> tuple[Arrays
     arrays: Arrays = {}
     for split, part in (("train", pictures.train), ("test", pictures.test)):
         assert part is not None
-        if not len(part.labels):
-            raise UserError(f"no {split} images in '{path}'")
-        if part.labels.min() < 0 or part.labels.max() >= len(pictures.classes):
-            raise UserError(
-                f"a {split} label of '{path}' is {part.labels.max()}, "
-                f"but there are {len(pictures.classes)} classes"
-            )
+        _check_labels(part, split, path, pictures.classes)
+        counts = np.bincount(part.labels, minlength=len(pictures.classes))
+        if not counts.all():
+            lacks = pictures.classes[int(counts.argmin())]
+            more = "; give a larger --holdout" if split == "test" and config.holdout else ""
+            raise UserError(f"class '{lacks}' has no {split} images in '{path}'{more}")
         arrays[f"{split}_images"] = _pixels(part, path, config.resize)
         arrays[f"{split}_labels"] = part.labels
     train, test = arrays["train_images"].shape[1:], arrays["test_images"].shape[1:]
@@ -142,9 +139,32 @@ def _decoded(pictures: Pictures, path: Path, config: DataConfig) -> tuple[Arrays
     return arrays, {"classes": pictures.classes}
 
 
+def _files(source: ModuleType, path: Path) -> list[Path]:
+    files: list[Path] = source.files(path)
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        raise UserError(f"'{path}' is incomplete: no {missing[0].name}")
+    return files
+
+
+def _check_labels(part: Part, split: str, path: Path, classes: Sequence[str]) -> None:
+    if not len(part.labels):
+        raise UserError(f"no {split} images in '{path}'")
+    low, high = int(part.labels.min()), int(part.labels.max())
+    if low < 0 or high >= len(classes):
+        raise UserError(
+            f"a {split} label of '{path}' is {low if low < 0 else high}, "
+            f"but there are {len(classes)} classes, from 0 on"
+        )
+
+
 def _pixels(part: Part, path: Path, resize: int | None) -> np.ndarray:
     if not isinstance(part.images, np.ndarray):
         return decode(part.images, resize)
     if resize and part.images.shape[1:3] != (resize, resize):
-        raise UserError(f"resize: '{path}' holds arrays, which are not resized")
+        height, width = part.images.shape[1:3]
+        raise UserError(
+            f"resize: '{path}' holds arrays of {height} x {width} pixels, which are not resized"
+            + (f"; give --resize {height}" if height == width else "")
+        )
     return part.images

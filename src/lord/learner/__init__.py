@@ -3,7 +3,7 @@
 from lord.learner.checkpoint import load_state, previous, save_state
 from lord.learner.export import Deployed, export_int8, export_onnx, export_pt2
 from lord.learner.files import write_atomic, write_text
-from lord.learner.keep import STATE, coloured, exists, learn_folder, load_learner, locked
+from lord.learner.keep import STATE, abandon, coloured, exists, learn_folder, load_learner, locked
 from lord.learner.learner import Learner, Prediction
 from lord.learner.model import Model, load_model, save_model
 from lord.learner.session import Session
@@ -17,6 +17,7 @@ __all__ = [
     "Prediction",
     "STATE",
     "Session",
+    "abandon",
     "coloured",
     "exists",
     "export_int8",

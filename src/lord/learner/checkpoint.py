@@ -73,6 +73,8 @@ def _read(file: Path) -> Any:
     if not file.is_file():
         raise FileNotFoundError(file)
     try:
+        with file.open("rb"):  # of a file it may not read, safetensors says that there is none
+            pass
         with safe_open(file, framework="pt") as opened:
             header = opened.metadata() or {}
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118

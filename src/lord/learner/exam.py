@@ -1,5 +1,7 @@
 """Images kept apart, never learnt, to tell what is forgotten."""
 
+import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,13 +18,33 @@ class Exam:
 
     Attributes:
         columns: images, labels, and the session each came in; empty before the first.
+        spent: checksums of images that might have been chosen and were learnt.
     """
 
     columns: dict[str, Tensor] = field(default_factory=dict)
+    spent: list[int] = field(default_factory=list)
 
     def keep(self, images: Tensor, labels: Tensor, session: int) -> None:
-        """Take some images of a session out of what is learnt."""
-        rows = torch.tensor(examined_rows(labels.tolist(), self._held()), dtype=torch.long)
+        """Take some images of a session out of what is learnt.
+
+        About a tenth of each class of ten or more, until there are SIZE of it; chosen by their
+        content, so that an image that comes again is on the same side again.
+        """
+        contents = [_bytes_of(image) for image in images]
+        times, many = Counter(contents), Counter(labels.tolist())
+        held, known, spent = self._held(), self._bytes(), set(self.spent)
+        chosen = []
+        for row, (label, content) in enumerate(zip(labels.tolist(), contents, strict=True)):
+            checksum = zlib.crc32(content)
+            if checksum % 10 or content in known or checksum in spent:
+                continue
+            if many[label] >= 10 and times[content] == 1 and held[label] < SIZE:
+                held[label] += 1
+                chosen.append(row)
+            else:
+                spent.add(checksum)
+        self.spent = sorted(spent)
+        rows = torch.tensor(chosen, dtype=torch.long)
         new = {
             "images": images[rows].contiguous(),
             "labels": labels[rows],
@@ -31,33 +53,26 @@ class Exam:
         old = self.columns
         self.columns = {n: torch.cat([old[n], v]) if old else v for n, v in new.items()}
 
-    def others(self, labels: Tensor, session: int) -> Tensor:
-        """Rows of the session kept last that are to be learnt: all but those kept."""
-        held = self._held()
-        for label in self.of(session)[1].tolist():
-            held[label] -= 1
-        apart = set(examined_rows(labels.tolist(), held))
-        return torch.tensor([row for row in range(len(labels)) if row not in apart])
+    def others(self, images: Tensor) -> Tensor:
+        """Rows that are to be learnt: all images but those kept, in whichever session."""
+        apart = self._bytes()
+        rows = [row for row, image in enumerate(images) if _bytes_of(image) not in apart]
+        return torch.tensor(rows, dtype=torch.long)
 
     def of(self, session: int) -> tuple[Tensor, Tensor]:
         """Images and labels that came in a session."""
         rows = (self.columns["sessions"] == session).nonzero().flatten()
         return self.columns["images"][rows], self.columns["labels"][rows]
 
-    def _held(self) -> dict[int, int]:
-        labels = self.columns["labels"].tolist() if self.columns else []
-        return {label: labels.count(label) for label in set(labels)}
+    def _held(self) -> Counter[int]:
+        return Counter(self.columns["labels"].tolist() if self.columns else [])
+
+    def _bytes(self) -> set[bytes]:
+        return set(map(_bytes_of, self.columns["images"])) if self.columns else set()
 
 
-def examined_rows(labels: Sequence[int], held: dict[int, int]) -> list[int]:
-    """Rows kept of a session: every tenth of its class, until there are SIZE of it."""
-    met: dict[int, int] = {}
-    rows = []
-    for row, label in enumerate(labels):
-        met[label] = met.get(label, 0) + 1
-        if met[label] % 10 == 0 and held.get(label, 0) + met[label] // 10 <= SIZE:
-            rows.append(row)
-    return rows
+def _bytes_of(image: Tensor) -> bytes:
+    return image.contiguous().numpy().tobytes()
 
 
 def mean_fall(exams: Sequence[Sequence[float]]) -> float | None:

@@ -15,6 +15,8 @@ from lord.learner.learner import Learner
 from lord.learner.session import Session
 
 STATE = "state.safetensors"
+FINISHED = "state-finished.safetensors"
+"""The state before a session that is under way."""
 
 
 def exists(folder: Path) -> bool:
@@ -54,6 +56,16 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def abandon(folder: Path) -> None:
+    """Go back to before the session that was interrupted; to nothing, if that was the first."""
+    state, finished = folder / STATE, folder / FINISHED
+    previous(state).unlink(missing_ok=True)
+    if finished.exists():
+        finished.replace(state)
+    else:
+        state.unlink(missing_ok=True)
+
+
 def learn_folder(
     learner: Learner,
     folder: Path,
@@ -90,9 +102,12 @@ def learn_folder(
         key = f"{key}-{len(known) + 1}"
     if learner.unfinished not in (None, key):
         raise UserError(
-            f"a session that was interrupted is to be finished first, with other images than "
-            f"those of '{source}'"
+            f"a session that was interrupted is to be finished first, and with other images than "
+            f"'{source}' holds now; to go back to before it, give --abandon"
         )
+    if learner.unfinished is None and learner.sessions:
+        learner.save(folder / FINISHED)
+        previous(folder / FINISHED).unlink(missing_ok=True)
     last = time.monotonic()
 
     def pause() -> None:
@@ -105,6 +120,7 @@ def learn_folder(
         coloured(images, learner), labels, key=key, seconds=seconds, flops=flops, pause=pause
     )
     learner.save(folder / STATE)
+    (folder / FINISHED).unlink(missing_ok=True)
     return session
 
 

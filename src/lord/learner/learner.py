@@ -134,6 +134,8 @@ class Learner:
         method, found = self._method(), []
         for part in self._fitting(images).split(256):
             best = method.predict(part)[:, : len(self.classes)].softmax(1).max(1)
+            if not best.values.isfinite().all():
+                raise UserError("what was learnt is no number any more: lr was too high")
             pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
             found += [Prediction(self.classes[label], sure) for sure, label in pairs]
         return found
@@ -168,7 +170,7 @@ class Learner:
             "shape": self.shape,
             "normalisation": (augment.mean, augment.std) if augment else None,
             "method": self.method.state_dict() if self.method else None,
-            "exam": self.exam.columns,
+            "exam": vars(self.exam),
             "generator": self._generator.get_state(),
             "course": course and vars(course) | {"session": msgspec.to_builtins(course.session)},
         }
@@ -179,7 +181,7 @@ class Learner:
         learner = cls(msgspec.convert(state["config"], LearnerConfig))
         learner.classes = list(state["classes"])
         learner.sessions = [msgspec.convert(own, Session) for own in state["sessions"]]
-        learner.shape, learner.exam = state["shape"], Exam(state["exam"])
+        learner.shape, learner.exam = state["shape"], Exam(**state["exam"])
         if state["method"] is not None:
             assert learner.shape
             learner._augment = learner._augmentation(*state["normalisation"])
@@ -222,6 +224,8 @@ class Learner:
         if len(self.classes) + len(new) < 2:
             raise UserError(f"only one class ({', '.join(new)}); the first session needs two")
         images = self._fitting(images, first=not self.sessions)
+        if not len(self.exam.others(images)):
+            raise UserError("images: all of them are kept apart to examine what was learnt")
         self.shape = (images.shape[1], images.shape[2], images.shape[3])
         if self._augment is None:
             self._augment = self._augmentation(*measure_normalisation(images))
@@ -243,7 +247,7 @@ class Learner:
     def _task(self, images: Tensor, labels: Sequence[str]) -> Task:
         """What is learnt of a session: all but its exam images."""
         numbers = self._numbers(labels)
-        rows = self.exam.others(numbers, len(self.sessions))
+        rows = self.exam.others(images)
         classes = tuple(sorted(set(numbers[rows].tolist())))
         return Task(len(self.sessions), classes, images[rows], numbers[rows]).to(numbers.device)
 
@@ -258,7 +262,10 @@ class Learner:
         scalars = self._method().step(Batch(task.images[rows], task.labels[rows], rows))
         course.place, course.done = course.place + 1, course.done + 1
         if not scalars["loss"].isfinite():
-            raise UserError("the loss is no number any more: give a lower lr")
+            raise UserError(
+                "the loss is no number any more: make a learner with a lower lr; in the shell, "
+                "--abandon goes back to before this session"
+            )
 
     def _settle(
         self, task: Task, course: Course, seconds: float | None, flops: float | None

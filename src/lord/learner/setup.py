@@ -1,7 +1,8 @@
 """What a learner is made with, and the method made from that."""
 
-from typing import Any
+from typing import Annotated, Any
 
+from msgspec import Meta
 from torch import Generator, nn
 
 from lord.config import Settings, UserError, build, choose
@@ -23,7 +24,7 @@ class LearnerConfig(Settings, frozen=True):
     epochs: Count = 5
     """Passes over a session's images, where there is no budget."""
     batch: Count = 32
-    seed: int = 0
+    seed: Annotated[int, Meta(ge=0, lt=2**31)] = 0
     network: NetworkConfig = NetworkConfig(network="resnet18", width=16)
     settings: dict[str, Any] = {}
     """Of the method, and of the optimizer, by name."""

@@ -20,6 +20,8 @@ PICTURES: dict[str, Callable[[Sequence[Row], Path], None]] = {
     "accuracy_over_tasks.png": accuracy_over_tasks,
     "accuracy_matrices.png": accuracy_matrices,
 }
+MADE = "<!-- made by 'lord report': changes are lost when it makes it again -->"
+"""Ends its pages; no other README.md is replaced."""
 MATRICES = 12
 """Methods at most whose matrices are drawn."""
 
@@ -76,6 +78,8 @@ def write_report(folder: Path, records: Sequence[RunRecord]) -> list[Path]:
     Raises:
         UserError: if the folder cannot be written.
     """
+    summary = None if (folder / "accuracy.json").is_file() else folder / "summary.json"
+    _see_that_ours(folder / "README.md", summary)
     rows = summarise(records)
     names = [n for n in PICTURES if n != "accuracy_matrices.png" or len(rows) <= MATRICES]
     written = [folder / "README.md", *(folder / name for name in names)]
@@ -83,14 +87,31 @@ def write_report(folder: Path, records: Sequence[RunRecord]) -> list[Path]:
         for name in names:
             PICTURES[name](rows, folder / name)
         text = page(folder.resolve().name, rows, read_study(folder), names)
-        _write(written[0], text.encode())
-        if not (folder / "accuracy.json").is_file():
-            written.append(folder / "summary.json")
+        _write(written[0], f"{text}\n{MADE}\n".encode())
+        if summary:
+            written.append(summary)
             encoded = msgspec.json.encode(list(records))
-            _write(written[-1], msgspec.json.format(encoded, indent=1))
+            _write(summary, msgspec.json.format(encoded, indent=1))
     except OSError as error:
         raise UserError(f"cannot write to '{folder}': {error.strerror}") from None
     return written
+
+
+def _see_that_ours(page: Path, summary: Path | None) -> None:
+    """See that only what was made here is replaced.
+
+    Raises:
+        UserError: names the file that is somebody else's.
+    """
+    if page.is_file() and MADE.encode() not in page.read_bytes():
+        raise UserError(f"'{page}' was not made by 'lord report': move it, it would be replaced")
+    if summary and summary.is_file():
+        try:
+            msgspec.json.decode(summary.read_bytes(), type=list[RunRecord])
+        except msgspec.MsgspecError:
+            raise UserError(
+                f"'{summary}' is not a comparison's summary: move it, it would be replaced"
+            ) from None
 
 
 def _write(file: Path, data: bytes) -> None:

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -59,10 +59,26 @@ class Row:
 
 
 def summarise(records: Sequence[RunRecord]) -> list[Row]:
-    """A row a method, the cheapest first."""
-    names = dict.fromkeys(record.label or record.method for record in records)
-    rows = [Row(n, tuple(r for r in records if (r.label or r.method) == n)) for n in names]
+    """A row a method, the cheapest first. Runs of a method that were not alike, such as those of
+    separate commands, get rows of their own, named by what differs."""
+    groups: dict[str, dict[frozenset[tuple[str, Any]], list[RunRecord]]] = {}
+    for record in records:
+        alike = groups.setdefault(record.label or record.method, {})
+        alike.setdefault(frozenset(_kind(record).items()), []).append(record)
+    rows = []
+    for name, alike in groups.items():
+        common = frozenset.intersection(*alike)
+        for kind, own in alike.items():
+            marks = ", ".join(f"{mark}={value}" for mark, value in sorted(kind - common))
+            rows.append(Row(f"{name} ({marks})" if marks else name, tuple(own)))
     return sorted(rows, key=lambda row: row.mean(lambda r: r.training_flops) or 0)
+
+
+def _kind(record: RunRecord) -> dict[str, Any]:
+    """What runs that differ in their seed alone have in common."""
+    tasks = len(record.matrices.class_il)
+    shape = {"preset": record.preset, "tasks": tasks, "epochs": record.epochs}
+    return record.settings | shape | {"parameters": record.params}
 
 
 def reference_of(rows: Sequence[Row], against: str | None = None) -> Row:

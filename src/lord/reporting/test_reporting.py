@@ -47,6 +47,32 @@ def test_the_table_has_means_deviations_and_costs_relative_to_derpp():
     assert "multiply-add = 2" in table
 
 
+def test_unlike_runs_of_a_method_are_not_averaged(tmp_path):
+    longer = [[90.0], [60.0, 80.0], [50.0, 60.0, 70.0]]
+    records = [
+        record("er", 0, 60.0, 1e12, params=100),
+        record("er", 0, 70.0, 2e12, params=200),
+        record("er", 1, 65.0, 1e12, params=100, preset="images", matrices=Matrices(longer, longer)),
+        record("lord", 0, 70.0, 2e12),
+    ]
+    rows = summarise(records)
+    assert [len(row.records) for row in rows] == [1, 1, 1, 1]
+    assert "er (parameters=100, preset=digits, tasks=2)" in [row.method for row in rows]
+    assert "lord" in [row.method for row in rows]
+    write_report(tmp_path, records)
+
+
+@pytest.mark.parametrize("name", ["README.md", "summary.json"])
+def test_what_was_not_made_here_is_not_replaced(tmp_path, name):
+    write(tmp_path, RECORDS)
+    write_report(tmp_path, RECORDS)
+    write_report(tmp_path, RECORDS)  # its own, it may
+    (tmp_path / name).write_text('{"my": 1}')
+    with pytest.raises(UserError, match=rf"{name}' .* move it, it would be replaced"):
+        write_report(tmp_path, RECORDS)
+    assert (tmp_path / name).read_text() == '{"my": 1}'
+
+
 def test_the_star_marks_the_headline():
     again = {"statistics": "recomputed", "class_il_recomputed": 66.0, "task_il_recomputed": 96.0}
     table = markdown(summarise([record("er", 0, 60.0, 1e12, **again)]))

@@ -135,7 +135,8 @@ def make_stream(data: ImageData, config: StreamConfig, seed: int) -> Stream:
     if not order or sorted(set(order)) != sorted(order) or not all(groups):
         raise UserError("split: each task needs at least one class, and a class only one task")
     if min(order) < 0 or max(order) >= len(data.classes):
-        raise UserError(f"split: classes are 0 to {len(data.classes) - 1}, got {max(order)}")
+        wrong = min(order) if min(order) < 0 else max(order)
+        raise UserError(f"split: classes are 0 to {len(data.classes) - 1}, got {wrong}")
     train = _part(data, order, config.skip, config.subset)
     test = data.test_images, data.test_labels
     if config.validation:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -53,7 +54,10 @@ def compare(
         else:
             pending.append((folder, config))
     if pending:
-        todo = _jobs(pending, overwrite)
+        images = load_all([config for _, config in pending])
+        for folder in folders.keys() - dict(pending).keys():
+            _check_images(folder, folders[folder], images)
+        todo = _jobs(pending, images, overwrite)
         _report(run_all(todo, slots=jobs, plugin=plugin, address=address), len(todo), say)
     return [read_record(folder) for folder in folders]
 
@@ -69,14 +73,17 @@ def describe(
     seen: dict[str, set[str]] = {"commits": set(), "versions": set(), "machines": set()}
     dates = []
     for config in configs:
-        made = json.loads((out / folder_name(config) / "environment.json").read_bytes())
+        made = _environment(out / folder_name(config))
+        if not {"commit", "lord", "processor", "device", "date"} <= made.keys():
+            continue
         seen["commits"].add(str(made["commit"]))
         names = ("lord", "torch", "python")
         seen["versions"].add(", ".join(f"{name} {made[name]}" for name in names))
         seen["machines"].add(f"{made['processor']}, {made['cores']} cores, {made['device']}")
         dates.append(made["date"])
     found = {name: sorted(values) for name, values in seen.items()}
-    study = Study(command=command, dates=[min(dates), max(dates)], against=against, **found)
+    span = [min(dates), max(dates)] if dates else []
+    study = Study(command=command, dates=span, against=against, **found)
     encoded = msgspec.json.format(msgspec.json.encode(study), indent=1)
     write_text(out / "study.json", encoded.decode() + "\n")
 
@@ -106,8 +113,30 @@ def load_all(configs: Sequence[RunConfig]) -> dict[DataConfig, ImageData]:
     return loaded
 
 
-def _jobs(pending: Sequence[tuple[Path, RunConfig]], overwrite: bool) -> list[Job]:
-    images = load_all([config for _, config in pending])
+def _check_images(folder: Path, config: RunConfig, images: dict[DataConfig, ImageData]) -> None:
+    """See that a run that is kept saw the images that the others will see."""
+    made = _environment(folder)
+    if config.data in images and made.get("data_key") not in (None, images[config.data].key):
+        raise UserError(
+            f"'{folder}' was run on other images than there are at '{config.data.data}' now: "
+            "give another --out, or --overwrite"
+        )
+
+
+def _environment(folder: Path) -> dict[str, Any]:
+    """What a run was made by and on; nothing, where that is lost."""
+    try:
+        made = json.loads((folder / "environment.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return made if isinstance(made, dict) else {}
+
+
+def _jobs(
+    pending: Sequence[tuple[Path, RunConfig]],
+    images: dict[DataConfig, ImageData],
+    overwrite: bool,
+) -> list[Job]:
     if overwrite:
         for folder, _ in pending:
             for file in (folder / CHECKPOINT, previous(folder / CHECKPOINT)):

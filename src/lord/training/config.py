@@ -182,6 +182,17 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path) 
             )
 
 
+class _Once(yaml.SafeLoader):
+    """Refuses a setting that is given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [name.value for name, _ in node.value]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{name} is given twice")
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """A configuration file: setting names and values.
 
@@ -189,10 +200,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UserError: if it is missing or not a mapping.
     """
     try:
-        read = yaml.safe_load(path.read_text())
+        read = yaml.load(path.read_text(), Loader=_Once)
     except OSError as error:
         raise UserError(f"cannot read the configuration '{path}': {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         said = " ".join(str(error).split())
         raise UserError(f"the configuration '{path}' is not YAML: {said}") from None
     if not isinstance(read, dict):

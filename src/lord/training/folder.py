@@ -17,6 +17,9 @@ from lord.learner import previous, write_text
 
 RESULTS = ("summary.json", "metrics.jsonl", "model.safetensors", "classes.json", "buffer.png")
 CHECKPOINT = "checkpoint.safetensors"
+CONFIG = "config.yaml"
+MADE = "# of this run, complete: 'lord run --config' repeats it\n"
+"""Begins every config.yaml of a run; no other is replaced."""
 
 
 def claim(folder: Path, *, overwrite: bool) -> None:
@@ -30,6 +33,9 @@ def claim(folder: Path, *, overwrite: bool) -> None:
         raise UserError(
             f"'{folder}' already holds results ({held[0]}): give another --out, or --overwrite"
         )
+    own = folder / CONFIG
+    if own.is_file() and not own.read_bytes().startswith(MADE.encode()):
+        raise UserError(f"'{own}' is not a run's, and would be replaced: give another --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         checkpoint = folder / CHECKPOINT
@@ -41,6 +47,11 @@ def claim(folder: Path, *, overwrite: bool) -> None:
         raise UserError(f"cannot write to '{folder}': {error.strerror}") from None
 
 
+def write_config(folder: Path, values: dict[str, Any]) -> None:
+    """The whole configuration of a run, for the next one to repeat."""
+    write_text(folder / CONFIG, MADE + yaml.safe_dump(values, sort_keys=False))
+
+
 class RunFolder:
     """Writes what a run leaves. With no path, nothing is written."""
 
@@ -48,7 +59,8 @@ class RunFolder:
         self.path = path
 
     def config(self, values: dict[str, Any]) -> None:
-        self._text("config.yaml", yaml.safe_dump(values, sort_keys=False))
+        if self.path:
+            write_config(self.path, values)
 
     def environment(self, device: torch.device, data_key: str) -> None:
         values = environment() | {"device": str(device), "data_key": data_key}

@@ -20,8 +20,8 @@ from lord.learner import load_state, previous, save_state
 from lord.methods import METHODS, Method, Setting
 from lord.networks import first_network
 from lord.streams import Stream, batches, make_stream
-from lord.training.config import RunConfig, difference, flat, folder_name
-from lord.training.folder import CHECKPOINT, RunFolder, claim
+from lord.training.config import RunConfig, difference, flat, folder_name, read_yaml
+from lord.training.folder import CHECKPOINT, CONFIG, RunFolder, claim
 from lord.training.leave import last_scores, leave, record_of
 from lord.training.loop import Loop
 from lord.training.progress import Journal
@@ -54,6 +54,7 @@ def run(
             number any more. What was written by then stays.
     """
     if resume and out is not None and (out / "summary.json").is_file():
+        difference(read_yaml(out / CONFIG), flat(config), out)
         return read_record(out)
     with joined(pick_device(config.training.device).type) as ranks:
         return _run(config, out, overwrite, resume, track, console, ranks)
@@ -76,7 +77,7 @@ def _run(
     method, stream = make_method(
         config, data, make_stream(data, config.stream, config.seed), device, ranks
     )
-    saved = _saved(config, out) if resume and out is not None else None
+    saved = _saved(config, data.key, out) if resume and out is not None else None
     if out is not None and saved is None:  # not before all the input is known to be sound
         place = out
         ranks.agree(lambda: claim(place, overwrite=overwrite or resume))
@@ -113,7 +114,7 @@ def _run(
                 where = f"task {loop.task + 1}, after {loop.steps} steps"
                 console.print(f"going on at {where}" + (f" ({note})" if note else ""))
         if out is not None:
-            loop.pause = Keeper(loop, config, folder, out / CHECKPOINT, start)
+            loop.pause = Keeper(loop, config, data.key, folder, out / CHECKPOINT, start)
         matrices = loop.run()
     wall = time.perf_counter() - start
     record = record_of(config, method, loop, matrices, meter, wall, device, ranks.world)
@@ -136,9 +137,9 @@ class Keeper:
     """Called between steps: writes a checkpoint when a task has ended, and when it is time."""
 
     def __init__(
-        self, loop: Loop, config: RunConfig, folder: RunFolder, file: Path, start: float
+        self, loop: Loop, config: RunConfig, data: str, folder: RunFolder, file: Path, start: float
     ) -> None:
-        self.loop, self.config, self.folder, self.file = loop, config, folder, file
+        self.loop, self.config, self.data, self.folder, self.file = loop, config, data, folder, file
         self.start = start
         self.last = time.perf_counter()
 
@@ -150,6 +151,7 @@ class Keeper:
             return
         state = {
             "config": flat(self.config),
+            "data": self.data,
             "metrics": self.folder.length(),
             "wall": now - self.start,
             "loop": self.loop.state_dict(),
@@ -158,13 +160,22 @@ class Keeper:
         self.last = time.perf_counter()
 
 
-def _saved(config: RunConfig, out: Path) -> tuple[Any, str | None] | None:
-    """The checkpoint to go on from, if there is one; it must be of the same configuration."""
+def _saved(config: RunConfig, data: str, out: Path) -> tuple[Any, str | None] | None:
+    """The checkpoint to go on from, if there is one; it must be of the same configuration, and of
+    the same images, by their hash."""
     file = out / CHECKPOINT
     if not (file.exists() or previous(file).exists()):
         return None
     state, note = load_state(file)
+    parts = {"config", "data", "metrics", "wall", "loop"}
+    if not isinstance(state, dict) or not parts <= state.keys():
+        raise UserError(f"'{file}' is not a run's checkpoint: give another --out")
     difference(state["config"], flat(config), out)
+    if state["data"] != data:
+        raise UserError(
+            f"the images at '{config.data.data}' are not those that '{out}' was begun with: "
+            "give another --out, or --overwrite"
+        )
     return state, note
 
 

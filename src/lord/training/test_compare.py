@@ -8,10 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lord.config import UserError
-from lord.training import compare, compose
+from lord.evaluation import read_study
+from lord.training import compare, compose, describe
 
 SMALL = {"epochs": 1, "width": 8, "threads": 1}
 
@@ -34,6 +36,26 @@ def test_a_finished_run_with_other_settings_is_neither_used_nor_overwritten(tmp_
     compare(configs("sgd"), tmp_path, say=lambda _: None)
     with pytest.raises(UserError, match=r"was run with lr = 0.03, now 0.2: give another --out"):
         compare(configs("sgd", lr=0.2), tmp_path)
+
+
+def test_runs_on_other_images_do_not_stand_in_one_table(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 8, 8), dtype=np.uint8)
+    own = {"data": str(tmp_path / "a.npz"), "network": "cnn", "tasks": 1}
+    for shift, methods in ((0, ["sgd"]), (1, ["sgd", "er"])):
+        labels = (np.arange(40) + shift) % 2
+        np.savez(tmp_path / "a.npz", x_train=pixels, y_train=labels, x_test=pixels, y_test=labels)
+        if not shift:
+            compare(configs(*methods, **own), tmp_path / "out", say=lambda _: None)
+    with pytest.raises(UserError, match="sgd-seed0' was run on other images than there are at"):
+        compare(configs("sgd", "er", **own), tmp_path / "out", say=lambda _: None)
+
+
+def test_a_study_is_described_though_a_runs_environment_is_lost(tmp_path):
+    own = configs("sgd")
+    compare(own, tmp_path, say=lambda _: None)
+    (tmp_path / "sgd-seed0" / "environment.json").unlink()
+    describe(tmp_path, own, "lord compare")
+    assert read_study(tmp_path).commits == []
 
 
 def test_one_failed_run_is_named_and_does_not_stop_the_others(tmp_path):

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file
 
 from lord.config import UserError
 from lord.evaluation import read_record
+from lord.learner import save_state
 from lord.methods import METHODS
 from lord.training import compose, run
 from lord.training.folder import CHECKPOINT
@@ -80,6 +82,39 @@ def test_a_finished_run_is_not_run_again(tmp_path):
     stamp = (tmp_path / "summary.json").stat().st_mtime_ns
     assert run(config, tmp_path, resume=True) == record
     assert (tmp_path / "summary.json").stat().st_mtime_ns == stamp
+
+
+def test_a_finished_run_of_other_settings_is_not_taken_for_it(tmp_path):
+    run(compose("sgd", SMALL), tmp_path)
+    with pytest.raises(UserError, match=r"was run with .* give another --out"):
+        run(compose("er", SMALL), tmp_path, resume=True)
+
+
+def test_a_run_does_not_go_on_with_other_images(tmp_path, monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 8, 8), dtype=np.uint8)
+    arrays = {"x_train": pixels, "x_test": pixels, "y_test": np.arange(40) % 2}
+    np.savez(tmp_path / "a.npz", y_train=np.arange(40) % 2, **arrays)
+    settings = {"data": str(tmp_path / "a.npz"), "network": "cnn", "width": 8, "tasks": 1}
+    config = compose("er", SMALL | settings)
+    stopped_after(2, config, tmp_path / "out", monkeypatch)
+    np.savez(tmp_path / "a.npz", y_train=(np.arange(40) + 1) % 2, **arrays)
+    with pytest.raises(
+        UserError, match=r"are not those that .* was begun with: give another --out"
+    ):
+        run(config, tmp_path / "out", resume=True)
+
+
+def test_a_foreign_checkpoint_is_refused_by_name(tmp_path):
+    save_state({"learner": {}}, tmp_path / CHECKPOINT)
+    with pytest.raises(UserError, match="is not a run's checkpoint"):
+        run(compose("er", SMALL), tmp_path, resume=True)
+
+
+def test_a_configuration_of_ones_own_is_not_replaced(tmp_path):
+    (tmp_path / "config.yaml").write_text("epochs: 1  # mine\n")
+    with pytest.raises(UserError, match="is not a run's, and would be replaced: give another"):
+        run(compose("er", SMALL), tmp_path)
+    assert "mine" in (tmp_path / "config.yaml").read_text()
 
 
 def test_overwriting_forgets_the_checkpoint(tmp_path, monkeypatch):

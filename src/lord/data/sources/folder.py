@@ -1,5 +1,6 @@
 """Plain image folders: train/<class>/* with test/ or val/, or one tree of <class>/*."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def _pictures(root: Path) -> list[tuple[str, Path]]:
     if not root.is_dir():
         return []
     return [
-        (folder.name, file)
+        (os.fsencode(folder.name).decode(errors="replace"), file)  # names need not be UTF-8
         for folder in sorted(root.iterdir())
         if folder.is_dir() and not folder.name.startswith(".")
         for file in sorted(folder.rglob("*"))

@@ -4,6 +4,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
 from lord.config import UserError
 from lord.data.pictures import Part, Pictures
@@ -19,14 +20,18 @@ def files(path: Path) -> list[Path]:
 
 def read(path: Path) -> Pictures:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, NpzFile):
+                raise ValueError("it is one array, not an archive of several")
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        said = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"cannot read {path}: {said}") from None
     train = _part(path, arrays, "train")
     if train is None:
         raise UserError(f"{path}: no x_train and y_train, found {', '.join(sorted(arrays))}")
-    names = arrays.get("class_names", np.arange(int(train.labels.max()) + 1))
+    names = arrays.get("class_names", np.arange(int(train.labels.max(initial=-1)) + 1))
     return Pictures(train, _part(path, arrays, "test"), tuple(str(name) for name in names))
 
 

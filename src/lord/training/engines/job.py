@@ -10,12 +10,10 @@ from operator import length_hint
 from pathlib import Path
 from typing import Protocol
 
-import yaml
-
 from lord.data import DECODED, ImageData
-from lord.learner import previous, write_text
+from lord.learner import previous
 from lord.training.config import RunConfig, flat
-from lord.training.folder import CHECKPOINT, claim
+from lord.training.folder import CHECKPOINT, claim, write_config
 from lord.training.run import PARENT
 
 STOPPED = "stopped"
@@ -78,7 +76,7 @@ def prepare(job: Job, threads: int) -> None:
     if not (file.exists() or previous(file).exists()):
         claim(job.folder, overwrite=True)
     own = job.config.training.threads or threads
-    write_text(job.folder / "config.yaml", yaml.safe_dump(flat(job.config) | {"threads": own}))
+    write_config(job.folder, flat(job.config) | {"threads": own})
 
 
 def start(folder: Path, plugin: Path | None, key: str | None) -> "subprocess.Popen[bytes]":

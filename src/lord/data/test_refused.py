@@ -1,0 +1,120 @@
+"""Images that cannot be learnt from: each refused in one line that says why."""
+
+import io
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lord.config import UserError
+from lord.data import DataConfig, decode, load_images, load_labelled
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LORD_CACHE", str(tmp_path / "cache"))
+
+
+def load(path, **settings):
+    return load_images(DataConfig(data=str(path), **settings))
+
+
+def test_a_class_without_test_images_is_named(photos):
+    for file in (photos / "test" / "cat").iterdir():
+        file.unlink()
+    with pytest.raises(UserError, match="class 'cat' has no test images in"):
+        load(photos)
+    for file in sorted((photos / "train" / "cat").iterdir())[2:]:
+        file.unlink()
+    with pytest.raises(UserError, match=r"class 'cat' has no test images .*; give a larger --hold"):
+        load(photos / "train", holdout=0.3)
+
+
+def test_a_label_that_no_training_image_has_is_named(tmp_path, pixels):
+    labels = np.arange(24) % 2 * 3
+    np.savez(tmp_path / "a.npz", x_train=pixels, y_train=labels, x_test=pixels, y_test=labels)
+    with pytest.raises(UserError, match="class '1' has no train images"):
+        load(tmp_path / "a.npz")
+
+
+def test_a_learner_checks_its_images_as_a_run_does(tmp_path, pixels):
+    file = tmp_path / "a.npz"
+    for arrays, said in [
+        ({"x_train": pixels, "y_train": np.arange(24) - 1}, "label of .* is -1, but there are 23"),
+        ({"x_train": pixels[:0], "y_train": np.arange(0)}, "no train images in"),
+        (
+            {"x_train": pixels, "y_train": np.arange(24) % 3, "class_names": np.array(["a", "b"])},
+            "is 2, but there are 2 classes, from 0 on",
+        ),
+    ]:
+        np.savez(file, **arrays)
+        with pytest.raises(UserError, match=said):
+            load_labelled(file, 8)
+    np.savez(file, x_train=pixels, y_train=np.arange(24) % 2)
+    with pytest.raises(UserError, match=r"arrays of 8 x 8 pixels, .* not resized; give --resize 8"):
+        load_labelled(file, 32)
+    (tmp_path / "batches").mkdir()
+    (tmp_path / "batches" / "batches.meta").write_bytes(b"")
+    (tmp_path / "batches" / "data_batch_1").write_bytes(b"")
+    with pytest.raises(UserError, match="is incomplete: no data_batch_2"):
+        load_labelled(tmp_path / "batches", 32)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", "array"])
+def test_what_is_no_archive_is_refused(tmp_path, content):
+    file = tmp_path / "a.npz"
+    if content == "array":
+        with file.open("wb") as stream:
+            np.save(stream, np.zeros(3))
+    else:
+        file.write_bytes(content)
+    with pytest.raises(UserError, match=r"cannot read .*a\.npz: "):
+        load_labelled(file, 8)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are not bytes there")
+def test_names_need_not_be_utf8(photos):
+    (photos / "train" / "cat").rename(os.fsdecode(os.fsencode(photos / "train") + b"/caf\xe9"))
+    (photos / "test" / "cat").rename(os.fsdecode(os.fsencode(photos / "test") + b"/caf\xe9"))
+    assert load(photos).classes == ("ant", "bee", "caf\ufffd")
+
+
+def test_a_file_that_goes_away_is_named(photos):
+    (photos / "train" / "bee" / "zz.png").symlink_to(photos / "train" / "bee" / "zy.png")
+    load(photos)  # leads nowhere: no picture
+    (photos / "train" / "bee" / "zz.png").unlink()
+    if os.geteuid() == 0:
+        pytest.skip("to this user nothing is forbidden")
+    (photos / "train" / "bee" / "01.png").chmod(0)
+    with pytest.raises(UserError, match=r"cannot read '.*01.png': Permission denied"):
+        load(photos)
+
+
+def test_damaged_exif_names_the_image():
+    image, buffer = Image.new("RGB", (8, 8)), io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # on its side
+    image.save(buffer, "jpeg", exif=exif)
+    good = buffer.getvalue()
+    assert decode([("a.jpg", lambda: good)], None).shape == (1, 8, 8, 3)
+    start = good.index(b"Exif")
+    source, refused = np.random.default_rng(0), []
+    for _ in range(300):
+        bad = bytearray(good)
+        for place in source.integers(start, start + 40, 3):
+            bad[place] = source.integers(0, 256)
+        try:
+            decode([("a.jpg", lambda bad=bad: bytes(bad))], None)
+        except UserError as error:
+            refused.append(str(error))
+    assert refused
+    assert all("the image a.jpg: " in said for said in refused)
+
+
+def test_a_picture_of_monstrous_size_is_not_decoded(recwarn):
+    buffer = io.BytesIO()
+    Image.new("1", (12_000, 12_000)).save(buffer, "png")
+    with pytest.raises(UserError, match=r"cannot decode the image big\.png: Image size"):
+        decode([("big.png", buffer.getvalue)], 32)
+    assert not recwarn.list
