@@ -15,7 +15,7 @@ from lord.data import Augment, measure_normalisation
 from lord.learner.checkpoint import load_state, save_state
 from lord.learner.exam import Exam, mean_fall
 from lord.learner.session import Course, Session, billed
-from lord.learner.setup import LearnerConfig, learner_config, make_method
+from lord.learner.setup import LearnerConfig, augmentation, learner_config, make_method
 from lord.methods import Batch, Method, take_over
 from lord.streams import Task, batches
 
@@ -184,7 +184,8 @@ class Learner:
         learner.shape, learner.exam = state["shape"], Exam(**state["exam"])
         if state["method"] is not None:
             assert learner.shape
-            learner._augment = learner._augmentation(*state["normalisation"])
+            mean, std = state["normalisation"]
+            learner._augment = augmentation(learner.shape, learner.config.seed, mean, std)
             learner.method = make_method(
                 learner.config, learner.shape, len(learner.classes), learner._augment
             )
@@ -228,7 +229,8 @@ class Learner:
             raise UserError("images: all of them are kept apart to examine what was learnt")
         self.shape = (images.shape[1], images.shape[2], images.shape[3])
         if self._augment is None:
-            self._augment = self._augmentation(*measure_normalisation(images))
+            measured = measure_normalisation(images)
+            self._augment = augmentation(self.shape, self.config.seed, *measured)
         self.classes += new
         if self.method is None or new:
             self._widen()
@@ -262,10 +264,7 @@ class Learner:
         scalars = self._method().step(Batch(task.images[rows], task.labels[rows], rows))
         course.place, course.done = course.place + 1, course.done + 1
         if not scalars["loss"].isfinite():
-            raise UserError(
-                "the loss is no number any more: make a learner with a lower lr; in the shell, "
-                "--abandon goes back to before this session"
-            )
+            raise UserError("the loss is no number: --abandon, or make a learner with a lower lr")
 
     def _settle(
         self, task: Task, course: Course, seconds: float | None, flops: float | None
@@ -298,11 +297,3 @@ class Learner:
     def _numbers(self, labels: Sequence[str]) -> Tensor:
         index = {name: number for number, name in enumerate(self.classes)}
         return torch.tensor([index[label] for label in labels])
-
-    def _augmentation(self, mean: tuple[float, ...], std: tuple[float, ...]) -> Augment:
-        assert self.shape
-        crop = 4 if self.shape[1] >= 24 else 1
-        generator = Generator().manual_seed(self.config.seed + 2)
-        return Augment(
-            tuple(mean), tuple(std), crop=crop, flip=self.shape[1] >= 24, generator=generator
-        )

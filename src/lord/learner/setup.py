@@ -51,6 +51,15 @@ def make_method(
     return kind(build(kind.Config, chosen(kind.Config, values)), setting)
 
 
+def augmentation(
+    shape: tuple[int, int, int], seed: int, mean: tuple[float, ...], std: tuple[float, ...]
+) -> Augment:
+    """Of training images: small ones are hardly moved, and not mirrored."""
+    large = shape[1] >= 24
+    generator = Generator().manual_seed(seed + 2)
+    return Augment(tuple(mean), tuple(std), crop=4 if large else 1, flip=large, generator=generator)
+
+
 def chosen(config: type[Settings], values: dict[str, Any]) -> dict[str, Any]:
     """Of ``values``, those ``config`` knows."""
     return {name: values[name] for name in config.__struct_fields__ if name in values}
