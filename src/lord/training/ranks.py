@@ -98,6 +98,7 @@ def joined(device: str) -> Iterator[Ranks]:
         ) from None
     finally:
         handle.remove()
+    dist.barrier()  # one that leaves while another is still in touch can be aborted by gloo
     dist.destroy_process_group()
 
 
