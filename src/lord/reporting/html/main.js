@@ -87,7 +87,7 @@ async function ask() {
       const name = study().name;
       page = JSON.parse(text);
       state.study = Math.max(page.studies.findIndex((each) => each.name === name), 0);
-      if (ask.last !== undefined) render();
+      render();
       ask.last = text;
     }
   } catch {

@@ -3,6 +3,7 @@
 import http.client
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -67,10 +68,19 @@ def test_runs_in_progress_are_followed(served, opened, tmp_path):
     _, address = served
     page = opened(address, offline=False)
     assert page.locator("#about").inner_text() == "No runs here yet."
+    out = tmp_path / "er-seed0"
     given = "--method er --width 4 --epochs 4 --quiet --out"
-    with subprocess.Popen([*LORD, "run", *given.split(), str(tmp_path / "er-seed0")]) as run:
-        page.locator("#progress li").wait_for()
-        assert page.locator("#progress li b").inner_text() == "er, seed 0"
+    with subprocess.Popen([*LORD, "run", *given.split(), str(out)]) as run:
+        while not (out / "config.yaml").exists():
+            assert run.poll() is None
+            time.sleep(0.01)
+        # The page asks every two seconds, in which the rest of so short a run may be over.
+        run.send_signal(signal.SIGSTOP)
+        try:
+            page.locator("#progress li").wait_for()
+            assert page.locator("#progress li b").inner_text() == "er, seed 0"
+        finally:
+            run.send_signal(signal.SIGCONT)
         page.locator("td.status", has_text="finished").wait_for()
         assert run.wait() == 0
     page.locator("#front canvas").wait_for()
