@@ -1,6 +1,6 @@
 """Which channels lie along one dimension of a tensor, and where."""
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -53,21 +53,21 @@ class Axis:
         """Places left where group g keeps its first ``counts[g]`` channels."""
         if self.plain is not None:
             return counts[self.plain]
-        return len(self.places(tuple(counts[g] for g in sorted(self.groups))))
+        return len(self.left(counts))
+
+    def left(self, counts: Sequence[int]) -> Tensor:
+        """Places left, in order, where group g keeps its first ``counts[g]`` channels."""
+        return self._left(tuple(counts[g] for g in sorted(self.groups)))
 
     @lru_cache(maxsize=64)  # noqa: B019  (frozen, few, and as long-lived as its network)
-    def places(self, kept: tuple[int, ...]) -> Tensor:
-        """Places left, in order. kept: how many channels of each of ``groups``, by its index."""
+    def _left(self, kept: tuple[int, ...]) -> Tensor:
         limit = dict(zip(sorted(self.groups), kept, strict=True))
         pairs = enumerate(zip(self.owners, self.channels, strict=True))
         return torch.tensor([p for p, (g, c) in pairs if g < 0 or c < limit[g]], dtype=torch.long)
 
     def among(self, kept: Sequence[int], of: Sequence[int]) -> Tensor:
         """The places ``kept`` leaves, as they are counted where ``of`` are left: of all counts."""
-        inner, outer = (
-            self.places(tuple(each[g] for g in sorted(self.groups))) for each in (kept, of)
-        )
-        return torch.searchsorted(outer, inner)
+        return torch.searchsorted(self.left(of), self.left(kept))
 
     def chosen(self, selection: Sequence[int | Tensor], of: Sequence[int]) -> Tensor:
         """Places of the selected channels, counted where ``of`` are left.
@@ -75,35 +75,29 @@ class Axis:
         What is left keeps the order of groups and repetitions; channels come as selected.
         """
         counts = [s if isinstance(s, int) else len(s) for s in selection]
+        if not any(isinstance(s, Tensor) for s in selection):
+            return self.among(counts, of)
         channel = {
             g: list(range(s)) if isinstance(s, int) else s.tolist()
             for g, s in enumerate(selection)
             if g in self.groups
         }
-        where, found = self._where(of), []
-        seen: defaultdict[tuple[int, int], int] = defaultdict(int)
-        for place in self.places(tuple(counts[g] for g in sorted(self.groups))).tolist():
-            group, own = self.owners[place], self.channels[place]
-            cell = (group, own)
-            turn, seen[cell] = seen[cell], seen[cell] + 1
-            wanted = channel[group][own] if group >= 0 else own
-            found.append(where[group, wanted, turn])
+        where = {cell: place for place, cell in enumerate(self._cells(of))}
+        found = [where[g, channel[g][c] if g >= 0 else c, n] for g, c, n in self._cells(counts)]
         return torch.tensor(found, dtype=torch.long)
 
     def owned(self, group: int, of: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Places of a group's channels, counted where ``of`` are left, and which those are."""
-        left = self.places(tuple(of[g] for g in sorted(self.groups))).tolist()
-        own = [(new, self.channels[p]) for new, p in enumerate(left) if self.owners[p] == group]
+        own = [(place, c) for place, (g, c, _) in enumerate(self._cells(of)) if g == group]
         places, channels = zip(*own, strict=True)
         return torch.tensor(places), torch.tensor(channels)
 
-    def _where(self, of: Sequence[int]) -> dict[tuple[int, int, int], int]:
-        """(group, channel, repetition) -> place, counted where ``of`` are left."""
-        where: dict[tuple[int, int, int], int] = {}
-        seen: defaultdict[tuple[int, int], int] = defaultdict(int)
-        left = self.places(tuple(of[g] for g in sorted(self.groups))).tolist()
-        for new, place in enumerate(left):
-            cell = (self.owners[place], self.channels[place])
-            where[*cell, seen[cell]] = new
-            seen[cell] += 1
-        return where
+    def _cells(self, counts: Sequence[int]) -> list[tuple[int, int, int]]:
+        """(group, channel, repetition) at each place left, in order."""
+        seen: Counter[tuple[int, int]] = Counter()
+        cells = []
+        for place in self.left(counts).tolist():
+            own = self.owners[place], self.channels[place]
+            cells.append((*own, seen[own]))
+            seen[own] += 1
+        return cells

@@ -107,7 +107,7 @@ class Elastic:
         return {"counts": self.counts, "full": self.full}
 
     @torch.no_grad()
-    def load_state_dict(self, state: dict[str, Any], optimizer: Optimizer | None) -> nn.Module:
+    def load_state_dict(self, state: dict[str, Any], optimizer: Optimizer) -> nn.Module:
         """Take over a saved width and full state; returns the live module, to be loaded next."""
         module = self.resize(state["counts"], optimizer)
         for name, tensor in state["full"].items():

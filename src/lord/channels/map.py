@@ -99,7 +99,7 @@ class ChannelMap:
                 if any(
                     isinstance(selection[g], Tensor) or selection[g] != have[g] for g in axis.groups
                 ):
-                    places = self.places(axis, selection, have).to(tensor.device)
+                    places = axis.chosen(selection, have).to(tensor.device)
                     tensor = tensor.index_select(dimension, places)
                 continue
             kept = selection[axis.plain]
@@ -108,10 +108,3 @@ class ChannelMap:
             elif kept != tensor.shape[dimension]:
                 tensor = tensor.narrow(dimension, 0, kept)
         return tensor
-
-    def places(self, axis: Axis, selection: Selection, have: Sequence[int]) -> Tensor:
-        """Where the selected channels lie along an axis of a tensor that has ``have`` of them."""
-        counts = [kept for kept in selection if isinstance(kept, int)]
-        if len(counts) == len(selection):
-            return axis.among(counts, have)
-        return axis.chosen(selection, have)

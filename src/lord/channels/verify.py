@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from lord.channels.map import ChannelMap
 from lord.channels.modules import assemble, skeleton_of, tensors_of
 from lord.channels.order import permute
-from lord.config import UserError
+from lord.config import UserError, first_line
 
 
 @torch.no_grad()
@@ -42,7 +42,7 @@ def verify(network: nn.Module, channels: ChannelMap, example: Tensor) -> None:
     try:
         narrow(example)
     except (RuntimeError, ValueError) as error:
-        said = str(error).splitlines()[0]
+        said = first_line(error)
         raise UserError(
             f"cannot narrow this network: its forward pass fails then ({said})"
         ) from None

@@ -12,7 +12,7 @@ from lord.cli.commands import given_by, named
 from lord.cli.flags import Flags
 from lord.cli.written import writing
 from lord.config import UserError
-from lord.learner import write_text
+from lord.learner import write_json
 from lord.training.folder import environment
 
 console = Console(markup=False)
@@ -51,8 +51,7 @@ def bench(flags: Flags, methods: str, task: int | None, steps: int, out: Path | 
     if out is not None:
         values = {"environment": environment(), "bench": msgspec.to_builtins(found)}
         with writing(out):
-            text = msgspec.json.format(msgspec.json.encode(values), indent=1).decode()
-            write_text(out, text + "\n")
+            write_json(out, values)
         console.print(f"written: {out}", soft_wrap=True)
 
 

@@ -9,14 +9,13 @@ from rich.table import Table
 
 import lord.training as training
 from lord.cli.flags import TYPED, Flags, Where
-from lord.config import UserError, build, choose
+from lord.config import UserError, build, choose, fields
 from lord.data import DataConfig, load_images, measure_normalisation
 from lord.methods import ABLATIONS, METHODS, load_plugin, variants
 from lord.reporting import CONVENTION, find_studies, summarise, terminal, write_report
 from lord.reporting.html import watch as serve
 from lord.reporting.html import write_page
 from lord.streams import PRESETS
-from lord.training.config import fields
 from lord.training.ranks import here
 
 console = Console(markup=False)
@@ -78,7 +77,16 @@ def compare(
     names = named(methods)
     preset = training.compose(names[0], given, preset=chosen.get("preset"), beside=names).preset
     out = out or Path("runs") / f"compare-{preset}"
-    _study(flags, names, seeds, out, where, overwrite, against=None)
+    _study(
+        names,
+        seeds,
+        out,
+        where,
+        given=given,
+        preset=chosen.get("preset"),
+        plugin=flags.plugin,
+        overwrite=overwrite,
+    )
 
 
 def ablate(
@@ -97,25 +105,37 @@ def ablate(
     whole = training.compose(method, given, preset=chosen.get("preset"))
     names = variants(method, study, whole.training.epochs)
     out = out or Path("runs") / f"ablate-{method}-{study}-{whole.preset}"
-    _study(flags, names, seeds, out, where, overwrite, against=names[0])
+    _study(
+        names,
+        seeds,
+        out,
+        where,
+        given=given,
+        preset=chosen.get("preset"),
+        plugin=flags.plugin,
+        overwrite=overwrite,
+        against=names[0],
+    )
 
 
 def _study(
-    flags: Flags,
     names: list[str],
     seeds: int,
     out: Path,
     where: Where,
+    *,
+    given: dict[str, Any],
+    preset: str | None,
+    plugin: Path | None,
     overwrite: bool,
-    against: str | None,
+    against: str | None = None,
 ) -> None:
     """Run all variants over all seeds, and report."""
     if seeds < 1:
         raise UserError(f"seeds: expected a number >= 1, got {seeds}")
     where.check()
-    given, chosen = given_by(flags)
     configs = [
-        training.compose(name, given, preset=chosen.get("preset"), seed=seed, beside=names)
+        training.compose(name, given, preset=preset, seed=seed, beside=names)
         for seed in range(seeds)
         for name in names
     ]
@@ -127,7 +147,7 @@ def _study(
             engine=where.engine,
             address=where.address,
             overwrite=overwrite,
-            plugin=flags.plugin,
+            plugin=plugin,
             say=say,
         )
     except KeyboardInterrupt:

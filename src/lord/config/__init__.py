@@ -1,6 +1,16 @@
 """Field rules and the one-line error; each ``Config`` stands in the file it configures."""
 
-from lord.config.rules import LostError, Settings, UserError, build, choose, nearest
+from lord.config.rules import (
+    LostError,
+    Settings,
+    UserError,
+    build,
+    choose,
+    chosen,
+    fields,
+    first_line,
+    nearest,
+)
 from lord.config.variant import assigned, parse_variant
 
 __all__ = [
@@ -10,6 +20,9 @@ __all__ = [
     "assigned",
     "build",
     "choose",
+    "chosen",
+    "fields",
+    "first_line",
     "nearest",
     "parse_variant",
 ]

@@ -36,11 +36,26 @@ class LostError(UserError):
     """Another process of the same run is gone."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line; its kind, where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of every configuration: immutable, keyword-only, its fields documented in place."""
 
 
 T = TypeVar("T", bound=Settings)
+
+
+def fields(config: type[Settings]) -> tuple[str, ...]:
+    """Names of its settings."""
+    return config.__struct_fields__
+
+
+def chosen(config: type[Settings], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Of ``values``, those ``config`` knows."""
+    return {name: values[name] for name in fields(config) if name in values}
 
 
 def nearest(given: str, allowed: Iterable[str]) -> str:

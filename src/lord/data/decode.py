@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from lord.config import UserError
+from lord.config import UserError, first_line
 from lord.data.pictures import Encoded
 
 CHUNK = 4096
@@ -40,9 +40,9 @@ def decode(pictures: list[Encoded], resize: int | None) -> np.ndarray:
         except UnidentifiedImageError:
             raise UserError(f"cannot read the image {name}: no known format") from None
         except OSError as error:
-            raise UserError(f"cannot read the image {name}: {_first_line(error)}") from None
+            raise UserError(f"cannot read the image {name}: {first_line(error)}") from None
         except Exception as error:  # there is no end to what damaged files make decoders raise
-            raise UserError(f"cannot decode the image {name}: {_first_line(error)}") from None
+            raise UserError(f"cannot decode the image {name}: {first_line(error)}") from None
         return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -63,7 +63,3 @@ def decode(pictures: list[Encoded], resize: int | None) -> np.ndarray:
                     out = out.repeat(3, axis=3)
                 out[row] = pixels  # a grey picture among coloured ones fills all three channels
     return out
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -12,8 +12,8 @@ from lord.evaluation.matrix import (
     minimum_accuracy,
     stability_gap,
 )
-from lord.evaluation.record import Matrices, RunRecord, read_record
-from lord.evaluation.study import Study, read_study
+from lord.evaluation.record import Matrices, RunRecord, finished, read_record
+from lord.evaluation.study import Study, read_environment, read_study
 
 __all__ = [
     "Classes",
@@ -25,10 +25,12 @@ __all__ = [
     "average_incremental",
     "backward_transfer",
     "final_average",
+    "finished",
     "forgetting",
     "forward_transfer",
     "minimum_accuracy",
     "read_classes",
+    "read_environment",
     "read_journal",
     "read_record",
     "read_study",

@@ -56,7 +56,7 @@ def score(
     )
     bins = torch.zeros(3, BINS, device=device, dtype=torch.float64)  # images, confidence, right
     confusion = torch.zeros(seen * seen, device=device, dtype=torch.int64)
-    accuracies, mistaken, earlier = [], torch.zeros((), device=device), 0
+    accuracies = []
     for task in test:
         own = torch.tensor(task.classes, device=device)
         right = torch.zeros(2, device=device, dtype=torch.int64)
@@ -70,11 +70,11 @@ def score(
             place = (confidence * BINS).long().clamp(max=BINS - 1)
             values = torch.stack([torch.ones_like(confidence), confidence, hits.float()])
             bins.index_add_(1, place, values.double())
-            if task is not test[-1]:
-                mistaken += newest[guess].sum()
-        earlier += len(task.labels) if task is not test[-1] else 0
         accuracies.append((100 * right / max(len(task.labels), 1)).tolist())
     error = 100 * (bins[1] - bins[2]).abs().sum() / bins[0].sum().clamp(min=1)
     class_il, task_il = (list(column) for column in zip(*accuracies, strict=True))
-    recency = 100 * mistaken.item() / max(earlier, 1) if fresh else None
-    return Scores(class_il, task_il, error.item(), recency, confusion.view(seen, seen).tolist())
+    table, recency = confusion.view(seen, seen), None
+    if fresh:
+        others = table[~newest]  # images of earlier tasks: none is of a class of the newest
+        recency = 100 * others[:, newest].sum().item() / max(others.sum().item(), 1)
+    return Scores(class_il, task_il, error.item(), recency, table.tolist())

@@ -85,6 +85,11 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
         return self.matrices.class_il
 
 
+def finished(folder: Path) -> bool:
+    """Whether the run in ``folder`` was finished."""
+    return (folder / "summary.json").is_file()
+
+
 def read_record(folder: Path) -> RunRecord:
     """The record of a finished run.
 

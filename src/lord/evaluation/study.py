@@ -1,6 +1,7 @@
 """Where a study's figures come from: the command, the commit, the versions, the machine."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -17,6 +18,15 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     dates: list[str] = []
     against: str | None = None
     """Label of what the others are compared with."""
+
+
+def read_environment(folder: Path) -> dict[str, Any]:
+    """What the run in ``folder`` was made by and on; nothing, where that is lost."""
+    try:
+        made = msgspec.json.decode((folder / "environment.json").read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return {}
+    return made if isinstance(made, dict) else {}
 
 
 def read_study(folder: Path) -> Study | None:

@@ -1,8 +1,8 @@
 """What is kept: a learner and its state, a trained model, its predictions."""
 
-from lord.learner.checkpoint import load_state, previous, save_state
+from lord.learner.checkpoint import has_state, load_state, previous, remove_state, save_state
 from lord.learner.export import Deployed, export_int8, export_onnx, export_pt2
-from lord.learner.files import write_atomic, write_text
+from lord.learner.files import write_atomic, write_json, write_text
 from lord.learner.keep import STATE, abandon, coloured, exists, learn_folder, load_learner, locked
 from lord.learner.learner import Learner, Prediction
 from lord.learner.model import Model, load_model, save_model
@@ -23,14 +23,17 @@ __all__ = [
     "export_int8",
     "export_onnx",
     "export_pt2",
+    "has_state",
     "learn_folder",
     "load_learner",
     "load_model",
     "load_state",
     "locked",
     "previous",
+    "remove_state",
     "save_model",
     "save_state",
     "write_atomic",
+    "write_json",
     "write_text",
 ]

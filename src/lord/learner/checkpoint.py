@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lord.config import UserError
+from lord.config import UserError, first_line
 from lord.learner.files import write_atomic
 
 FORMAT = 1
@@ -69,6 +69,17 @@ def previous(path: Path) -> Path:
     return path.with_name(f"{path.stem}-before{path.suffix}")
 
 
+def has_state(path: Path) -> bool:
+    """Whether a state was saved at ``path``."""
+    return path.exists() or previous(path).exists()
+
+
+def remove_state(path: Path) -> None:
+    """Remove the state at ``path``, and the one before it."""
+    path.unlink(missing_ok=True)
+    previous(path).unlink(missing_ok=True)
+
+
 def _read(file: Path) -> Any:
     if not file.is_file():
         raise FileNotFoundError(file)
@@ -86,7 +97,7 @@ def _read(file: Path) -> Any:
             raise ValueError(f"it has format {content['format']}, known: {FORMAT}")
         return _unpack(content["state"], tensors)
     except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        said = first_line(error)
         raise UserError(f"the checkpoint '{file}' is damaged: {said}") from None
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 
 def write_atomic(path: Path, write: Callable[[Path], Any], keep: Path | None = None) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then rename it into place.
@@ -30,6 +32,11 @@ def write_atomic(path: Path, write: Callable[[Path], Any], keep: Path | None = N
 
 def write_text(path: Path, text: str) -> None:
     write_atomic(path, lambda draft: draft.write_text(text))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """``value``, indented; structs and dataclasses too."""
+    write_text(path, msgspec.json.format(msgspec.json.encode(value), indent=1).decode() + "\n")
 
 
 def _to_disk(path: Path) -> None:

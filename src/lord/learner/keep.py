@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lord.config import UserError
 from lord.data import load_labelled
-from lord.learner.checkpoint import previous
+from lord.learner.checkpoint import has_state, previous
 from lord.learner.learner import Learner
 from lord.learner.session import Session
 
@@ -21,7 +21,7 @@ FINISHED = "state-finished.safetensors"
 
 def exists(folder: Path) -> bool:
     """Whether there is a learner in ``folder``."""
-    return (folder / STATE).exists() or previous(folder / STATE).exists()
+    return has_state(folder / STATE)
 
 
 def load_learner(folder: Path) -> tuple[Learner, str | None]:

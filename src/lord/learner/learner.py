@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from lord.config import UserError
-from lord.costs import Meter
+from lord.costs import FlopCount
 from lord.data import Augment, measure_normalisation
 from lord.learner.checkpoint import load_state, save_state
 from lord.learner.exam import Exam, mean_fall
@@ -107,17 +107,17 @@ class Learner:
         assert method
         session = course.session
         task = self._task(images, labels)
-        with Meter() as meter:
+        with FlopCount() as count:
             if not course.done:
-                with billed(session, meter):
+                with billed(session, count):
                     method.begin_task(task)
                 course.before = session.seconds, session.flops
             while not course.total or course.done < course.total:
-                with billed(session, meter):
+                with billed(session, count):
                     self._step(task, course)
                 self._settle(task, course, seconds, flops)
                 pause()
-            with billed(session, meter):
+            with billed(session, count):
                 method.end_task(task)
         session.steps, session.level = course.done, getattr(method, "level", None)
         self.sessions.append(session)

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Generator, Tensor, nn
 
 from lord.channels import assemble
-from lord.config import UserError
+from lord.config import UserError, first_line
 from lord.data import Augment
 from lord.networks import NetworkConfig, build_network
 
@@ -113,6 +113,6 @@ def load_model(path: str | Path) -> Model:
         ValueError,
         RuntimeError,
     ) as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        said = first_line(error)
         raise UserError(f"'{file}' is not a model of LoRD: {said}") from None
     return model

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta
 from torch import Generator, nn
 
-from lord.config import Settings, UserError, build, choose
+from lord.config import Settings, UserError, build, choose, chosen, fields
 from lord.config.rules import Count
 from lord.data import Augment
 from lord.methods import METHODS, Method, OptimizerConfig, Setting
@@ -60,11 +61,6 @@ def augmentation(
     return Augment(tuple(mean), tuple(std), crop=4 if large else 1, flip=large, generator=generator)
 
 
-def chosen(config: type[Settings], values: dict[str, Any]) -> dict[str, Any]:
-    """Of ``values``, those ``config`` knows."""
-    return {name: values[name] for name in config.__struct_fields__ if name in values}
-
-
 def learner_config(given: dict[str, Any]) -> LearnerConfig:
     """Settings by name, each to where it belongs; a network may be a module itself.
 
@@ -77,13 +73,14 @@ def learner_config(given: dict[str, Any]) -> LearnerConfig:
     own = chosen(
         LearnerConfig, {n: v for n, v in given.items() if n not in ("network", "settings")}
     )
-    network = {"network": "resnet18", "width": 16} | chosen(NetworkConfig, given)
-    kind = METHODS[choose("method", str(own.get("method", "lord+")), METHODS)]
+    usual = LearnerConfig()
+    network = msgspec.to_builtins(usual.network) | chosen(NetworkConfig, given)
+    kind = METHODS[choose("method", own.get("method", usual.method), METHODS)]
     if not kind.WIDENS:
         able = ", ".join(name for name, each in METHODS.items() if each.WIDENS)
         raise UserError(f"method: '{kind.name}' cannot take new classes later; can: {able}")
     rest = {n: v for n, v in given.items() if n not in own and n not in network}
-    known = {*kind.Config.__struct_fields__, *OptimizerConfig.__struct_fields__}
+    known = {*fields(kind.Config), *fields(OptimizerConfig)}
     for name in rest:
-        choose("setting", name, sorted(known | set(LearnerConfig.__struct_fields__)))
+        choose("setting", name, sorted(known | {*fields(LearnerConfig)}))
     return build(LearnerConfig, own | {"network": build(NetworkConfig, network), "settings": rest})

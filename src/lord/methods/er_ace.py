@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lord.config.rules import Natural
 from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars, Setting
+from lord.methods.terms import class_shares
 from lord.streams import Task
 
 
@@ -57,8 +58,7 @@ class ERACE(Rehearsal):
 
     def masked(self, logits: Tensor, labels: Tensor) -> Tensor:
         """``logits`` without the classes met that are not among ``labels``, but for the newest."""
-        there = torch.zeros(logits.shape[1], device=logits.device)
-        there = there.scatter_add(0, labels, torch.ones_like(labels, dtype=there.dtype)) > 0
+        there = class_shares(labels, logits.shape[1]) > 0
         ahead = torch.arange(len(there), device=logits.device) >= torch.maximum(
             self.newest, labels.max()
         )

@@ -70,16 +70,8 @@ class ERTricks(ER):
         return {"loss": losses.mean()}
 
     def end_task(self, task: Task) -> None:
-        held = len(self.buffer)
-        images = self.buffer.columns["images"][:held]
-        labels = self.buffer.columns["labels"][:held]
-        with torch.no_grad():
-            self.student.eval()
-            parts = [self.student(self.augment.normalise(x)) for x in images.split(32)]
-            self.student.train()
-        newest = list(task.classes)
-        self.correction = self.fitted(torch.cat(parts).float(), labels, newest)
-        self.newest = newest
+        held, self.newest = self.buffer.held, list(task.classes)
+        self.correction = self.fitted(self.outputs(held["images"]), held["labels"], self.newest)
 
     def fitted(self, logits: Tensor, labels: Tensor, newest: list[int]) -> Tensor:
         """Scale and shift of the newest classes' logits that suit ``labels`` best."""

@@ -7,7 +7,6 @@ from torch import Tensor
 from lord.config.rules import Momentum, NonNegative, Positive, Probability, Share
 from lord.methods.mean_er import MeanER
 from lord.methods.method import Batch, BufferConfig, Scalars, Setting
-from lord.rehearsal import chance
 from lord.streams import Task
 
 NEAR = 0.99
@@ -74,8 +73,7 @@ class ESMER(MeanER):
             loss = loss + F.cross_entropy(logits, old.labels)
             loss = loss + c.consistency * F.mse_loss(logits, self.average(again))
         self.descent.update(loss)
-        if chance(c.rate, self.generator):
-            self.average.update(self.student, self.steps)
+        self.follow()
         self.steps += 1
         self.place += 1
         if self.place > c.settling * self.length:

@@ -7,8 +7,6 @@ from lord.config.rules import NonNegative
 from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars
 from lord.streams import Task
 
-CHUNK = 32
-
 
 class FDR(Rehearsal):
     """After each step on the stream, one back towards the outputs stored at earlier tasks' ends.
@@ -46,22 +44,17 @@ class FDR(Rehearsal):
             self.descent.update(self.config.alpha * distance)
         return {"loss": loss.detach()}
 
-    @torch.no_grad()
     def end_task(self, task: Task) -> None:
         """Make room for this task's images, the same number as of each before it."""
         each = self.config.buffer // (task.index + 1)
         images, labels = task.images[:each], task.labels[:each]
-        self.student.eval()
-        parts = [self.student(self.augment.normalise(x)).float() for x in images.split(CHUNK)]
-        self.student.train()
         rows = {
             "images": images,
             "labels": labels,
-            "logits": torch.cat(parts),
+            "logits": self.outputs(images),
             "task": torch.full_like(labels, task.index),
         }
-        if len(self.buffer):
-            old = {name: column[: len(self.buffer)] for name, column in self.buffer.columns.items()}
+        if old := self.buffer.held:
             of = old["task"]
             kept = torch.cat([(of == t).nonzero().flatten()[:each] for t in range(task.index)])
             rows = {name: torch.cat([old[name][kept], rows[name]]) for name in rows}

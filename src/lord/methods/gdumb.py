@@ -42,17 +42,16 @@ class GDumb(Rehearsal):
 
     def begin_task(self, task: Task) -> None:
         """Greedily keep the task's images: a new one replaces one of the largest class."""
-        held = len(self.classes)
         order = torch.randperm(len(task.labels), generator=self.generator).tolist()
         labels = task.labels[order].tolist()
-        kept = greedily_balanced(self.classes + labels, held, self.config.buffer, self.generator)
+        held, size = self.classes, self.config.buffer
+        kept = greedily_balanced(held + labels, len(held), size, self.generator)
         new = {"images": task.images[order], "labels": task.labels[order]}
         rows = torch.tensor(kept, device=task.labels.device)
-        for name, values in new.items():
-            if held:
-                new[name] = torch.cat([self.buffer.columns[name][:held], values])
+        if before := self.buffer.held:
+            new = {name: torch.cat([before[name], values]) for name, values in new.items()}
         self.buffer.fill(**{name: values[rows] for name, values in new.items()})
-        self.classes = self.buffer.columns["labels"][: len(kept)].tolist()
+        self.classes = self.buffer.held["labels"].tolist()
 
     def step(self, batch: Batch) -> Scalars:
         return {"loss": torch.zeros((), device=batch.labels.device)}

@@ -15,15 +15,15 @@ def head_of(network: nn.Module) -> nn.Linear:
     return head
 
 
-def features_and_logits(network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    """What goes into the head (N x features) and what comes out of the network."""
+def features_of(network: nn.Module, x: Tensor) -> Tensor:
+    """What goes into the head: N x features."""
     caught: list[Tensor] = []
     handle = head_of(network).register_forward_pre_hook(lambda _, args: caught.append(args[0]))
     try:
-        logits = network(x)
+        network(x)
     finally:
         handle.remove()
-    return caught[-1], logits  # the last call: counting FLOPs may have tried the layer before
+    return caught[-1]  # the last call: counting FLOPs may have tried the layer before
 
 
 def with_head(network: nn.Module, weight: Tensor, bias: Tensor | None = None) -> nn.Module:

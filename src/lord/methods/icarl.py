@@ -8,11 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lord.methods.heads import features_and_logits, version, with_head
-from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars, Setting
+from lord.methods.heads import features_of, version, with_head
+from lord.methods.method import CHUNK, Batch, BufferConfig, Rehearsal, Scalars, Setting
 from lord.streams import Task
-
-CHUNK = 32
 
 
 class ICaRL(Rehearsal):
@@ -91,10 +89,9 @@ class ICaRL(Rehearsal):
         self.steps = 0
         each = max(self.config.buffer // self.seen, 1)
         images, labels = task.images, task.labels
-        if len(self.buffer):
-            held = len(self.buffer)
-            images = torch.cat([self.buffer.columns["images"][:held], images])
-            labels = torch.cat([self.buffer.columns["labels"][:held], labels])
+        if held := self.buffer.held:
+            images = torch.cat([held["images"], images])
+            labels = torch.cat([held["labels"], labels])
         kept = []
         for label in range(self.seen):
             rows = (labels == label).nonzero().flatten()
@@ -112,9 +109,7 @@ class ICaRL(Rehearsal):
 
     def class_means(self) -> Tensor:
         """Classes x features, of length 1; zeros for classes without exemplars."""
-        held = len(self.buffer)
-        images = self.buffer.columns["images"][:held]
-        labels = self.buffer.columns["labels"][:held]
+        images, labels = self.buffer.held["images"], self.buffer.held["labels"]
         features = self._features(images) + self._features(images.flip(3))
         sums = features.new_zeros((self.setting.classes, features.shape[1]))
         return F.normalize(sums.index_add_(0, labels, features), dim=1)
@@ -123,10 +118,7 @@ class ICaRL(Rehearsal):
     def _features(self, images: Tensor) -> Tensor:
         """N x features, of length 1, in evaluation mode."""
         self.student.eval()
-        parts = [
-            features_and_logits(self.student, self.augment.normalise(x))[0]
-            for x in images.split(CHUNK)
-        ]
+        parts = [features_of(self.student, self.augment.normalise(x)) for x in images.split(CHUNK)]
         self.student.train()
         return F.normalize(torch.cat(parts).float(), dim=1)
 

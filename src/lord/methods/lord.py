@@ -122,9 +122,7 @@ class LoRD(SparseRehearsal):
     def _find_teacher(self, budget: float) -> None:
         """A frozen teacher, from the student as the last task left it; budget: FLOPs."""
         if not self.config.pruned:
-            levels = (self.level,) * len(self.channels.groups)
-            counts = self.ladder.mixed(levels)
-            whole = Candidate(levels, counts, self.ladder.share(counts))
+            whole = Candidate.of(self.ladder, (self.level,) * len(self.channels.groups))
             self.teacher = freeze(self.channels, self.student, whole)
             return
         orders = by_importance(self.channels, self.student)

@@ -5,11 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lord.config.rules import NonNegative, Positive
-from lord.methods.heads import features_and_logits, head_of
-from lord.methods.method import Batch, Method, MethodConfig, Scalars
+from lord.methods.heads import features_of, head_of
+from lord.methods.method import CHUNK, Batch, Method, MethodConfig, Scalars
 from lord.streams import Task
-
-CHUNK = 32
 
 
 class LwF(Method):
@@ -47,13 +45,9 @@ class LwF(Method):
         self.old, self.seen = self.seen, max(self.seen, 1 + max(task.classes))
         if not self.old:
             return
-        self.student.eval()
         if self.seen > self.old:
             self._warm_up(task)
-        with torch.no_grad():
-            parts = [self.student(self.augment.normalise(x)) for x in task.images.split(CHUNK)]
-        self.recorded = torch.cat(parts)[:, : self.old].float()
-        self.student.train()
+        self.recorded = self.outputs(task.images)[:, : self.old]
 
     def step(self, batch: Batch) -> Scalars:
         logits = self.student(self.augment(batch.images))
@@ -68,6 +62,7 @@ class LwF(Method):
 
     def _warm_up(self, task: Task) -> None:
         """Train the head on the new classes, the features as they are."""
+        self.student.eval()
         head = head_of(self.student)
         descent = torch.optim.SGD(head.parameters(), lr=self.setting.optimizer.lr)
         new = (task.labels >= self.old).nonzero().flatten()
@@ -75,7 +70,7 @@ class LwF(Method):
             places = torch.randint(len(new), (CHUNK,), generator=self.generator)
             rows = new[places.to(new.device)]
             with torch.no_grad():
-                x, _ = features_and_logits(self.student, self.augment(task.images[rows]))
+                x = features_of(self.student, self.augment(task.images[rows]))
             logits = head(x)[:, self.old : self.seen]
             descent.zero_grad()
             F.cross_entropy(logits, task.labels[rows] - self.old).backward()

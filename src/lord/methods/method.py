@@ -15,6 +15,8 @@ from lord.methods.optim import Descent, OptimizerConfig
 from lord.rehearsal import Buffer
 from lord.streams import Task
 
+CHUNK = 32
+"""Images of a pass without gradients."""
 Scalars = dict[str, Tensor]
 """What a step reports, by name: 0-dimensional tensors, left on the device."""
 
@@ -136,6 +138,15 @@ class Method(ABC):
             return network(self.augment.normalise(images))
         finally:
             network.train()
+
+    @torch.no_grad()
+    def outputs(self, images: Tensor) -> Tensor:
+        """N x C x H x W uint8 to N x outputs float32: the student's, in evaluation mode, without
+        augmentation."""
+        self.student.eval()
+        parts = [self.student(self.augment.normalise(part)) for part in images.split(CHUNK)]
+        self.student.train()
+        return torch.cat(parts).float()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides how learning goes on: plain values and (live) tensors."""

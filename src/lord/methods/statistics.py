@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from lord.methods.method import Method
@@ -20,26 +21,35 @@ def recomputed_statistics(method: Method, batch: int = 32) -> Iterator[None]:
     network = method.predictor
     layers = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
     kept = [{k: v.clone() for k, v in layer.named_buffers()} for layer in layers]
-    momenta = [layer.momentum for layer in layers]
     assert method.buffer is not None
     if len(method.buffer) < 2:
         yield
         return
-    images = method.buffer.columns["images"][: len(method.buffer)]
+    images = method.buffer.held["images"]
     try:
         for layer in layers:
             layer.reset_running_stats()
-            layer.momentum = None  # a plain mean over all batches
         network.train()
-        with torch.no_grad():
+        with torch.no_grad(), momentum(network, None):
             for part in images.split(batch):
                 if len(part) > 1:
                     network(method.augment.normalise(part))
-        for layer, momentum in zip(layers, momenta, strict=True):
-            layer.momentum = momentum
         yield
     finally:
-        for layer, momentum, buffers in zip(layers, momenta, kept, strict=True):
-            layer.momentum = momentum
+        for layer, buffers in zip(layers, kept, strict=True):
             for name, value in buffers.items():
                 getattr(layer, name).copy_(value)
+
+
+@contextmanager
+def momentum(network: nn.Module, value: float | None) -> Iterator[None]:
+    """Inside, running statistics move so: 0 keeps them, None takes a plain mean over batches."""
+    layers = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    try:
+        for layer in layers:
+            layer.momentum = value
+        yield
+    finally:
+        for layer, own in zip(layers, momenta, strict=True):
+            layer.momentum = own

@@ -1,21 +1,17 @@
 """Extended dark experience replay on a fixed polytope (Boschini et al. 2022, arXiv:2201.00766)."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from lord.config import UserError
 from lord.config.rules import NonNegative, Share
 from lord.methods.heads import head_of, with_head
-from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars, Setting
+from lord.methods.method import CHUNK, Batch, BufferConfig, Rehearsal, Scalars, Setting
+from lord.methods.statistics import momentum
 from lord.streams import Task
-
-CHUNK = 32
 
 
 class XDERRPC(Rehearsal):
@@ -92,12 +88,12 @@ class XDERRPC(Rehearsal):
             loss = F.cross_entropy(logits[:, : self.present], y)
             loss = loss + c.eta * self.future_excess(logits, y)
         else:
-            with still(self.student):
+            with momentum(self.student, 0.0):
                 stream = self.logits(x)
             one, two = (self.buffer.draw(c.replay) for _ in range(2))
             joining = max(len(y) // max(self.task, 1), 1)
             again = self.logits(torch.cat([self.augment(one.images), x[:joining]]))[: len(one.rows)]
-            with still(self.student):
+            with momentum(self.student, 0.0):
                 labelled = self.logits(self.augment(two.images))
             loss = F.cross_entropy(stream[:, old : self.present], y - old)
             loss = loss + c.alpha * F.mse_loss(again, one.logits)
@@ -144,7 +140,7 @@ class XDERRPC(Rehearsal):
     def end_task(self, task: Task) -> None:
         each = max(self.config.buffer // self.present, 1)
         rows = torch.cat([(task.labels == k).nonzero().flatten()[:each] for k in task.classes])
-        with still(self.student):
+        with momentum(self.student, 0.0):
             parts = [self.logits(self.augment(x)) for x in task.images[rows].split(CHUNK)]
             new = {"images": task.images[rows], "labels": task.labels[rows]}
             now = torch.cat(parts)
@@ -152,8 +148,7 @@ class XDERRPC(Rehearsal):
             earlier = (classes < self.past).expand_as(now)
             new["logits"] = self.transplanted(now, now, new["labels"], earlier)
             new["drawn"] = torch.zeros_like(new["labels"])
-            held = {n: column[: len(self.buffer)] for n, column in self.buffer.columns.items()}
-            if held:
+            if held := self.buffer.held:
                 of = held["labels"]
                 kept = [(of == label).nonzero().flatten()[:each] for label in range(self.past)]
                 held = {name: column[torch.cat(kept)] for name, column in held.items()}
@@ -173,17 +168,3 @@ def polytope(corners: int) -> nn.Linear:
     corner = F.normalize(basis[:-1] @ centred, dim=0).T.float().contiguous()
     layer.weight = nn.Parameter(corner, requires_grad=False)
     return layer
-
-
-@contextmanager
-def still(network: nn.Module) -> Iterator[None]:
-    """Inside, passes in training mode leave the running statistics as they are."""
-    layers = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
-    momenta = [layer.momentum for layer in layers]
-    try:
-        for layer in layers:
-            layer.momentum = 0.0
-        yield
-    finally:
-        for layer, momentum in zip(layers, momenta, strict=True):
-            layer.momentum = momentum

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lord.config import UserError, choose
+from lord.config import UserError, choose, first_line
 
 LIBRARIES = ("torchvision", "timm")
 """Named as ``library:model``, where installed. Such a model has its own width."""
@@ -28,7 +28,7 @@ def library_network(name: str) -> Make:
     try:
         source: Any = import_module(library if library == "timm" else "torchvision.models")
     except Exception as error:  # beside another torch, torchvision fails in many ways
-        said = str(error).splitlines()[0]
+        said = first_line(error)
         raise UserError(
             f"network '{name}' needs {library}: pip install 'lord-cl[{library}]' ({said})"
         ) from None
@@ -91,7 +91,7 @@ def check_outputs(network: nn.Module, shape: tuple[int, ...], classes: int) -> N
     try:
         out = network.eval()(torch.zeros(2, *shape))
     except (RuntimeError, ValueError) as error:
-        said = str(error).splitlines()[0]
+        said = first_line(error)
         raise UserError(f"network {kind} does not take images of {shape}: {said}") from None
     finally:
         network.train(training)

@@ -28,9 +28,14 @@ class Buffer:
         return min(self.offered, self.size)
 
     @property
+    def held(self) -> dict[str, Tensor]:
+        """The rows now held, by column: views of them, in the order of their places."""
+        return {name: column[: len(self)] for name, column in self.columns.items()}
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the rows now held."""
-        return sum(column[: len(self)].nbytes for column in self.columns.values())
+        return sum(column.nbytes for column in self.held.values())
 
     def offer(self, **rows: Tensor) -> None:
         """Offer a batch of rows, in order; the same as offering them one by one.
@@ -53,7 +58,11 @@ class Buffer:
                 column[places] = values[_on(values.device, list(kept.values()))]
 
     def fill(self, **rows: Tensor) -> None:
-        """Hold exactly these rows, at most ``size``, and nothing of before."""
+        """Hold exactly these rows, at most ``size``, and nothing of before.
+
+        Args:
+            rows: as for ``offer``.
+        """
         self.offered = len(next(iter(rows.values())))
         assert self.offered <= self.size
         for name, values in rows.items():

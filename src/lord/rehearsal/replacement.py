@@ -1,7 +1,5 @@
 """Reservoirs that choose what a new row replaces."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -32,7 +30,7 @@ class Choosy(Buffer):
 
     def _counts(self) -> Tensor:
         """For each row held, how many there are of its class."""
-        labels = self.columns["labels"][: len(self)]
+        labels = self.held["labels"]
         return (labels[:, None] == labels[None, :]).sum(1).float()
 
 
@@ -53,7 +51,7 @@ class LossAware(Choosy):
 
     def weights(self) -> Tensor:
         counts = self._counts()
-        losses = self.columns["losses"][: len(self)].float()
+        losses = self.held["losses"].float()
         scale = losses.abs().mean() * counts.mean()
         raw = 0.5 * counts - 0.5 * losses / scale.clamp(min=1e-12)
         low, high = raw.min(), raw.max()
@@ -64,5 +62,5 @@ class LossAware(Choosy):
         self.columns["losses"][rows] = losses.detach().float()
 
 
-KEEPING: dict[str, Any] = {"reservoir": Buffer, "balanced": Balanced, "losses": LossAware}
+KEEPING: dict[str, type[Buffer]] = {"reservoir": Buffer, "balanced": Balanced, "losses": LossAware}
 """Buffers by what they keep."""

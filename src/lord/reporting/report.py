@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from lord.config import UserError
-from lord.evaluation import RunRecord, read_record, read_study
+from lord.evaluation import RunRecord, finished, read_record, read_study
 from lord.reporting.page import page
 from lord.reporting.pictures import (
     accuracy_against_flops,
@@ -57,7 +57,7 @@ def find_records(folder: Path) -> list[RunRecord]:
         UserError: if they cannot be read.
     """
     runs = sorted(file.parent for file in folder.glob("*/accuracy.json"))
-    runs = [run for run in runs if (run / "summary.json").is_file()]
+    runs = [run for run in runs if finished(run)]
     if not runs and (folder / "accuracy.json").is_file():
         runs = [folder]
     if runs:

@@ -30,10 +30,6 @@ class Difference:
     high: float | None
     p: float | None
 
-    @property
-    def significant(self) -> bool:
-        return self.p is not None and self.p < LEVEL
-
 
 def paired(one: Row, other: Row, pick: Pick) -> Difference | None:
     """``one`` minus ``other``; None where they share no seed, or a value is missing."""

@@ -34,6 +34,11 @@ class Candidate:
     share: float
     """Its parameters as a share of the full network's (kappa)."""
 
+    @classmethod
+    def of(cls, ladder: Ladder, levels: Sequence[int]) -> "Candidate":
+        counts = ladder.mixed(levels)
+        return cls(tuple(levels), counts, ladder.share(counts))
+
 
 @dataclass(frozen=True)
 class Teacher:
@@ -56,10 +61,7 @@ class Teacher:
     @classmethod
     def restore(cls, ladder: Ladder, skeleton: nn.Module, state: dict[str, Any]) -> "Teacher":
         """The teacher that ``state`` was saved from. skeleton: of the student's network."""
-        levels = tuple(state["levels"])
-        counts = ladder.mixed(levels)
-        choice = Candidate(levels, counts, ladder.share(counts))
-        return cls(choice, _frozen(skeleton, state["tensors"]))
+        return cls(Candidate.of(ladder, state["levels"]), _frozen(skeleton, state["tensors"]))
 
 
 def draw_candidates(

@@ -45,9 +45,9 @@ def write_classes(
 
 def _pictures(buffer: Buffer) -> tuple[Tensor, Tensor] | None:
     """Images and labels held; None where there are none, or a method holds something else."""
-    images, labels = (buffer.columns.get(name) for name in ("images", "labels"))
-    if images is None or labels is None or not len(buffer):
+    images, labels = (buffer.held.get(name) for name in ("images", "labels"))
+    if images is None or labels is None or not len(images):
         return None
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
         return None
-    return images[: len(buffer)], labels[: len(buffer)]
+    return images, labels

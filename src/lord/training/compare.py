@@ -1,21 +1,17 @@
 """Many runs, each a process of its own; what is finished is never run again."""
 
-import json
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from lord.config import UserError, choose
 from lord.data import DataConfig, ImageData, load_images
-from lord.evaluation import RunRecord, Study, read_record
-from lord.learner import previous, write_text
+from lord.evaluation import RunRecord, Study, finished, read_environment, read_record
+from lord.learner import remove_state, write_json
 from lord.streams import make_stream
 from lord.training.config import RunConfig, difference, flat, folder_name, read_yaml
 from lord.training.engines import ENGINES, Job
-from lord.training.folder import CHECKPOINT
+from lord.training.folder import CHECKPOINT, CONFIG
 
 
 def compare(
@@ -46,18 +42,19 @@ def compare(
     """
     run_all = ENGINES[choose("engine", engine, ENGINES)]
     folders = {out / folder_name(config): config for config in configs}
-    _check(folders, overwrite)
-    pending = []
-    for folder, config in folders.items():
-        if not overwrite and (folder / "summary.json").is_file():
-            say(f"{folder.name}: finished before, kept")
-        else:
-            pending.append((folder, config))
+    kept = [] if overwrite else [folder for folder in folders if finished(folder)]
+    for folder in kept:
+        difference(read_yaml(folder / CONFIG), flat(folders[folder]), folder)
+    for folder in kept:
+        say(f"{folder.name}: finished before, kept")
+    pending = [folder for folder in folders if folder not in kept]
     if pending:
-        images = load_all([config for _, config in pending])
-        for folder in folders.keys() - dict(pending).keys():
+        images = load_all([folders[folder] for folder in pending])
+        for folder in kept:
             _check_images(folder, folders[folder], images)
-        todo = _jobs(pending, images, overwrite)
+        for folder in pending if overwrite else ():
+            remove_state(folder / CHECKPOINT)
+        todo = [Job(folders[own], own, images[folders[own].data]) for own in pending]
         _report(run_all(todo, slots=jobs, plugin=plugin, address=address), len(todo), say)
     return [read_record(folder) for folder in folders]
 
@@ -73,7 +70,7 @@ def describe(
     seen: dict[str, set[str]] = {"commits": set(), "versions": set(), "machines": set()}
     dates = []
     for config in configs:
-        made = _environment(out / folder_name(config))
+        made = read_environment(out / folder_name(config))
         if not {"commit", "lord", "processor", "device", "date"} <= made.keys():
             continue
         seen["commits"].add(str(made["commit"]))
@@ -84,8 +81,7 @@ def describe(
     found = {name: sorted(values) for name, values in seen.items()}
     span = [min(dates), max(dates)] if dates else []
     study = Study(command=command, dates=span, against=against, **found)
-    encoded = msgspec.json.format(msgspec.json.encode(study), indent=1)
-    write_text(out / "study.json", encoded.decode() + "\n")
+    write_json(out / "study.json", study)
 
 
 def line(record: RunRecord) -> str:
@@ -95,12 +91,6 @@ def line(record: RunRecord) -> str:
         f"{record.label}-seed{record.seed}: Class-IL {class_il:.1f}, Task-IL {task_il:.1f}, "
         f"{record.training_flops:.3g} FLOPs, {record.wall_s:.0f} s"
     )
-
-
-def _check(folders: dict[Path, RunConfig], overwrite: bool) -> None:
-    for folder, config in folders.items():
-        if not overwrite and (folder / "summary.json").is_file():
-            difference(read_yaml(folder / "config.yaml"), flat(config), folder)
 
 
 def load_all(configs: Sequence[RunConfig]) -> dict[DataConfig, ImageData]:
@@ -115,33 +105,12 @@ def load_all(configs: Sequence[RunConfig]) -> dict[DataConfig, ImageData]:
 
 def _check_images(folder: Path, config: RunConfig, images: dict[DataConfig, ImageData]) -> None:
     """See that a run that is kept saw the images that the others will see."""
-    made = _environment(folder)
+    made = read_environment(folder)
     if config.data in images and made.get("data_key") not in (None, images[config.data].key):
         raise UserError(
             f"'{folder}' was run on other images than there are at '{config.data.data}' now: "
             "give another --out, or --overwrite"
         )
-
-
-def _environment(folder: Path) -> dict[str, Any]:
-    """What a run was made by and on; nothing, where that is lost."""
-    try:
-        made = json.loads((folder / "environment.json").read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return made if isinstance(made, dict) else {}
-
-
-def _jobs(
-    pending: Sequence[tuple[Path, RunConfig]],
-    images: dict[DataConfig, ImageData],
-    overwrite: bool,
-) -> list[Job]:
-    if overwrite:
-        for folder, _ in pending:
-            for file in (folder / CHECKPOINT, previous(folder / CHECKPOINT)):
-                file.unlink(missing_ok=True)
-    return [Job(config, folder, images[config.data]) for folder, config in pending]
 
 
 def _report(

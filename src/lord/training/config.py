@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 
-from lord.config import Settings, UserError, build, choose, parse_variant
+from lord.config import Settings, UserError, build, choose, chosen, fields, parse_variant
 from lord.config.rules import Count, Natural, NonNegative
 from lord.data import DataConfig
 from lord.methods import METHODS, MethodConfig, OptimizerConfig
@@ -66,20 +66,16 @@ SECTIONS: dict[str, type[Settings]] = {
 }
 """Parts of a run's configuration. Field names are unique over all of them and all methods', so
 that a file and the command line can give them side by side."""
-
-
+SHARED = frozenset(name for section in SECTIONS.values() for name in fields(section))
+"""Settings of every run, whatever its method."""
 FREE = ("threads", "checkpoint_every")
 """Settings that may differ when a run is continued: they do not decide the result."""
-
-
-def fields(config: type[Settings]) -> tuple[str, ...]:
-    return config.__struct_fields__
 
 
 def known_settings() -> set[str]:
     """Every name that may be given."""
     own = {name for method in METHODS.values() for name in fields(method.Config)}
-    return own.union(*(fields(section) for section in SECTIONS.values()))
+    return own | SHARED
 
 
 def compose(
@@ -116,17 +112,14 @@ def compose(
     layers = [protocol.settings, published(method, preset, given), given]
     merged = {name: value for layer in layers for name, value in layer.items()}
     parts: dict[str, Any] = {
-        part: build(section, {name: merged[name] for name in fields(section) if name in merged})
-        for part, section in SECTIONS.items()
+        part: build(section, chosen(section, merged)) for part, section in SECTIONS.items()
     }
     return RunConfig(
         method=method,
         label=label,
         preset=preset,
         seed=seed,
-        settings=build(
-            kind.Config, {name: merged[name] for name in fields(kind.Config) if name in merged}
-        ),
+        settings=build(kind.Config, chosen(kind.Config, merged)),
         **parts,
     )
 
@@ -219,9 +212,8 @@ def _for_method(given: dict[str, Any], method: str, beside: Collection[str]) -> 
         if owner:
             choose("method", owner, METHODS)
         choose("setting", setting, sorted(known))
-        shared = any(setting in fields(section) for section in SECTIONS.values())
         who = [owner] if owner else [method, *beside]
-        if not shared and not any(setting in fields(METHODS[m].Config) for m in who):
+        if setting not in SHARED and not any(setting in fields(METHODS[m].Config) for m in who):
             has = ", ".join(fields(METHODS[who[0]].Config))
             raise UserError(f"{' and '.join(who)} has no setting '{setting}'; it has: {has}")
         if owner in ("", method):

@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from lord.config import UserError
-from lord.learner import previous, write_text
+from lord.learner import remove_state, write_json, write_text
 
 RESULTS = ("summary.json", "metrics.jsonl", "model.safetensors", "classes.json", "buffer.png")
 CHECKPOINT = "checkpoint.safetensors"
@@ -38,9 +38,9 @@ def claim(folder: Path, *, overwrite: bool) -> None:
         raise UserError(f"'{own}' is not a run's, and would be replaced: give another --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        checkpoint = folder / CHECKPOINT
-        for file in (*(folder / name for name in held), checkpoint, previous(checkpoint)):
-            file.unlink(missing_ok=True)
+        for name in held:
+            (folder / name).unlink()
+        remove_state(folder / CHECKPOINT)
         write_text(folder / ".writable", "")
         (folder / ".writable").unlink()
     except OSError as error:
@@ -63,8 +63,7 @@ class RunFolder:
             write_config(self.path, values)
 
     def environment(self, device: torch.device, data_key: str) -> None:
-        values = environment() | {"device": str(device), "data_key": data_key}
-        self._text("environment.json", json.dumps(values, indent=2) + "\n")
+        self.json("environment.json", environment() | {"device": str(device), "data_key": data_key})
 
     def metric(self, **values: Any) -> None:
         """Append one line to metrics.jsonl."""
@@ -82,12 +81,9 @@ class RunFolder:
         if self.path and self.length() > length:
             os.truncate(self.path / "metrics.jsonl", length)
 
-    def json(self, name: str, text: bytes) -> None:
-        self._text(name, text.decode() + "\n")
-
-    def _text(self, name: str, text: str) -> None:
+    def json(self, name: str, value: Any) -> None:
         if self.path:
-            write_text(self.path / name, text)
+            write_json(self.path / name, value)
 
 
 def environment() -> dict[str, Any]:

@@ -24,7 +24,7 @@ from lord.learner import Model, save_model, write_atomic
 from lord.methods import Method, recomputed_statistics
 from lord.training.classes import write_classes
 from lord.training.config import RunConfig
-from lord.training.loop import Loop
+from lord.training.loop import TRAINING, Loop
 
 
 def leave(
@@ -97,7 +97,7 @@ def record_of(
         stability_gap=stability_gap(matrices.class_il, between) if between else None,
         calibration=last.calibration,
         recency=last.recency,
-        training_flops=flops["step"] + flops["search"] + flops["recompute"],
+        training_flops=sum(flops[phase] for phase in TRAINING),
         search_flops=flops["search"],
         recompute_flops=flops["recompute"],
         eval_flops=flops["evaluate"],

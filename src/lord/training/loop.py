@@ -1,7 +1,7 @@
 """The loop: tasks, epochs, batches. It knows no method and no file."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -16,6 +16,8 @@ from lord.streams import Stream, Task, batches
 
 INTERVAL = 25
 """Steps between two looks at the loss: each look waits for the device."""
+TRAINING = ("search", "step", "recompute")
+"""Phases of a run that are its training: what it is billed for. Evaluation is apart."""
 STATE = (
     *("steps", "images", "task", "epoch", "place", "begun", "order", "pending"),
     *("untrained", "before", "between"),
@@ -40,10 +42,9 @@ class Loop:
         epochs, batch: passes over each task, images of a step.
         evaluate_every: steps between evaluations within a task; 0 for none.
         generator: on the CPU, for the order of images.
-        meter: entered by the caller; phases are search, step, recompute and evaluate.
+        meter: entered by the caller; phases are those of training, and evaluate.
         autocast: makes the context passes run in.
         watcher: told at intervals.
-        pause: called between steps, where ``state_dict`` is all there is to go on from.
     """
 
     def __init__(
@@ -55,14 +56,15 @@ class Loop:
         batch: int,
         generator: Generator,
         meter: Meter,
-        evaluate_every: int = 0,
-        autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
-        watcher: Watcher | None = None,
-        pause: Callable[[], None] = lambda: None,
+        evaluate_every: int,
+        autocast: Callable[[], AbstractContextManager[object]],
+        watcher: Watcher,
     ) -> None:
         self.method, self.stream = method, stream
         self.epochs, self.batch, self.generator = epochs, batch, generator
-        self.meter, self.autocast, self.watcher, self.pause = meter, autocast, watcher, pause
+        self.meter, self.autocast, self.watcher = meter, autocast, watcher
+        self.pause: Callable[[], None] = lambda: None
+        """Called between steps, where ``state_dict`` is all there is to go on from."""
         self.evaluate_every = evaluate_every
         self.steps = self.images = 0
         self.task = self.epoch = self.place = 0
@@ -124,10 +126,9 @@ class Loop:
     def _train(self, task: Task) -> None:
         count = len(task.labels)
         epoch = batches(count, self.batch)
-        if self.watcher:
-            done = self.epoch * count + sum(len(rows) for rows in epoch[: self.place])
-            total = self.epochs * sum(len(rows) for rows in epoch)
-            self.watcher.task_begins(task.index, len(self.stream.train), total, done)
+        done = self.epoch * count + sum(len(rows) for rows in epoch[: self.place])
+        total = self.epochs * sum(len(rows) for rows in epoch)
+        self.watcher.task_begins(task.index, len(self.stream.train), total, done)
         if not self.begun:
             self.before.append(self._unseen(self.stream.test[task.index]))
             with self._spent_on("search"):
@@ -170,9 +171,8 @@ class Loop:
                     "lower the learning rate (--lr)"
                 )
         means = {name: sum(each) / len(each) for name, each in values.items()}
-        if self.watcher:
-            images = min(len(pending) * self.batch, self.epochs * len(task.labels))
-            self.watcher.trained(task.index, self.steps, images, means)
+        images = min(len(pending) * self.batch, self.epochs * len(task.labels))
+        self.watcher.trained(task.index, self.steps, images, means)
         pending.clear()
 
     def _score(self, task: Task) -> None:
@@ -184,8 +184,7 @@ class Loop:
         # Of the confusion of classes, only the last is kept: checkpoints stay small.
         self.scores = [(_bare(one), other and _bare(other)) for one, other in self.scores]
         self.scores.append((trained, recomputed))
-        if self.watcher:
-            self.watcher.task_ended(task.index, trained, recomputed)
+        self.watcher.task_ended(task.index, trained, recomputed)
 
     def _seen(self, task: Task) -> tuple[Callable[[Tensor], Tensor], Sequence[Task], int]:
         """What ``score`` takes to score all tasks up to ``task``."""
@@ -200,13 +199,10 @@ class Loop:
     @contextmanager
     def recomputed(self) -> Iterator[None]:
         """Inside, the student has statistics recomputed on the buffer, at its cost."""
-        swapped = recomputed_statistics(self.method)
-        with self._spent_on("recompute"):
-            swapped.__enter__()
-        try:
+        with ExitStack() as stack:
+            with self._spent_on("recompute"):  # phases do not nest: entered here, left later
+                stack.enter_context(recomputed_statistics(self.method))
             yield
-        finally:
-            swapped.__exit__(None, None, None)
 
     @contextmanager
     def _spent_on(self, phase: str) -> Iterator[None]:

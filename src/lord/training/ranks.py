@@ -24,7 +24,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from lord.config import LostError, UserError
+from lord.config import LostError, UserError, first_line
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def joined(device: str) -> Iterator[Ranks]:
     try:
         yield ranks
     except RuntimeError as error:
-        said = str(error).splitlines()[0]
+        said = first_line(error)
         if "gloo" not in said.lower() and not isinstance(error, dist.DistError):
             raise
         raise LostError(

@@ -4,10 +4,10 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import torch
 from rich.console import Console
 from torch import Generator
@@ -15,8 +15,8 @@ from torch import Generator
 from lord.config import UserError
 from lord.costs import Meter
 from lord.data import Augment, ImageData, load_images, measure_normalisation
-from lord.evaluation import RunRecord, read_record
-from lord.learner import load_state, previous, save_state
+from lord.evaluation import RunRecord, finished, read_record
+from lord.learner import has_state, load_state, remove_state, save_state
 from lord.methods import METHODS, Method, Setting
 from lord.networks import first_network
 from lord.streams import Stream, batches, make_stream
@@ -53,7 +53,7 @@ def run(
         UserError: for data that does not fit, a folder that holds results, or a loss that is no
             number any more. What was written by then stays.
     """
-    if resume and out is not None and (out / "summary.json").is_file():
+    if resume and out is not None and finished(out):
         difference(read_yaml(out / CONFIG), flat(config), out)
         return read_record(out)
     with joined(pick_device(config.training.device).type) as ranks:
@@ -79,15 +79,14 @@ def _run(
     )
     saved = _saved(config, data.key, out) if resume and out is not None else None
     if out is not None and saved is None:  # not before all the input is known to be sound
-        place = out
-        ranks.agree(lambda: claim(place, overwrite=overwrite or resume))
+        ranks.agree(partial(claim, out, overwrite=overwrite or resume))
     if not ranks.first:  # one of them writes and speaks
         out = track = console = None
     folder = RunFolder(out)
     folder.config(flat(config))
     bf16 = config.training.precision == "bf16"
-    place = out or Path("runs")
-    tracked = tracker(track, folder_name(config), place, flat(config)) if track else None
+    where = out or Path("runs")
+    tracked = tracker(track, folder_name(config), where, flat(config)) if track else None
     with (
         threads(config.training.threads),
         Meter() as meter,
@@ -111,8 +110,8 @@ def _run(
             folder.cut(state["metrics"])
             start -= state["wall"]
             if console:
-                where = f"task {loop.task + 1}, after {loop.steps} steps"
-                console.print(f"going on at {where}" + (f" ({note})" if note else ""))
+                at = f"task {loop.task + 1}, after {loop.steps} steps"
+                console.print(f"going on at {at}" + (f" ({note})" if note else ""))
         if out is not None:
             loop.pause = Keeper(loop, config, data.key, folder, out / CHECKPOINT, start)
         matrices = loop.run()
@@ -120,12 +119,10 @@ def _run(
     record = record_of(config, method, loop, matrices, meter, wall, device, ranks.world)
     last = last_scores(loop, record.statistics)
     leave(out, config, method, stream.class_names, data.shape, record, last)
-    encoded = msgspec.json.format(msgspec.json.encode(matrices), indent=1)
-    folder.json("accuracy.json", encoded)
-    folder.json("summary.json", msgspec.json.format(msgspec.json.encode(record), indent=1))
+    folder.json("accuracy.json", matrices)
+    folder.json("summary.json", record)
     if out is not None:
-        for file in (out / CHECKPOINT, previous(out / CHECKPOINT)):
-            file.unlink(missing_ok=True)
+        remove_state(out / CHECKPOINT)
     return record
 
 
@@ -164,7 +161,7 @@ def _saved(config: RunConfig, data: str, out: Path) -> tuple[Any, str | None] | 
     """The checkpoint to go on from, if there is one; it must be of the same configuration, and of
     the same images, by their hash."""
     file = out / CHECKPOINT
-    if not (file.exists() or previous(file).exists()):
+    if not has_state(file):
         return None
     state, note = load_state(file)
     parts = {"config", "data", "metrics", "wall", "loop"}

@@ -1,10 +1,10 @@
 import pytest
 import yaml
 
-from lord.config import UserError
+from lord.config import UserError, fields
 from lord.methods import METHODS
 from lord.training import compose, flat, read_yaml
-from lord.training.config import SECTIONS, fields
+from lord.training.config import SECTIONS
 
 
 def test_setting_names_are_unique_over_all_sections_and_methods():

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
-from lord.config import UserError
+from lord.config import UserError, first_line
 from lord.data.pictures import Part, Pictures
 
 
@@ -26,7 +26,7 @@ def read(path: Path) -> Pictures:
                 raise ValueError("it is one array, not an archive of several")
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        said = (str(error) or type(error).__name__).splitlines()[0]
+        said = first_line(error)
         raise UserError(f"cannot read {path}: {said}") from None
     train = _part(path, arrays, "train")
     if train is None:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lord.config import UserError
+from lord.config import UserError, first_line
 from lord.data.pictures import Encoded, Part, Pictures
 
 IMAGE, LABEL = ("img", "image"), ("label", "fine_label", "labels")
@@ -40,7 +40,7 @@ def read(path: Path) -> Pictures:
         try:
             shards.setdefault(split, []).append((file, pq.read_table(file)))
         except (OSError, pa.ArrowException) as error:
-            raise UserError(f"cannot read {file}: {str(error).splitlines()[0]}") from None
+            raise UserError(f"cannot read {file}: {first_line(error)}") from None
     if "train" not in shards:
         raise UserError(f"no train split in '{path}': found only {', '.join(sorted(shards))}")
     names = _names(shards["train"][0][1])

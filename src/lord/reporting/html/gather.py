@@ -19,7 +19,9 @@ from lord.evaluation import (
     Matrices,
     RunRecord,
     Study,
+    finished,
     read_classes,
+    read_environment,
     read_journal,
     read_record,
     read_study,
@@ -147,7 +149,7 @@ def _study(folder: Path, place: Path, runs: list[Path], budget: Budget) -> Shown
 
 
 def _run(folder: Path, study: Study | None, budget: Budget) -> ShownRun:
-    record = read_record(folder) if (folder / "summary.json").is_file() else None
+    record = read_record(folder) if finished(folder) else None
     config = _yaml(folder / "config.yaml")
     journal = read_journal(folder)
     label = (record.label or record.method) if record else str(config.get("method", folder.name))
@@ -168,7 +170,7 @@ def _run(folder: Path, study: Study | None, budget: Budget) -> ShownRun:
         losses=journal.losses[:: -(-len(journal.losses) // LOSSES) or 1],
         written=_written(folder),
         settings=config or (record.settings if record else {}),
-        environment=_json(folder / "environment.json"),
+        environment=read_environment(folder),
     )
     if record:
         _add_classes(run, folder, budget)
@@ -226,14 +228,6 @@ def _written(folder: Path) -> float | None:
 
 def _whole(value: Any) -> int:
     return value if isinstance(value, int) else 0
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        read = msgspec.json.decode(file.read_bytes())
-    except (OSError, msgspec.MsgspecError):
-        return {}
-    return read if isinstance(read, dict) else {}
 
 
 def _yaml(file: Path) -> dict[str, Any]:

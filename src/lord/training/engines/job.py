@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Protocol
 
 from lord.data import DECODED, ImageData
-from lord.learner import previous
+from lord.learner import has_state
 from lord.training.config import RunConfig, flat
-from lord.training.folder import CHECKPOINT, claim, write_config
+from lord.training.folder import CHECKPOINT, CONFIG, claim, write_config
 from lord.training.run import PARENT
 
 STOPPED = "stopped"
@@ -72,8 +72,7 @@ def share(cores: int, slots: int, jobs: Iterable[Job | None]) -> tuple[int, int]
 
 def prepare(job: Job, threads: int) -> None:
     """Make the folder ready, empty but for what a run goes on from, and its configuration."""
-    file = job.folder / CHECKPOINT
-    if not (file.exists() or previous(file).exists()):
+    if not has_state(job.folder / CHECKPOINT):
         claim(job.folder, overwrite=True)
     own = job.config.training.threads or threads
     write_config(job.folder, flat(job.config) | {"threads": own})
@@ -86,7 +85,7 @@ def start(folder: Path, plugin: Path | None, key: str | None) -> "subprocess.Pop
         key: of its decoded images, where the cache holds them.
     """
     command = [sys.executable, "-m", "lord", "run", "--resume", "--quiet"]
-    command += ["--config", str(folder / "config.yaml"), "--out", str(folder)]
+    command += ["--config", str(folder / CONFIG), "--out", str(folder)]
     command += ["--plugin", str(plugin)] if plugin else []
     environment = os.environ | {PARENT: str(os.getpid())} | ({DECODED: key} if key else {})
     with (folder / "log.txt").open("wb") as log:

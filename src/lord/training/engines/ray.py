@@ -13,7 +13,7 @@ import numpy as np
 
 from lord.config import UserError
 from lord.data import ImageData, holds
-from lord.learner import previous, write_atomic
+from lord.learner import previous, remove_state, write_atomic
 from lord.training.engines.cluster import connected, one_line
 from lord.training.engines.job import STOPPED, Job, prepare, share
 from lord.training.engines.worker import KEPT, Files, Order, Parcel, Report, task, versions
@@ -183,8 +183,7 @@ class Fleet:
         else:
             del self.running[stream]
             if report.code == 0:
-                for file in (folder / CHECKPOINT, previous(folder / CHECKPOINT)):
-                    file.unlink(missing_ok=True)
+                remove_state(folder / CHECKPOINT)
             yield run.job, f"{report.said} (see {folder / 'log.txt'})" if report.code else None
 
     def _died(self, stream: Any, said: str) -> Iterator[tuple[Job, str]]:

@@ -25,11 +25,11 @@ from lord.config import UserError
 from lord.data import cache_folder, holds, store
 from lord.learner import previous
 from lord.training.engines.job import complaint, start
-from lord.training.folder import CHECKPOINT
+from lord.training.folder import CHECKPOINT, CONFIG
 
 POLL = 0.2
 """Seconds between two looks at a run's folder."""
-KEPT = ("config.yaml", "environment.json", "metrics.jsonl", CHECKPOINT)
+KEPT = (CONFIG, "environment.json", "metrics.jsonl", CHECKPOINT)
 """What a run goes on from, in the order it is written home: a checkpoint last."""
 
 Files = dict[str, bytes]

@@ -13,12 +13,13 @@ from filelock import FileLock, Timeout
 
 from lord.config import UserError, choose
 from lord.data import DataConfig, ImageData
-from lord.evaluation import read_record
-from lord.learner import load_state, previous
+from lord.evaluation import finished, read_record
+from lord.learner import load_state, remove_state
 from lord.training.compare import load_all
 from lord.training.config import RunConfig, compose
 from lord.training.engines import ENGINES, STOPPED, Job
 from lord.training.folder import CHECKPOINT
+from lord.training.loop import TRAINING
 from lord.training.tune.plan import Plan
 from lord.training.tune.space import Dimension, suggest
 
@@ -152,10 +153,9 @@ class Search:
     def _open(self, file: Path) -> Any:
         optuna, plan = self.optuna, self.plan
         journal = optuna.storages.journal.JournalFileBackend(str(file))
-        name = self.label
         storage = optuna.storages.JournalStorage(journal)
         study = optuna.create_study(
-            storage=storage, study_name=name, direction="maximize", load_if_exists=True
+            storage=storage, study_name=self.label, direction="maximize", load_if_exists=True
         )
         # Going on, the sampler must not come up with the same settings again.
         study.sampler = optuna.samplers.TPESampler(seed=plan.seed + 1000 * len(study.trials))
@@ -167,7 +167,7 @@ class Search:
             "seed": plan.seed,
         }
         text = json.dumps(what, sort_keys=True)
-        before = study.user_attrs.setdefault("what", text)
+        before = study.user_attrs.get("what", text)
         if before != text:
             old, new = json.loads(before), json.loads(text)
             differs = next(part for part in new if old.get(part) != new[part])
@@ -202,7 +202,7 @@ class Board:
                 folder = search.out / f"trial-{trial.asked.number:04}"
                 job = Job(config, folder, self.images[config.data])
                 self.trials[job] = trial
-                if (folder / "summary.json").is_file():  # stopped before that was told
+                if finished(folder):  # stopped before that was told
                     self.tell(job, None)
                 else:
                     yield job
@@ -237,8 +237,7 @@ class Board:
             return
         failed = None if error == STOPPED else error
         trial.search.tell(trial, None, failed)
-        for file in (job.folder / CHECKPOINT, previous(job.folder / CHECKPOINT)):
-            file.unlink(missing_ok=True)
+        remove_state(job.folder / CHECKPOINT)
         self.say(f"{number}: {failed or 'stopped, behind the median'}: {shown}")
 
 
@@ -263,7 +262,7 @@ def _news(job: Job, trial: Trial) -> dict[str, Any] | None:
 
 
 def _training_flops(flops: dict[str, int]) -> float:
-    return float(sum(flops.get(phase, 0) for phase in ("step", "search", "recompute")))
+    return float(sum(flops.get(phase, 0) for phase in TRAINING))
 
 
 def _short(value: Any) -> str:

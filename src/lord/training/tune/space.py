@@ -4,11 +4,11 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from lord.config import Settings, UserError, assigned
+from lord.config import Settings, UserError, assigned, fields
 from lord.data import DataConfig
 from lord.methods import METHODS
 from lord.streams import StreamConfig
-from lord.training.config import FREE, SECTIONS, compose, fields, flat
+from lord.training.config import FREE, SHARED, compose, flat
 
 EXAMPLE = "such as lr=0.01..0.3:log, epochs=1..5 or replay=16,32"
 FIXED = {*fields(DataConfig), *fields(StreamConfig), *FREE, "device", "evaluate_every"}
@@ -38,9 +38,8 @@ class Dimension(Settings, frozen=True):
     def concerns(self, method: str) -> bool:
         """Whether that method has this setting."""
         owner = self.name.rpartition(".")[0]
-        shared = any(self.setting in fields(section) for section in SECTIONS.values())
         own = method in METHODS and self.setting in fields(METHODS[method].Config)
-        return owner in ("", method) and (shared or own)
+        return owner in ("", method) and (own or self.setting in SHARED)
 
 
 def parse_space(texts: Sequence[str]) -> tuple[Dimension, ...]:

@@ -10,7 +10,7 @@ import msgspec
 import yaml
 
 from lord.config import UserError, parse_variant
-from lord.learner import write_text
+from lord.learner import write_json, write_text
 from lord.training.folder import environment
 from lord.training.tune.plan import Plan
 
@@ -65,8 +65,7 @@ def write_tuning(plan: Plan, studies: dict[str, Any], out: Path, command: str) -
     )
     write_text(out / "trials.csv", _rows(studies))
     write_text(out / "best.yaml", _best(plan, found, command))
-    encoded = msgspec.json.format(msgspec.json.encode(tuning), indent=1).decode()
-    write_text(out / "tuning.json", encoded + "\n")
+    write_json(out / "tuning.json", tuning)
     for own in found:
         if own.accuracy is None:
             why = [trial.user_attrs.get("failed") for trial in studies[own.method].trials]
