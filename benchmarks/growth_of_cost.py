@@ -17,9 +17,8 @@ from lord.evaluation import score
 from lord.learner import write_text
 from lord.methods import Batch
 from lord.streams import make_stream
-from lord.training import compose
+from lord.training import compose, make_method
 from lord.training.folder import environment
-from lord.training.run import make_method
 
 STEPS = 12
 

@@ -31,9 +31,8 @@ from lord.learner import write_text
 from lord.methods import Batch
 from lord.networks import ResNet18
 from lord.streams import make_stream
-from lord.training import compose
+from lord.training import compose, make_method
 from lord.training.folder import environment
-from lord.training.run import make_method
 
 BATCH, BUFFER, IMAGES = 32, 500, 2000
 

@@ -12,8 +12,7 @@ from lord.costs import Meter
 from lord.data import DataConfig, load_images
 from lord.methods import Batch
 from lord.streams import StreamConfig, make_stream
-from lord.training import compose
-from lord.training.run import make_method
+from lord.training import compose, make_method
 
 config = compose("lord+", {"width": 16, "epochs": 8}, preset="digits")
 images = load_images(DataConfig())

@@ -141,7 +141,7 @@ class Learner:
         return found
 
     def evaluate(self, images: Tensor, labels: Sequence[str]) -> float:
-        """Share of the images whose class is predicted, in percent."""
+        """Share of the images whose class is predicted, in percent. labels: class name of each."""
         found = self.predict(images)
         right = sum(p.label == label for p, label in zip(found, labels, strict=True))
         return 100 * right / max(len(labels), 1)
@@ -177,7 +177,7 @@ class Learner:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "Learner":
-        """The learner ``state`` was taken from."""
+        """The learner ``state`` was taken from; what is none raises all that ``load`` catches."""
         learner = cls(msgspec.convert(state["config"], LearnerConfig))
         learner.classes = list(state["classes"])
         learner.sessions = [msgspec.convert(own, Session) for own in state["sessions"]]

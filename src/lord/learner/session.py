@@ -14,7 +14,15 @@ from lord.costs import FlopCount
 class Session(msgspec.Struct):
     """What a session leaves behind.
 
-    exam: accuracy on the exam images of each session so far, in percent, after this one.
+    Attributes:
+        key: names it.
+        images: given, those of the exam included.
+        new_classes: first met in it.
+        level: of the student, after it; None for methods without levels.
+        steps: of learning.
+        seconds, flops: spent on learning; exams are apart.
+        exam: accuracy on the exam images of each session so far, in percent, after this one; nan
+            for a session that has none.
     """
 
     key: str

@@ -23,7 +23,7 @@ def take_over(fresh: Method, learnt: Method) -> None:
     before, now = learnt.setting.classes, fresh.setting.classes
     if before != now:
         head = head_of(learnt.student)
-        groups = learnt.descent.torch.param_groups  # the order its state goes by
+        groups = learnt.descent.optimizer.param_groups  # the order its state goes by
         order = [parameter for group in groups for parameter in group["params"]]
         places = [at for at, p in enumerate(order) if p is head.weight or p is head.bias]
         initial = _initial(fresh)

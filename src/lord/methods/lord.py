@@ -126,7 +126,7 @@ class LoRD(SparseRehearsal):
             self.teacher = freeze(self.channels, self.student, whole)
             return
         orders = by_importance(self.channels, self.student)
-        permute(self.channels, self.student, orders, self.descent.torch)
+        permute(self.channels, self.student, orders, self.descent.optimizer)
         self.teacher = search_teacher(
             self.ladder,
             self.student,
@@ -143,7 +143,7 @@ class LoRD(SparseRehearsal):
         return super().state_dict() | {"teacher": teacher, "elastic": self.elastic.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.student = self.elastic.load_state_dict(state["elastic"], self.descent.torch)
+        self.student = self.elastic.load_state_dict(state["elastic"], self.descent.optimizer)
         self.teacher = None
         if state["teacher"]:
             self.teacher = Teacher.restore(self.ladder, self.elastic.skeleton, state["teacher"])
@@ -153,7 +153,7 @@ class LoRD(SparseRehearsal):
         self.level = level
         counts = self.ladder.counts(level)
         preserve = self.config.growth == "preserving"
-        self.student = self.elastic.resize(counts, self.descent.torch, preserve=preserve)
+        self.student = self.elastic.resize(counts, self.descent.optimizer, preserve=preserve)
 
     def _step_flops(self, level: int) -> int:
         """Roughly what a step costs that rehearses: the student's passes, forward and backward."""

@@ -21,9 +21,11 @@ class OptimizerConfig(Settings, frozen=True):
     lr: Positive = 0.03
     """Learning rate, the peak where a schedule changes it."""
     momentum: Momentum = 0.0
+    """Share of the last update that goes on."""
     nesterov: bool = False
     """Nesterov's momentum; needs a momentum above 0."""
     weight_decay: NonNegative = 0.0
+    """Pull of every weight towards 0, times the learning rate."""
     schedule: Literal["constant", "cosine", "triangle"] = "constant"
     """Learning rate over a task: constant; cosine to 0; rising for a fifth, then falling to 0."""
 
@@ -52,11 +54,11 @@ class Descent:
     def __init__(self, parameters: Iterable[nn.Parameter], config: OptimizerConfig) -> None:
         self.config = config
         trained = list(parameters)
-        self.torch: torch.optim.Optimizer
+        self.optimizer: torch.optim.Optimizer
         if config.optimizer == "muon":
-            self.torch = Muon(trained, config.lr, config.momentum, config.weight_decay)
+            self.optimizer = Muon(trained, config.lr, config.momentum, config.weight_decay)
         else:
-            self.torch = torch.optim.SGD(
+            self.optimizer = torch.optim.SGD(
                 trained,
                 lr=config.lr,
                 momentum=config.momentum,
@@ -88,20 +90,20 @@ class Descent:
     def step(self) -> None:
         """Step along the gradients there are, and forget them."""
         progress = min((self.done + 0.5) / self.steps, 1.0)
-        for group in self.torch.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = self.peak * share_of_peak(self.config.schedule, progress)
-        self.torch.step()
-        self.torch.zero_grad()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
         torch.clear_autocast_cache()  # it holds the weights as they were, to the context's end
         self.done += 1
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "torch": self.torch.state_dict(),
+            "torch": self.optimizer.state_dict(),
             "steps": self.steps,
             "done": self.done,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.torch.load_state_dict(state["torch"])
+        self.optimizer.load_state_dict(state["torch"])
         self.steps, self.done = state["steps"], state["done"]

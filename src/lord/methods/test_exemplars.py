@@ -180,7 +180,9 @@ def test_er_tricks_learning_rate_falls_with_every_image(make):
     method.begin_task(stream.train[0])
     for step in range(3):
         method.step(batch_of(stream.train[0], step))
-    assert method.descent.torch.param_groups[0]["lr"] == pytest.approx(0.03 * 0.999**32, rel=0.7)
+    assert method.descent.optimizer.param_groups[0]["lr"] == pytest.approx(
+        0.03 * 0.999**32, rel=0.7
+    )
     assert method.peak == pytest.approx(method.setting.optimizer.lr * 0.999**48)
 
 

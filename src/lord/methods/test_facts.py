@@ -218,7 +218,7 @@ def test_schedules_over_a_task():
         descent.begin(steps)
         for _ in range(steps):
             descent.update(weight.sum())
-            rates.append(descent.torch.param_groups[0]["lr"])
+            rates.append(descent.optimizer.param_groups[0]["lr"])
     assert rates[:steps] == rates[steps:]
     assert max(rates) == pytest.approx(1, abs=0.03)
     assert rates.index(max(rates)) in (19, 20)

@@ -57,6 +57,7 @@ def register_network(name: str, network: nn.Module | Make) -> str:
     """Make a network of your own known by a name, and return that.
 
     Args:
+        name: what it will be called.
         network: a function from (classes, width, channels of the images) to a module; or a
             module, of which copies are made: its weights are kept, its last linear layer gets as
             many outputs as there are classes.

@@ -14,6 +14,9 @@ from lord.streams.stream import Stream, Task
 def from_avalanche(benchmark: Any) -> Stream:
     """Its train and test experiences, one task each; labels in the order classes first come.
 
+    Read of it: ``train_stream`` and ``test_stream``; of each experience ``dataset``, rows of an
+    image and a label, and ``classes_in_this_experience``.
+
     Images may be PIL's, or float tensors from 0 to 1; they are kept as bytes, before any
     augmentation, which is a method's own business here.
 

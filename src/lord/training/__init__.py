@@ -3,7 +3,7 @@
 from lord.training.bench import Bench, StepCost, bench
 from lord.training.compare import compare, describe
 from lord.training.config import RunConfig, TrainingConfig, compose, flat, folder_name, read_yaml
-from lord.training.run import run
+from lord.training.run import make_method, run
 
 __all__ = [
     "Bench",
@@ -16,6 +16,7 @@ __all__ = [
     "describe",
     "flat",
     "folder_name",
+    "make_method",
     "read_yaml",
     "run",
 ]

@@ -54,6 +54,7 @@ class RunConfig(Settings, frozen=True):
 
     @property
     def protocol(self) -> Protocol:
+        """Of the preset's stream."""
         return PRESETS[self.preset]
 
 
