@@ -17,18 +17,22 @@ from lord.learner import (
     Deployed,
     Learner,
     abandon,
+    by_name,
     coloured,
     exists,
     export_int8,
     export_onnx,
     export_pt2,
     learn_folder,
+    learner_config,
     load_learner,
     load_model,
     locked,
     write_atomic,
 )
 
+SIDE = 32
+"""Pixels images are brought to, where nothing else is asked for."""
 console = Console(markup=False)
 
 
@@ -36,7 +40,7 @@ def learn(
     folder: Path,
     state: Path,
     given: dict[str, Any],
-    resize: int,
+    resize: int | None,
     seconds: float | None,
     flops: float | None,
     *,
@@ -51,8 +55,7 @@ def learn(
             abandon(state)
         if exists(state):
             learner = _loaded(state)
-            if given:
-                raise UserError(f"{min(given)}: was settled when '{state}' was made; leave it out")
+            _check_settled(learner, state, given, resize)
         else:
             learner = Learner(**given)
         if learner.unfinished:
@@ -62,7 +65,7 @@ def learn(
                 learner,
                 state,
                 folder,
-                resize=resize,
+                resize=resize or SIDE,
                 again=again,
                 seconds=seconds,
                 flops=flops,
@@ -78,6 +81,20 @@ def learn(
         highlight=False,
     )
     console.print(_exam(learner), highlight=False)
+
+
+def _check_settled(
+    learner: Learner, state: Path, given: dict[str, Any], resize: int | None
+) -> None:
+    """What is given again must be as it was: a command that was interrupted is repeated whole."""
+    have, wanted = by_name(learner.config), by_name(learner_config(given))
+    if learner.shape and resize:
+        have, wanted = have | {"resize": learner.shape[1]}, wanted | {"resize": resize}
+        given = given | {"resize": resize}
+    for name in given:
+        if wanted[name] != have.get(name):
+            was = f"settled as {have[name]}" if name in have else "left at its default"
+            raise UserError(f"{name}: was {was} when '{state}' was made, got {wanted[name]}")
 
 
 def predict(state: Path, files: Sequence[Path], *, as_json: bool) -> None:

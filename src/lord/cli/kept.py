@@ -20,7 +20,7 @@ def learn(
     network: str | None = None,
     width: Whole | None = None,
     epochs: Whole | None = None,
-    resize: Whole = 32,
+    resize: Whole | None = None,
     seed: Whole | None = None,
     set: Annotated[list[str] | None, Parameter(negative=())] = None,
     seconds: float | None = None,
@@ -40,7 +40,7 @@ def learn(
     state
         Folder the learner is kept in.
     method
-        lord+ by default; cannot change later, nor can network, width, epochs, seed and set.
+        lord+ by default; cannot change later, nor can network, width, epochs, resize, seed, set.
     network
         resnet18 by default.
     width
@@ -48,15 +48,15 @@ def learn(
     epochs
         Passes over the images of a session; 5 by default.
     resize
-        Side in pixels all images are brought to.
+        Side in pixels of the squares all images are brought to; 32 by default.
     seed
         Of everything random.
     set
         A setting of the method or optimizer, such as alpha=0.5.
     seconds
-        What the session may take, instead of epochs.
+        What the session takes, instead of epochs; four steps at least.
     flops
-        What it may cost, instead of epochs.
+        What it costs, instead of epochs; four steps at least.
     again
         Learn images that were learnt before once more.
     abandon
@@ -74,7 +74,7 @@ def learn(
             raise UserError(f"{name}: expected a number above 0, got {limit}")
     if seconds and flops:
         raise UserError("seconds and flops: give one of them")
-    if not 4 <= resize <= 1024:
+    if resize is not None and not 4 <= resize <= 1024:
         raise UserError(f"resize: expected 4 to 1024, got {resize}")
     keep.learn(
         folder,

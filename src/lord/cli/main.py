@@ -18,14 +18,14 @@ Examples:
 
   lord run                                    learn the digits with LoRD\n
   lord compare --methods sgd,er,der++,lord    compare methods on them\n
-  lord learn photos/ --state cat-o-dog        learn images as they come, for months\n
+  lord learn photos/week1 --state memory      learn images as they come, for months\n
   lord ablate --seeds 5                       what each part of LoRD is worth\n
   lord tune --methods er --space lr=0.01..0.3:log --trials 20    the best settings\n
-  lord data photos/                           what images are there\n
+  lord data pictures/ --holdout 0.2           what images are there\n
   lord compare --preset s-cifar10 --data cifar10/ --width 16 --subset 0.2 --epochs 5\n
   lord bench --preset s-cifar10 --data cifar10/ --width 16    how fast is a step?
 
-  lord report runs/compare                    tables and pictures again
+  lord report runs/compare-digits             tables and pictures again
 """
 
 app = App(

@@ -84,7 +84,9 @@ def test_mistakes_are_answered_in_one_line(lord, tmp_path):
     (tmp_path / "file").write_text("")
     mistakes = [
         (f"learn {tmp_path / 'none'} --state {state}", "no data at"),
-        (f"learn {one} --state {state} --width 9", "width: was settled when"),
+        (f"learn {one} --state {state} --width 9", "width: was settled as 8 when"),
+        (f"learn {one} --state {state} --resize 9", "resize: was settled as 8 when"),
+        (f"learn {one} --state {state} --set alpha=1", "alpha: was left at its default when"),
         (f"learn {one} --state {tmp_path / 'new'} --method lrod", "did you mean 'lord'?"),
         (f"learn {one} --state {tmp_path / 'new'} --set alpa=1", "did you mean 'alpha'?"),
         (f"learn {one} --state {tmp_path / 'new'} --resize 1", "resize: expected 4 to 1024, got 1"),
@@ -136,12 +138,10 @@ def weeks(tmp_path):
     ]
 
 
-def session(folder, state, first, **options):
-    line = f"learn {folder} --state {state} --checkpoint-every 0 " + (MAKE if first else "")
+def session(folder, state, make=MAKE):
+    line = f"learn {folder} --state {state} --checkpoint-every 0 {make}"
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "lord", *line.split()], env=environment, **options
-    )
+    return subprocess.Popen([sys.executable, "-m", "lord", *line.split()], env=environment)
 
 
 def tensors(state):
@@ -160,14 +160,14 @@ def same(one, other):
 
 def check_kills(tmp_path, kills, seed):
     folders, source = weeks(tmp_path), random.Random(seed)
-    for number, folder in enumerate(folders):
-        assert session(folder, tmp_path / "whole", not number).wait() == 0
+    for folder in folders:
+        assert session(folder, tmp_path / "whole").wait() == 0
     done = runs = 0
     while done < kills:
         parts, runs = tmp_path / f"parts{runs}", runs + 1
         for folder in folders:
             while True:
-                process = session(folder, parts, not (parts / STATE).exists())
+                process = session(folder, parts)
                 if done < kills:
                     time.sleep(2 + 2.5 * source.random())
                     process.kill()
@@ -194,7 +194,7 @@ def test_a_session_that_cannot_be_finished_can_be_abandoned(lord, tmp_path):
     make = MAKE.replace("epochs 2", "epochs 3000")
     assert lord(f"learn {folders[0]} --state {state} {make} --seconds 0.2")[0] == 0
     before = tensors(state)
-    process = session(folders[1], state, first=False)
+    process = session(folders[1], state, make)
     until = time.monotonic() + 60
     while load_learner(state)[0].unfinished is None and time.monotonic() < until:
         time.sleep(0.02)

@@ -28,7 +28,7 @@ def tune(
     stopped goes on when the same command is given again.
 
     lord tune --preset s-cifar10 --data cifar10/ --width 16 --subset 0.2 --epochs 1 --buffer 500
-    --methods er,lord --space lr=0.01..0.3:log --space lord.rho=0.25,0.5,1 --flops 1e13
+    --methods er,lord --space lr=0.01..0.3:log --stop-after 3 --space lord.rho=0.5,1 --flops 3e13
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from lord.learner.keep import STATE, abandon, coloured, exists, learn_folder, lo
 from lord.learner.learner import Learner, Prediction
 from lord.learner.model import Model, load_model, save_model
 from lord.learner.session import Session
-from lord.learner.setup import LearnerConfig
+from lord.learner.setup import LearnerConfig, by_name, learner_config
 
 __all__ = [
     "Deployed",
@@ -18,6 +18,7 @@ __all__ = [
     "STATE",
     "Session",
     "abandon",
+    "by_name",
     "coloured",
     "exists",
     "export_int8",
@@ -25,6 +26,7 @@ __all__ = [
     "export_pt2",
     "has_state",
     "learn_folder",
+    "learner_config",
     "load_learner",
     "load_model",
     "load_state",

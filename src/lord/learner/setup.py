@@ -61,6 +61,12 @@ def augmentation(
     return Augment(tuple(mean), tuple(std), crop=4 if large else 1, flip=large, generator=generator)
 
 
+def by_name(config: LearnerConfig) -> dict[str, Any]:
+    """All it says, by the names ``learner_config`` takes."""
+    own, network = msgspec.to_builtins(config), msgspec.to_builtins(config.network)
+    return own | network | config.settings
+
+
 def learner_config(given: dict[str, Any]) -> LearnerConfig:
     """Settings by name, each to where it belongs; a network may be a module itself.
 

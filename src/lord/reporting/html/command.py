@@ -17,15 +17,17 @@ def repeat(study: str, label: str, seed: int, folder: Path | None) -> str:
     >>> repeat("lord compare --width 16 --seeds 3 --methods er,lord", "lord", 2, None)
     'lord run --width 16 --method lord --seed 2'
     >>> repeat("", "lord", 2, Path("runs/lord-seed2"))
-    'lord run --config runs/lord-seed2/config.yaml'
+    'lord run --config runs/lord-seed2/config.yaml --out again'
     """
     try:
         words = shlex.split(study)
     except ValueError:
         words = []
     if words[:2] not in (["lord", "compare"], ["lord", "ablate"]):
-        return (
-            shlex.join(["lord", "run", "--config", str(folder / "config.yaml")]) if folder else ""
+        if folder is None:
+            return ""
+        return shlex.join(
+            ["lord", "run", "--config", str(folder / "config.yaml"), "--out", "again"]
         )
     kept, rest = [], iter(words[2:])
     for word in rest:
