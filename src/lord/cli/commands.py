@@ -30,7 +30,10 @@ def given_by(flags: Flags) -> tuple[dict[str, Any], dict[str, Any]]:
     chosen: dict[str, Any] = {name: values.pop(name) for name in apart if name in values}
     if flags.preset:
         chosen["preset"] = flags.preset
-    return values | flags.given(), chosen
+    typed = flags.given()
+    # What is typed for all methods outdoes what the file says of one of them.
+    values = {n: v for n, v in values.items() if n.rpartition(".")[2] not in typed}
+    return values | typed, chosen
 
 
 def run(
@@ -154,7 +157,7 @@ def _study(
         raise KeyboardInterrupt(
             f"interrupted: finished runs are in {out}; the same command goes on"
         ) from None
-    command = shlex.join(["lord", *TYPED])
+    command = shlex.join(["lord", *TYPED]).encode(errors="replace").decode()
     training.describe(out, configs, command, against)
     _show(out, records)
 

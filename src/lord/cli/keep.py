@@ -12,7 +12,7 @@ from rich.table import Table
 
 from lord.cli.written import writing
 from lord.config import UserError
-from lord.data import contact_sheet, decode
+from lord.data import contact_sheet, decode, load_labelled
 from lord.learner import (
     Deployed,
     Learner,
@@ -48,10 +48,9 @@ def learn(
     abandoned: bool,
     every: float,
 ) -> None:
-    with locked(state):
+    with locked(state, "learning"):
         if abandoned:
-            if not exists(state) or not _loaded(state).unfinished:
-                raise UserError(f"abandon: no session was interrupted in '{state}'")
+            load_labelled(folder, resize or SIDE)  # what is to be learnt instead must be sound
             abandon(state)
         if exists(state):
             learner = _loaded(state)

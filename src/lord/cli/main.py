@@ -1,5 +1,6 @@
 """The ``lord`` command: reads the command line, answers mistakes in one line."""
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -262,6 +263,9 @@ def main(arguments: list[str] | None = None) -> None:
     # never spin lose a third of the time of a small step. A short spin keeps nearly all of both.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    for stream in (sys.stdout, sys.stderr):  # names of files need not be UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="surrogateescape")
     TYPED[:] = sys.argv[1:] if arguments is None else arguments
     try:
         app(TYPED, exit_on_error=False, print_error=False)
@@ -287,5 +291,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _complain(text: str) -> None:
-    text = text.encode(errors="replace").decode()  # names of files need not be UTF-8
     Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"error: {text}")

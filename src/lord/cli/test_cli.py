@@ -58,6 +58,12 @@ def test_flags_come_before_the_file_and_the_file_before_presets(lord, tmp_path):
     record = read_record(tmp_path / "a")
     assert (record.method, record.settings["buffer"], record.preset) == ("er", 96, "digits")
     assert "weight_decay: 0.001" in (tmp_path / "a" / "config.yaml").read_text()
+    for text in ("lr: 0.1\ner.lr: 0.2\n", "er.lr: 0.2\nlr: 0.1\n"):
+        (tmp_path / "c.yaml").write_text(text)
+        for flag, wanted in (("", 0.2), ("--lr 0.5", 0.5), ("--set er.lr=0.7", 0.7)):
+            line = f"run --method er --config c.yaml {flag} --width 4 --epochs 1 --threads 1"
+            assert lord(f"{line} --quiet --overwrite --out a")[0] == 0
+            assert f"lr: {wanted}\n" in (tmp_path / "a" / "config.yaml").read_text()
 
 
 def test_a_comparison_leaves_a_table_and_pictures_and_report_makes_them_again(lord, tmp_path):

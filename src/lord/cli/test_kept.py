@@ -17,6 +17,7 @@ from PIL import Image
 from lord.cli.main import main
 from lord.data import DataConfig, load_images
 from lord.learner import STATE, Learner, load_learner, previous
+from lord.learner.keep import FINISHED
 
 DIGITS = load_images(DataConfig())
 MAKE = "--network cnn --width 8 --resize 8 --epochs 2 --set buffer=64 --set candidates=8"
@@ -210,6 +211,25 @@ def test_a_session_that_cannot_be_finished_can_be_abandoned(lord, tmp_path):
     assert before["student"].keys() == tensors(state)["student"].keys()
     code, _, error = lord(f"learn {folders[2]} --state {state} --abandon")
     assert (code, error) == (2, f"error: abandon: no session was interrupted in '{state}'\n")
+
+
+def test_a_mistake_in_abandoning_costs_nothing(lord, tmp_path):
+    folders, state = weeks(tmp_path), tmp_path / "state"
+    make = MAKE.replace("epochs 2", "epochs 3000")
+    assert lord(f"learn {folders[0]} --state {state} {make} --seconds 0.2")[0] == 0
+    process = session(folders[1], state, make)
+    until = time.monotonic() + 60
+    while load_learner(state)[0].unfinished is None and time.monotonic() < until:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    code, _, error = lord(f"learn {tmp_path / 'nowhere'} --state {state} --abandon")
+    assert (code, "no data at" in error) == (2, True)
+    assert load_learner(state)[0].unfinished
+    (state / FINISHED).unlink()
+    code, _, error = lord(f"learn {folders[2]} --state {state} --abandon")
+    assert (code, "is not there" in error) == (2, True)
+    assert len(load_learner(state)[0].sessions) == 1
 
 
 def test_abandoning_the_first_session_leaves_nothing_of_it(lord, tmp_path):

@@ -65,5 +65,5 @@ def measure_normalisation(
     histogram = torch.stack(counts).double()
     levels = torch.arange(256, device=images.device, dtype=torch.float64) / 255
     mean = (histogram * levels).sum(1) / histogram.sum(1)
-    std = ((histogram * levels**2).sum(1) / histogram.sum(1) - mean**2).sqrt()
+    std = ((histogram * levels**2).sum(1) / histogram.sum(1) - mean**2).clamp(min=0).sqrt()
     return tuple(mean.tolist()), tuple(std.clamp(min=1 / 255).tolist())

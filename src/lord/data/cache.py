@@ -50,6 +50,11 @@ def cached(key: str, make: Callable[[], tuple[Arrays, Notes]]) -> tuple[Arrays, 
 
     Where the cache cannot be written, what was made is returned all the same.
     """
+    if holds(key):
+        try:
+            return stored(key)
+        except (OSError, ValueError, LookupError):  # damaged: made again
+            shutil.rmtree(cache_folder() / key, ignore_errors=True)
     if not holds(key):
         arrays, notes = make()
 
@@ -73,7 +78,8 @@ def stored(key: str) -> tuple[Arrays, Notes]:
     """What the cache holds. Arrays are mapped copy-on-write; the files stay as written."""
     folder = cache_folder() / key
     notes = json.loads((folder / "notes.json").read_text())
-    return {file.stem: _map(file) for file in folder.glob("*.npy")}, notes
+    names = notes.get("arrays") or [file.stem for file in folder.glob("*.npy")]
+    return {name: _map(folder / f"{name}.npy") for name in names}, notes
 
 
 def store(key: str, fill: Callable[[Path], None], notes: Notes) -> None:
@@ -89,7 +95,8 @@ def store(key: str, fill: Callable[[Path], None], notes: Notes) -> None:
     draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
     try:
         fill(draft)
-        (draft / "notes.json").write_text(json.dumps(notes))
+        arrays = sorted(file.stem for file in draft.glob("*.npy"))
+        (draft / "notes.json").write_text(json.dumps(notes | {"arrays": arrays}))
         try:
             draft.rename(folder)
         except OSError:

@@ -4,11 +4,14 @@ import io
 import os
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import torch
 from PIL import Image
 
 from lord.config import UserError
-from lord.data import DataConfig, decode, load_images, load_labelled
+from lord.data import DataConfig, decode, load_images, load_labelled, measure_normalisation
 
 
 @pytest.fixture(autouse=True)
@@ -118,3 +121,44 @@ def test_a_picture_of_monstrous_size_is_not_decoded(recwarn):
     with pytest.raises(UserError, match=r"cannot decode the image big\.png: Image size"):
         decode([("big.png", buffer.getvalue)], 32)
     assert not recwarn.list
+
+
+def test_a_channel_of_one_value_has_a_deviation():
+    for value in range(256):
+        images = torch.full((7, 3, 5, 5), value, dtype=torch.uint8)
+        (mean, *_), (deviation, *_) = measure_normalisation(images)
+        assert mean == pytest.approx(value / 255)
+        assert deviation == pytest.approx(1 / 255)
+
+
+def test_files_cut_altered_or_odd_are_refused_in_a_line(tmp_path, pixels):
+    labels, file = np.arange(24) % 2, tmp_path / "a.npz"
+    arrays = {"x_train": pixels, "y_train": labels, "x_test": pixels, "y_test": labels}
+    np.savez_compressed(file, **arrays)
+    whole, source, refused = file.read_bytes(), np.random.default_rng(0), 0
+    for _ in range(200):
+        bad = bytearray(whole)
+        for place in source.integers(0, len(bad), 3):
+            bad[place] = source.integers(0, 256)
+        file.write_bytes(bad)
+        try:
+            load(file)
+        except UserError:
+            refused += 1
+    assert refused > 100
+    np.savez(file, **arrays, class_names=np.array("a"))
+    with pytest.raises(UserError, match="only one class in"):
+        load(file)
+    empty = pa.table({"image": pa.array([], pa.struct({"path": pa.string()})), "label": []})
+    pq.write_table(empty, tmp_path / "train.parquet")
+    with pytest.raises(UserError, match="column image has no 'bytes'"):
+        load(tmp_path / "train.parquet")
+
+
+def test_a_damaged_cache_is_made_again(tmp_path, photos):
+    images = load(photos).train_images.clone()
+    (folder,) = (tmp_path / "cache").iterdir()
+    for damage in ("unlink", "truncate"):
+        file = folder / "train_images.npy"
+        file.unlink() if damage == "unlink" else os.truncate(file, 40)
+        assert torch.equal(load(photos).train_images, images)

@@ -2,11 +2,15 @@
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from filelock import FileLock, Timeout
+
+from lord.config import UserError
 
 
 def write_atomic(path: Path, write: Callable[[Path], Any], keep: Path | None = None) -> None:
@@ -28,6 +32,34 @@ def write_atomic(path: Path, write: Callable[[Path], Any], keep: Path | None = N
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def locked(folder: Path, doing: str, wait: float = 0) -> Iterator[None]:
+    """Inside, no other process does so in ``folder``; it is made if need be.
+
+    Args:
+        doing: such as "learning".
+        wait: seconds another process is given to end.
+
+    Raises:
+        UserError: if one does, or the folder cannot be written.
+    """
+    file = folder / "lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(file, timeout=wait)
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"another process is {doing} in '{folder}'") from None
+    except OSError as error:
+        raise UserError(f"cannot write to '{folder}': {error.strerror}") from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            file.unlink()
+        lock.release()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,11 +1,8 @@
 """A learner's folder: its state, and a lock so that only one process has it."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from torch import Tensor
 
 from lord.config import UserError
@@ -16,7 +13,7 @@ from lord.learner.session import Session
 
 STATE = "state.safetensors"
 FINISHED = "state-finished.safetensors"
-"""The state before a session that is under way."""
+"""The state before the last session."""
 
 
 def exists(folder: Path) -> bool:
@@ -35,30 +32,18 @@ def load_learner(folder: Path) -> tuple[Learner, str | None]:
     return Learner.load(folder / STATE)
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Inside, no other process learns in ``folder``; it is made if need be.
+def abandon(folder: Path) -> None:
+    """Go back to before the session that was interrupted; to nothing, if that was the first.
 
     Raises:
-        UserError: if one does, or the folder cannot be written.
+        UserError: if no session was interrupted, or the state before it is not there.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise UserError(f"another process is learning in '{folder}'") from None
-    except OSError as error:
-        raise UserError(f"cannot write to '{folder}': {error.strerror}") from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def abandon(folder: Path) -> None:
-    """Go back to before the session that was interrupted; to nothing, if that was the first."""
     state, finished = folder / STATE, folder / FINISHED
+    learner, _ = load_learner(folder)
+    if not learner.unfinished:
+        raise UserError(f"abandon: no session was interrupted in '{folder}'")
+    if learner.sessions and not finished.exists():
+        raise UserError(f"abandon: '{finished}', what was learnt before, is not there")
     previous(state).unlink(missing_ok=True)
     if finished.exists():
         finished.replace(state)
@@ -120,7 +105,6 @@ def learn_folder(
         coloured(images, learner), labels, key=key, seconds=seconds, flops=flops, pause=pause
     )
     learner.save(folder / STATE)
-    (folder / FINISHED).unlink(missing_ok=True)
     return session
 
 

@@ -9,7 +9,7 @@ import msgspec
 import torch
 from torch import Generator, Tensor
 
-from lord.config import UserError
+from lord.config import UserError, first_line
 from lord.costs import FlopCount
 from lord.data import Augment, measure_normalisation
 from lord.learner.checkpoint import load_state, save_state
@@ -214,8 +214,8 @@ class Learner:
         state, note = load_state(path)
         try:
             return cls.from_state(state["learner"]), note
-        except (LookupError, TypeError, ValueError, RuntimeError, msgspec.MsgspecError) as error:
-            raise UserError(f"'{path}' is not a learner's state: {error}") from None
+        except Exception as error:  # any value in it may be another
+            raise UserError(f"'{path}' is not a learner's state: {first_line(error)}") from None
 
     def _enrol(self, images: Tensor, labels: Sequence[str], key: str) -> None:
         """Begin a session: new classes, exam images, room in the head."""
@@ -279,7 +279,7 @@ class Learner:
             course.total = course.done + int(max(seconds - session.seconds, 0) / each)
         elif flops:
             step = (session.flops - begun) / course.done
-            course.total = course.done + int(max(flops - session.flops, 0) / step)
+            course.total = course.done + int(max(flops - session.flops, 0) / max(step, 1))
         self._method().descent.steps = course.total
 
     def _fitting(self, images: Tensor, *, first: bool = False) -> Tensor:

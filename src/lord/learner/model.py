@@ -108,7 +108,7 @@ def load_model(path: str | Path) -> Model:
     except (
         SafetensorError,
         OSError,
-        KeyError,
+        LookupError,
         TypeError,
         ValueError,
         RuntimeError,

@@ -24,7 +24,8 @@ class LearnerConfig(Settings, frozen=True):
     method: str = "lord+"
     epochs: Count = 5
     """Passes over a session's images, where there is no budget."""
-    batch: Count = 32
+    batch: Annotated[int, Meta(ge=2)] = 32
+    """Images of a step."""
     seed: Annotated[int, Meta(ge=0, lt=2**31)] = 0
     network: NetworkConfig = NetworkConfig(network="resnet18", width=16)
     settings: dict[str, Any] = {}
@@ -67,6 +68,20 @@ def by_name(config: LearnerConfig) -> dict[str, Any]:
     return own | network | config.settings
 
 
+def _registered(module: nn.Module) -> str:
+    """A name for a user's module: its class's, where that is not another module's."""
+    name = type(module).__name__
+    if _OWN.setdefault(name, module) is not module:
+        raise UserError(
+            f"network: there is another {name} already; give each a name of its own by "
+            "register_network, and that name"
+        )
+    return register_network(name, module)
+
+
+_OWN: dict[str, nn.Module] = {}
+
+
 def learner_config(given: dict[str, Any]) -> LearnerConfig:
     """Settings by name, each to where it belongs; a network may be a module itself.
 
@@ -74,8 +89,7 @@ def learner_config(given: dict[str, Any]) -> LearnerConfig:
         UserError: for one that nothing has.
     """
     if isinstance(given.get("network"), nn.Module):
-        module = given["network"]
-        given = given | {"network": register_network(type(module).__name__, module)}
+        given = given | {"network": _registered(given["network"])}
     own = chosen(
         LearnerConfig, {n: v for n, v in given.items() if n not in ("network", "settings")}
     )
@@ -86,6 +100,9 @@ def learner_config(given: dict[str, Any]) -> LearnerConfig:
         able = ", ".join(name for name, each in METHODS.items() if each.WIDENS)
         raise UserError(f"method: '{kind.name}' cannot take new classes later; can: {able}")
     rest = {n: v for n, v in given.items() if n not in own and n not in network}
+    rest |= rest.pop("settings", {})
+    if rest.get("ladder") == "auto":  # it would change under a learner as classes come
+        raise UserError("ladder: of a learner it is short or long, got auto")
     known = {*fields(kind.Config), *fields(OptimizerConfig)}
     for name in rest:
         choose("setting", name, sorted(known | {*fields(LearnerConfig)}))

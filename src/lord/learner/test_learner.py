@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from lord.config import UserError
 from lord.data import DataConfig, load_images
@@ -187,3 +188,20 @@ def test_images_of_another_size_and_unknown_settings_are_refused():
         Learner(widht=3)
     with pytest.raises(UserError, match="unknown method 'lord-'"):
         Learner(method="lord-")
+    with pytest.raises(UserError, match="batch: expected"):
+        Learner(batch=1)
+    with pytest.raises(UserError, match="ladder: of a learner it is short or long"):
+        Learner(ladder="auto")
+    assert Learner(settings={"lr": 0.3}).config.settings["lr"] == 0.3
+
+
+def test_modules_of_ones_own_are_told_apart():
+    def module(width):
+        layers = [nn.Conv2d(1, width, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        return nn.Sequential(*layers, nn.Linear(width, 2))
+
+    one = module(4)
+    Learner(network=one)
+    Learner(network=one, seed=1)
+    with pytest.raises(UserError, match="there is another Sequential already"):
+        Learner(network=module(8))

@@ -10,6 +10,7 @@ from lord.methods.method import (
     Rehearsal,
     Scalars,
     Setting,
+    moved,
 )
 from lord.methods.optim import Descent, OptimizerConfig
 from lord.methods.registry import METHODS, load_plugin, register
@@ -28,6 +29,7 @@ __all__ = [
     "Scalars",
     "Setting",
     "load_plugin",
+    "moved",
     "recomputed_statistics",
     "register",
     "take_over",

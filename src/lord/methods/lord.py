@@ -10,7 +10,7 @@ from torch import Tensor
 from lord.channels import Elastic, permute, trace
 from lord.config.rules import Count, NonNegative
 from lord.methods.derpp import PUBLISHED
-from lord.methods.method import Batch, Scalars, Setting
+from lord.methods.method import Batch, Scalars, Setting, moved
 from lord.methods.sparse import SparseConfig, SparseRehearsal
 from lord.methods.terms import (
     cross_entropy_for,
@@ -146,7 +146,8 @@ class LoRD(SparseRehearsal):
         self.student = self.elastic.load_state_dict(state["elastic"], self.descent.optimizer)
         self.teacher = None
         if state["teacher"]:
-            self.teacher = Teacher.restore(self.ladder, self.elastic.skeleton, state["teacher"])
+            kept = moved(state["teacher"], self.device)
+            self.teacher = Teacher.restore(self.ladder, self.elastic.skeleton, kept)
         super().load_state_dict(state)
 
     def _grow(self, level: int) -> None:

@@ -3,9 +3,10 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
+from msgspec import Meta
 from torch import Generator, Tensor, nn
 
 from lord.config import Settings, UserError
@@ -70,8 +71,8 @@ class BufferConfig(MethodConfig, frozen=True):
 
     buffer: Count = 500
     """Samples kept."""
-    replay: Count = 32
-    """Samples drawn from the buffer at a time."""
+    replay: Annotated[int, Meta(ge=2)] = 32
+    """Samples drawn from the buffer at a time; batch-norm cannot take one alone."""
 
     def __post_init__(self) -> None:
         if self.buffer < self.replay:
@@ -164,15 +165,26 @@ class Method(ABC):
         self.student.load_state_dict(state["student"])
         self.descent.load_state_dict(state["descent"])
         if self.buffer is not None:
-            self.buffer.load_state_dict(state["buffer"])
+            self.buffer.load_state_dict(moved(state["buffer"], self.device))
         self.generator.set_state(state["generator"])
         self.augment.generator.set_state(state["augment"])
         for name, value in state["own"].items():
-            own = getattr(self, name)
+            own, value = getattr(self, name), moved(value, self.device)
             if hasattr(own, "load_state_dict"):
                 own.load_state_dict(value)
             else:
                 setattr(self, name, value)
+
+
+def moved(value: Any, device: torch.device) -> Any:
+    """A state's part, with its tensors on a device: what is read from disk is on the CPU."""
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, dict):
+        return {name: moved(own, device) for name, own in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(moved(own, device) for own in value)
+    return value
 
 
 def _state(value: Any) -> Any:

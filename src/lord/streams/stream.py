@@ -187,8 +187,9 @@ def _part(data: ImageData, order: list[int], start: float, share: float) -> tupl
     rows = []
     for label in order:
         own = (labels == label).nonzero().flatten()
-        first = round(len(own) * start)
-        rows.append(own[first : first + max(1, round(len(own) * share))])
+        # Parts that meet share no image: where one ends is rounded as where the next begins.
+        first, end = (round(len(own) * round(part, 9)) for part in (start, start + share))
+        rows.append(own[first : max(end, first + 1)])
     chosen = torch.cat(rows).sort().values
     return images[chosen], labels[chosen]
 

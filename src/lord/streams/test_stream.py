@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -8,6 +10,7 @@ from lord.config import UserError
 from lord.data import DataConfig, load_images
 from lord.streams import PRESETS, StreamConfig, by_class, make_stream
 from lord.streams.domains import drifting, permuted, rotated
+from lord.streams.stream import _part
 
 DIGITS = load_images(DataConfig())
 
@@ -146,6 +149,19 @@ def test_tuning_sees_neither_the_streams_images_nor_the_test_images():
     apart = [rows(task) for task in (used.train[0], used.test[0], tuning.train[0], tuning.test[0])]
     assert len(set().union(*apart)) == sum(len(set(part)) for part in apart)
     assert len(apart[3]) == pytest.approx(0.2 * 1442, abs=5)
+
+
+@given(st.integers(1, 200), st.integers(0, 8), st.integers(1, 9), st.integers(1, 9))
+def test_images_trained_on_are_never_among_those_held_out(count, skip, subset, held):
+    if skip + subset + held > 10:
+        return
+    images = torch.arange(count * 2).view(-1, 1, 1, 1)
+    labels = torch.arange(count * 2) % 2
+    data = replace(DIGITS, train_images=images, train_labels=labels, classes=("a", "b"))
+    one, _ = _part(data, [0, 1], skip / 10, subset / 10)
+    other, _ = _part(data, [0, 1], 1 - held / 10, held / 10)
+    shared = set(one.flatten().tolist()) & set(other.flatten().tolist())
+    assert not shared or count * subset / 10 < 1 or count * held / 10 < 1
 
 
 def test_presets_carry_the_protocol():

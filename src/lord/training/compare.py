@@ -7,7 +7,7 @@ from pathlib import Path
 from lord.config import UserError, choose
 from lord.data import DataConfig, ImageData, load_images
 from lord.evaluation import RunRecord, Study, finished, read_environment, read_record
-from lord.learner import remove_state, write_json
+from lord.learner import locked, remove_state, write_json
 from lord.streams import make_stream
 from lord.training.config import RunConfig, difference, flat, folder_name, read_yaml
 from lord.training.engines import ENGINES, Job
@@ -41,22 +41,23 @@ def compare(
         UserError: if a finished run in ``out`` had another configuration, or a run failed.
     """
     run_all = ENGINES[choose("engine", engine, ENGINES)]
-    folders = {out / folder_name(config): config for config in configs}
-    kept = [] if overwrite else [folder for folder in folders if finished(folder)]
-    for folder in kept:
-        difference(read_yaml(folder / CONFIG), flat(folders[folder]), folder)
-    for folder in kept:
-        say(f"{folder.name}: finished before, kept")
-    pending = [folder for folder in folders if folder not in kept]
-    if pending:
-        images = load_all([folders[folder] for folder in pending])
+    with locked(out, "comparing"):
+        folders = {out / folder_name(config): config for config in configs}
+        kept = [] if overwrite else [folder for folder in folders if finished(folder)]
         for folder in kept:
-            _check_images(folder, folders[folder], images)
-        for folder in pending if overwrite else ():
-            remove_state(folder / CHECKPOINT)
-        todo = [Job(folders[own], own, images[folders[own].data]) for own in pending]
-        _report(run_all(todo, slots=jobs, plugin=plugin, address=address), len(todo), say)
-    return [read_record(folder) for folder in folders]
+            difference(read_yaml(folder / CONFIG), flat(folders[folder]), folder)
+        for folder in kept:
+            say(f"{folder.name}: finished before, kept")
+        pending = [folder for folder in folders if folder not in kept]
+        if pending:
+            images = load_all([folders[folder] for folder in pending])
+            for folder in kept:
+                _check_images(folder, folders[folder], images)
+            for folder in pending if overwrite else ():
+                remove_state(folder / CHECKPOINT)
+            todo = [Job(folders[own], own, images[folders[own].data]) for own in pending]
+            _report(run_all(todo, slots=jobs, plugin=plugin, address=address), len(todo), say)
+        return [read_record(folder) for folder in folders]
 
 
 def describe(

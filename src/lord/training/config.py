@@ -70,7 +70,8 @@ that a file and the command line can give them side by side."""
 SHARED = frozenset(name for section in SECTIONS.values() for name in fields(section))
 """Settings of every run, whatever its method."""
 FREE = ("threads", "checkpoint_every")
-"""Settings that may differ when a run is continued: they do not decide the result."""
+"""Settings that may differ where a finished run is kept: what is compared is not a matter of them.
+Within a run the number of threads decides the last bits, and is kept."""
 
 
 def known_settings() -> set[str]:
@@ -158,14 +159,22 @@ def folder_name(config: RunConfig) -> str:
     return f"{config.label.replace(':', ',')}-seed{config.seed}"
 
 
-def difference(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
+def difference(
+    before: Mapping[str, Any],
+    now: Mapping[str, Any],
+    folder: Path,
+    free: Collection[str] = FREE,
+) -> None:
     """Nothing, if a run in ``folder`` had the same configuration as the one to go on with.
+
+    Args:
+        free: what may differ.
 
     Raises:
         UserError: names the first setting that differs.
     """
     for name in sorted(before.keys() | now.keys()):
-        if name in FREE or before.get(name) == now.get(name):
+        if name in free or before.get(name) == now.get(name):
             continue
         # What has been in a file differs in form, such as a tuple: that is no difference.
         old, new = (yaml.safe_load(yaml.safe_dump(each.get(name))) for each in (before, now))
@@ -208,7 +217,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def _for_method(given: dict[str, Any], method: str, beside: Collection[str]) -> dict[str, Any]:
     """Settings that concern ``method``; the rest must concern one of those beside it."""
     known, values = known_settings(), {}
-    for name, value in given.items():
+    # What is said of one method comes before what is said of all, in whatever order.
+    for name, value in sorted(given.items(), key=lambda item: "." in item[0]):
         owner, _, setting = name.rpartition(".")
         if owner:
             choose("method", owner, METHODS)

@@ -34,7 +34,7 @@ def claim(folder: Path, *, overwrite: bool) -> None:
             f"'{folder}' already holds results ({held[0]}): give another --out, or --overwrite"
         )
     own = folder / CONFIG
-    if own.is_file() and not own.read_bytes().startswith(MADE.encode()):
+    if own.is_file() and not is_ours(folder):
         raise UserError(f"'{own}' is not a run's, and would be replaced: give another --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -45,6 +45,12 @@ def claim(folder: Path, *, overwrite: bool) -> None:
         (folder / ".writable").unlink()
     except OSError as error:
         raise UserError(f"cannot write to '{folder}': {error.strerror}") from None
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether a run was begun in ``folder``."""
+    own = folder / CONFIG
+    return own.is_file() and own.read_bytes().startswith(MADE.encode())
 
 
 def write_config(folder: Path, values: dict[str, Any]) -> None:
@@ -68,8 +74,11 @@ class RunFolder:
     def metric(self, **values: Any) -> None:
         """Append one line to metrics.jsonl."""
         if self.path:
-            with (self.path / "metrics.jsonl").open("a") as file:
-                file.write(json.dumps(values) + "\n")
+            try:
+                with (self.path / "metrics.jsonl").open("a") as file:
+                    file.write(json.dumps(values) + "\n")
+            except OSError as error:
+                raise UserError(f"cannot write to '{self.path}': {error.strerror}") from None
 
     def length(self) -> int:
         """Bytes of metrics.jsonl."""

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from lord.config import UserError
 from lord.costs import Meter
 from lord.evaluation import Matrices, Scores, score
-from lord.methods import Batch, Method, recomputed_statistics
+from lord.methods import Batch, Method, moved, recomputed_statistics
 from lord.streams import Stream, Task, batches
 
 INTERVAL = 25
@@ -116,6 +116,7 @@ class Loop:
         """Go on from a state saved by a loop over the same stream with the same settings."""
         for name in STATE:
             setattr(self, name, state[name])
+        self.pending = moved(self.pending, self.method.device)
         self.method.load_state_dict(state["method"])
         self.generator.set_state(state["generator"])
         scores = [[own and Scores(**own) for own in pair] for pair in state["scores"]]
@@ -148,6 +149,8 @@ class Loop:
             self.method.end_task(task)
 
     def _step(self, task: Task, chosen: Tensor) -> None:
+        if len(chosen) == 1:  # twice, augmented apart: batch-norm cannot take one
+            chosen = chosen.repeat(2)
         with self._spent_on("step"):
             batch = Batch(task.images[chosen], task.labels[chosen], chosen)
             self.pending.append(self.method.step(batch))

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,17 @@ from lord.config import UserError
 from lord.costs import Meter
 from lord.data import Augment, ImageData, load_images, measure_normalisation
 from lord.evaluation import RunRecord, finished, read_record
-from lord.learner import has_state, load_state, remove_state, save_state
+from lord.learner import has_state, load_state, locked, remove_state, save_state
 from lord.methods import METHODS, Method, Setting
 from lord.networks import first_network
 from lord.streams import Stream, batches, make_stream
 from lord.training.config import RunConfig, difference, flat, folder_name, read_yaml
-from lord.training.folder import CHECKPOINT, CONFIG, RunFolder, claim
+from lord.training.folder import CHECKPOINT, CONFIG, RunFolder, claim, is_ours
 from lord.training.leave import last_scores, leave, record_of
 from lord.training.loop import Loop
 from lord.training.progress import Journal
 from lord.training.ranks import ALONE, Ranks, joined, spread
-from lord.training.trackers import tracker
+from lord.training.trackers import library, tracker
 
 
 def run(
@@ -56,7 +56,12 @@ def run(
     if resume and out is not None and finished(out):
         difference(read_yaml(out / CONFIG), flat(config), out)
         return read_record(out)
-    with joined(pick_device(config.training.device).type) as ranks:
+    with joined(pick_device(config.training.device).type) as ranks, ExitStack() as stack:
+        if track:
+            library(track)
+        if out is not None:  # what was begun by a comparison that is gone may take a while to stop
+            alone = locked(out, "running", wait=60 if PARENT in os.environ else 0)
+            ranks.agree(lambda: stack.enter_context(alone))
         return _run(config, out, overwrite, resume, track, console, ranks)
 
 
@@ -79,7 +84,7 @@ def _run(
     )
     saved = _saved(config, data.key, out) if resume and out is not None else None
     if out is not None and saved is None:  # not before all the input is known to be sound
-        ranks.agree(partial(claim, out, overwrite=overwrite or resume))
+        ranks.agree(partial(claim, out, overwrite=overwrite or (resume and is_ours(out))))
     if not ranks.first:  # one of them writes and speaks
         out = track = console = None
     folder = RunFolder(out)
@@ -106,14 +111,15 @@ def _run(
         )
         if saved is not None:
             state, note = saved
-            loop.load_state_dict(state["loop"])
+            flops = {phase: own // ranks.world for phase, own in state["loop"]["flops"].items()}
+            loop.load_state_dict(state["loop"] | {"flops": flops})
             folder.cut(state["metrics"])
             start -= state["wall"]
             if console:
                 at = f"task {loop.task + 1}, after {loop.steps} steps"
                 console.print(f"going on at {at}" + (f" ({note})" if note else ""))
         if out is not None:
-            loop.pause = Keeper(loop, config, data.key, folder, out / CHECKPOINT, start)
+            loop.pause = Keeper(loop, config, data.key, folder, start, ranks.world)
         matrices = loop.run()
     wall = time.perf_counter() - start
     record = record_of(config, method, loop, matrices, meter, wall, device, ranks.world)
@@ -134,10 +140,17 @@ class Keeper:
     """Called between steps: writes a checkpoint when a task has ended, and when it is time."""
 
     def __init__(
-        self, loop: Loop, config: RunConfig, data: str, folder: RunFolder, file: Path, start: float
+        self,
+        loop: Loop,
+        config: RunConfig,
+        data: str,
+        folder: RunFolder,
+        start: float,
+        world: int,
     ) -> None:
-        self.loop, self.config, self.data, self.folder, self.file = loop, config, data, folder, file
-        self.start = start
+        assert folder.path
+        self.loop, self.config, self.data, self.folder = loop, config, data, folder
+        self.file, self.start, self.world = folder.path / CHECKPOINT, start, world
         self.last = time.perf_counter()
 
     def __call__(self) -> None:
@@ -146,12 +159,14 @@ class Keeper:
         now = time.perf_counter()
         if self.loop.begun and now - self.last < self.config.training.checkpoint_every:
             return
+        loop = self.loop.state_dict()  # of the FLOPs, it knows this process's share
+        loop["flops"] = {phase: own * self.world for phase, own in loop["flops"].items()}
         state = {
             "config": flat(self.config),
             "data": self.data,
             "metrics": self.folder.length(),
             "wall": now - self.start,
-            "loop": self.loop.state_dict(),
+            "loop": loop,
         }
         save_state(state, self.file)
         self.last = time.perf_counter()
@@ -167,7 +182,7 @@ def _saved(config: RunConfig, data: str, out: Path) -> tuple[Any, str | None] | 
     parts = {"config", "data", "metrics", "wall", "loop"}
     if not isinstance(state, dict) or not parts <= state.keys():
         raise UserError(f"'{file}' is not a run's checkpoint: give another --out")
-    difference(state["config"], flat(config), out)
+    difference(state["config"], flat(config), out, free=("checkpoint_every",))
     if state["data"] != data:
         raise UserError(
             f"the images at '{config.data.data}' are not those that '{out}' was begun with: "

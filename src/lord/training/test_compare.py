@@ -12,8 +12,13 @@ import numpy as np
 import pytest
 
 from lord.config import UserError
+from lord.data import load_images
 from lord.evaluation import read_study
-from lord.training import compare, compose, describe
+from lord.learner import locked, save_state
+from lord.training import compare, compose, describe, read_yaml
+from lord.training.engines import Job
+from lord.training.engines.job import prepare
+from lord.training.folder import CHECKPOINT, CONFIG
 
 SMALL = {"epochs": 1, "width": 8, "threads": 1}
 
@@ -30,6 +35,20 @@ def test_finished_runs_are_kept_and_only_missing_ones_are_run(tmp_path):
     assert (tmp_path / "sgd-seed0" / "summary.json").stat().st_mtime_ns == stamp
     assert [record.method for record in records] == ["sgd", "er"]
     assert "sgd-seed0: finished before, kept" in said
+
+
+def test_a_run_goes_on_with_as_many_threads_as_it_was_begun_with(tmp_path):
+    (config,) = configs("sgd", threads=0)
+    job = Job(config, tmp_path, load_images(config.data))
+    prepare(job, threads=1)
+    save_state({}, tmp_path / CHECKPOINT)
+    prepare(job, threads=2)
+    assert read_yaml(tmp_path / CONFIG)["threads"] == 1
+
+
+def test_a_folder_is_one_comparisons_at_a_time(tmp_path):
+    with locked(tmp_path, "comparing"), pytest.raises(UserError, match="is comparing in"):
+        compare(configs("sgd"), tmp_path)
 
 
 def test_a_finished_run_with_other_settings_is_neither_used_nor_overwritten(tmp_path):

@@ -153,6 +153,12 @@ def test_a_process_that_dies_ends_the_run_with_a_line_and_a_checkpoint_to_go_on_
     ]
     state, note = load_state(out / "checkpoint.safetensors")
     assert note is None
-    assert state["loop"]["steps"] > 0
-    assert start(*line, "--resume").wait() == 0
+    done = state["loop"]["steps"]
+    assert done > 0
+    state_flops = state["loop"]["flops"]["step"]
+    alone = subprocess.run([sys.executable, *map(str, line), "--resume"], check=False)
+    assert alone.returncode == 0  # on one process this time
+    record = read_record(out)
+    share = (record.training_flops - record.recompute_flops) / record.steps
+    assert state_flops / done == pytest.approx(share, rel=0.02)
     assert torch.tensor(read_record(out).matrices.class_il[-1]).mean() > 40

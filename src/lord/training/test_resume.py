@@ -10,12 +10,13 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from lord.config import UserError
 from lord.evaluation import read_record
-from lord.learner import save_state
-from lord.methods import METHODS
+from lord.learner import locked, save_state
+from lord.methods import METHODS, moved
 from lord.training import compose, run
 from lord.training.folder import CHECKPOINT
 from lord.training.loop import Loop
@@ -73,7 +74,9 @@ def test_other_settings_are_refused(tmp_path, monkeypatch):
     stopped_after(9, compose("er", SMALL), tmp_path, monkeypatch)
     with pytest.raises(UserError, match=r"was run with lr = 0\.03, now 0\.2: give another"):
         run(compose("er", SMALL | {"lr": 0.2}), tmp_path, resume=True)
-    run(compose("er", SMALL | {"threads": 2}), tmp_path, resume=True)
+    with pytest.raises(UserError, match="was run with threads = "):  # they decide the last bits
+        run(compose("er", SMALL | {"threads": 2}), tmp_path, resume=True)
+    run(compose("er", SMALL | {"checkpoint_every": 7}), tmp_path, resume=True)
 
 
 def test_a_finished_run_is_not_run_again(tmp_path):
@@ -115,6 +118,27 @@ def test_a_configuration_of_ones_own_is_not_replaced(tmp_path):
     with pytest.raises(UserError, match="is not a run's, and would be replaced: give another"):
         run(compose("er", SMALL), tmp_path)
     assert "mine" in (tmp_path / "config.yaml").read_text()
+
+
+def test_what_is_not_a_runs_is_not_removed_to_go_on(tmp_path):
+    (tmp_path / "model.safetensors").write_text("mine")
+    with pytest.raises(UserError, match="already holds results"):
+        run(compose("er", SMALL), tmp_path, resume=True)
+    assert (tmp_path / "model.safetensors").read_text() == "mine"
+
+
+def test_a_folder_is_one_runs_at_a_time(tmp_path):
+    with locked(tmp_path, "running"), pytest.raises(UserError, match="another process is running"):
+        run(compose("er", SMALL), tmp_path, overwrite=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_state_read_to_the_cpu_goes_to_where_the_network_is():
+    state = {"rows": [torch.zeros(2), (torch.ones(1), 3)], "name": None}
+    there = moved(state, torch.device("meta"))
+    assert there["rows"][0].is_meta
+    assert there["rows"][1][0].is_meta
+    assert (there["rows"][1][1], there["name"]) == (3, None)
 
 
 def test_overwriting_forgets_the_checkpoint(tmp_path, monkeypatch):

@@ -196,5 +196,7 @@ def test_figures_go_to_tensorboard_too(tmp_path):
 def test_a_tracker_that_is_not_installed_is_named(tmp_path, kind):
     if importlib.util.find_spec(kind):
         pytest.skip(f"{kind} is installed")
+    (tmp_path / "model.safetensors").write_text("older")
     with pytest.raises(UserError, match=f"{kind} is not installed: pip install {kind}"):
-        run(compose("er", SMALL), tmp_path, track=kind)
+        run(compose("er", SMALL), tmp_path, track=kind, overwrite=True)
+    assert (tmp_path / "model.safetensors").exists()

@@ -20,7 +20,7 @@ class TensorBoard:
     """Event files in the run's folder."""
 
     def __init__(self, name: str, folder: Path, settings: dict[str, Any]) -> None:
-        summary = _library("tensorboard.summary", "tensorboard")
+        summary = library("tensorboard")
         self.writer = summary.Writer(str(folder / "tensorboard"))
 
     def log(self, values: dict[str, float], step: int) -> None:
@@ -35,7 +35,7 @@ class MLflow:
     """A run of the active experiment."""
 
     def __init__(self, name: str, folder: Path, settings: dict[str, Any]) -> None:
-        self.mlflow = _library("mlflow", "mlflow")
+        self.mlflow = library("mlflow")
         self.mlflow.start_run(run_name=name)
         self.mlflow.log_params(settings)
 
@@ -50,7 +50,7 @@ class WandB:
     """A run of the project ``lord``."""
 
     def __init__(self, name: str, folder: Path, settings: dict[str, Any]) -> None:
-        wandb = _library("wandb", "wandb")
+        wandb = library("wandb")
         self.run = wandb.init(project="lord", name=name, dir=str(folder), config=settings)
 
     def log(self, values: dict[str, float], step: int) -> None:
@@ -68,16 +68,18 @@ TRACKERS: dict[str, Callable[[str, Path, dict[str, Any]], Tracker]] = {
 
 
 def tracker(kind: str, name: str, folder: Path, settings: dict[str, Any]) -> Tracker:
-    """The tracker of that kind, ready.
+    """The tracker of that kind, ready. It must be one whose ``library`` is there."""
+    return TRACKERS[kind](name, folder, settings)
+
+
+def library(kind: str) -> Any:
+    """What a tracker needs.
 
     Raises:
         UserError: if there is no such kind, or its library is not installed.
     """
-    return TRACKERS[choose("tracker", kind, TRACKERS)](name, folder, settings)
-
-
-def _library(module: str, package: str) -> Any:
+    choose("tracker", kind, TRACKERS)
     try:
-        return import_module(module)
+        return import_module("tensorboard.summary" if kind == "tensorboard" else kind)
     except ImportError:
-        raise UserError(f"track: {package} is not installed: pip install {package}") from None
+        raise UserError(f"track: {kind} is not installed: pip install {kind}") from None

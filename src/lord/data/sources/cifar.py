@@ -3,6 +3,7 @@
 import io
 import pickle
 import tarfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def _members(path: Path) -> dict[str, bytes]:
                 for member in archive
                 if member.isfile()
             }
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise UserError(f"cannot read the archive {path}: {error}") from None
 
 

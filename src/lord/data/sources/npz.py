@@ -1,6 +1,5 @@
 """NumPy archives: x_train, y_train, and x_test, y_test or a holdout; class_names if wanted."""
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +24,16 @@ def read(path: Path) -> Pictures:
             if not isinstance(archive, NpzFile):
                 raise ValueError("it is one array, not an archive of several")
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        said = first_line(error)
-        raise UserError(f"cannot read {path}: {said}") from None
+            if odd := [name for name, own in arrays.items() if not isinstance(own, np.ndarray)]:
+                raise ValueError(f"{odd[0]} is no array")
+    except Exception as error:  # an altered file can raise anything
+        raise UserError(f"cannot read {path}: {first_line(error)}") from None
     train = _part(path, arrays, "train")
     if train is None:
         raise UserError(f"{path}: no x_train and y_train, found {', '.join(sorted(arrays))}")
     names = arrays.get("class_names", np.arange(int(train.labels.max(initial=-1)) + 1))
-    return Pictures(train, _part(path, arrays, "test"), tuple(str(name) for name in names))
+    classes = tuple(str(name) for name in np.atleast_1d(names))
+    return Pictures(train, _part(path, arrays, "test"), classes)
 
 
 def _part(path: Path, arrays: dict[str, np.ndarray], split: str) -> Part | None:

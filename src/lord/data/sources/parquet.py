@@ -47,7 +47,7 @@ def read(path: Path) -> Pictures:
     test = shards.get("test") or shards.get("valid")
     train_part = _part(shards["train"])
     if not names:
-        names = tuple(str(label) for label in range(int(train_part.labels.max()) + 1))
+        names = tuple(str(label) for label in range(int(train_part.labels.max(initial=-1)) + 1))
     return Pictures(train_part, _part(test) if test else None, names)
 
 
@@ -57,6 +57,8 @@ def _part(shards: list[tuple[Path, pa.Table]]) -> Part:
     for file, table in shards:
         image = _column(file, table, IMAGE)
         column = table[image].combine_chunks()
+        if pa.types.is_struct(column.type) and column.type.get_field_index("bytes") < 0:
+            raise UserError(f"{file}: column {image} has no 'bytes'")
         values = column.field("bytes") if pa.types.is_struct(column.type) else column
         for row, value in enumerate(values):
             if not value.is_valid:
@@ -82,8 +84,9 @@ def _names(table: pa.Table) -> tuple[str, ...]:
     raw = (table.schema.metadata or {}).get(b"huggingface")
     if not raw:
         return ()
-    features = json.loads(raw).get("info", {}).get("features", {})
-    for name in LABEL:
-        if names := features.get(name, {}).get("names"):
-            return tuple(names)
-    return ()
+    try:
+        features = json.loads(raw)["info"]["features"]
+        found = (features[name]["names"] for name in LABEL if "names" in features.get(name, ()))
+        return tuple(str(name) for name in next(found, ()))
+    except (ValueError, LookupError, TypeError, AttributeError):  # not as the library writes it
+        return ()

@@ -12,8 +12,8 @@ from typing import Protocol
 
 from lord.data import DECODED, ImageData
 from lord.learner import has_state
-from lord.training.config import RunConfig, flat
-from lord.training.folder import CHECKPOINT, CONFIG, claim, write_config
+from lord.training.config import RunConfig, flat, read_yaml
+from lord.training.folder import CHECKPOINT, CONFIG, claim, is_ours, write_config
 from lord.training.run import PARENT
 
 STOPPED = "stopped"
@@ -72,8 +72,12 @@ def share(cores: int, slots: int, jobs: Iterable[Job | None]) -> tuple[int, int]
 
 def prepare(job: Job, threads: int) -> None:
     """Make the folder ready, empty but for what a run goes on from, and its configuration."""
-    if not has_state(job.folder / CHECKPOINT):
-        claim(job.folder, overwrite=True)
+    if has_state(
+        job.folder / CHECKPOINT
+    ):  # with as many threads as before: they decide the last bits
+        threads = read_yaml(job.folder / CONFIG).get("threads", threads)
+    else:
+        claim(job.folder, overwrite=is_ours(job.folder))
     own = job.config.training.threads or threads
     write_config(job.folder, flat(job.config) | {"threads": own})
 

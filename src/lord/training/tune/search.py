@@ -1,6 +1,7 @@
 """Ask for settings, run them, tell what they were worth; stop what falls behind."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -9,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from lord.config import UserError, choose
 from lord.data import DataConfig, ImageData
 from lord.evaluation import finished, read_record
-from lord.learner import load_state, remove_state
+from lord.learner import load_state, locked, remove_state
 from lord.training.compare import load_all
 from lord.training.config import RunConfig, compose
 from lord.training.engines import ENGINES, STOPPED, Job
@@ -58,21 +58,16 @@ def tune(
     run_all = ENGINES[choose("engine", engine, ENGINES)]
     sample = [_config(plan, label, {}) for label in plan.spaces]
     images = load_all(sample)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with FileLock(out / ".lock", timeout=0):
-            searches = [Search(optuna, plan, label, out) for label in plan.spaces]
-            board = Board(searches, images, say)
-            outcomes = run_all(
-                board.ask(), slots=jobs, plugin=plugin, unwanted=board.unwanted, address=address
-            )
-            with closing(outcomes):
-                for job, error in outcomes:
-                    board.tell(job, error)
-    except Timeout:
-        raise UserError(f"'{out}' is in use by another search") from None
-    except OSError as error:
-        raise UserError(f"cannot write to '{out}': {error.strerror}") from None
+    with locked(out, "tuning"):
+        _mend(out / JOURNAL)
+        searches = [Search(optuna, plan, label, out) for label in plan.spaces]
+        board = Board(searches, images, say)
+        outcomes = run_all(
+            board.ask(), slots=jobs, plugin=plugin, unwanted=board.unwanted, address=address
+        )
+        with closing(outcomes):
+            for job, error in outcomes:
+                board.tell(job, error)
     return {search.label: search.study for search in searches}
 
 
@@ -239,6 +234,27 @@ class Board:
         trial.search.tell(trial, None, failed)
         remove_state(job.folder / CHECKPOINT)
         self.say(f"{number}: {failed or 'stopped, behind the median'}: {shown}")
+
+
+def _mend(journal: Path) -> None:
+    """Drop a last line that was not written to its end; refuse what is no journal.
+
+    Raises:
+        UserError: if it is none.
+    """
+    if not journal.exists():
+        return
+    try:
+        lines = journal.read_bytes().splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith(b"\n")]
+        for line in whole:
+            json.loads(line)
+        if len(whole) < len(lines):
+            os.truncate(journal, sum(map(len, whole)))
+    except OSError as error:
+        raise UserError(f"cannot write to '{journal}': {error.strerror}") from None
+    except ValueError:
+        raise UserError(f"'{journal}' is no search's journal: give another --out") from None
 
 
 def _config(plan: Plan, label: str, values: dict[str, Any]) -> RunConfig:

@@ -17,7 +17,7 @@ from lord.training.compare import load_all
 from lord.training.engines import Job
 from lord.training.test_compare import ended, lord, wait_for  # noqa: F401
 from lord.training.tune import make_plan, parse_space, tune, write_tuning
-from lord.training.tune.search import Board, Search, _library
+from lord.training.tune.search import Board, Search, _library, _mend
 from lord.training.tune.space import space_of
 
 pytest.importorskip("optuna", reason="optuna is not installed")
@@ -220,6 +220,19 @@ def test_another_search_in_the_same_folder_is_refused(tmp_path):
     other = plan_of("er", space=["lr=0.02..0.3:log"])
     with pytest.raises(UserError, match=r"was tuned with space .* give another --out"):
         Search(_library(), other, "er", tmp_path)
+
+
+def test_a_journal_torn_by_a_power_cut_is_mended_and_a_foreign_one_is_left_alone(tmp_path):
+    Search(_library(), plan_of("er"), "er", tmp_path).ask()
+    journal = tmp_path / "journal.log"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + b'{"op_code": 5, "worker')
+    _mend(journal)
+    assert journal.read_bytes() == whole
+    journal.write_text("hello\n")
+    with pytest.raises(UserError, match="is no search's journal"):
+        tune(plan_of("er"), tmp_path)
+    assert journal.read_text() == "hello\n"
 
 
 LINE = "tune --methods er --space lr=0.01..0.3:log --trials 3 --width 8 --threads 1 --jobs 1"
