@@ -11,7 +11,7 @@ import lord.training as training
 from lord.cli.flags import TYPED, Flags, Where
 from lord.config import UserError, build, choose, fields
 from lord.data import DataConfig, load_images, measure_normalisation
-from lord.methods import ABLATIONS, METHODS, load_plugin, variants
+from lord.methods import METHODS, load_plugin
 from lord.reporting import CONVENTION, find_studies, summarise, terminal, write_report
 from lord.reporting.html import watch as serve
 from lord.reporting.html import write_page
@@ -103,10 +103,10 @@ def ablate(
     overwrite: bool,
 ) -> None:
     given, chosen = given_by(flags)
-    choose("method", method, ABLATIONS)
-    choose("study", study, ABLATIONS[method])
+    choose("method", method, training.ABLATIONS)
+    choose("study", study, training.ABLATIONS[method])
     whole = training.compose(method, given, preset=chosen.get("preset"))
-    names = variants(method, study, whole.training.epochs)
+    names = training.variants(method, study, whole.training.epochs)
     out = out or Path("runs") / f"ablate-{method}-{study}-{whole.preset}"
     _study(
         names,

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from lord.cli.written import writing
 from lord.config import UserError
@@ -138,7 +139,7 @@ def inspect(state: Path, sheet: Path | None) -> None:
         if (teacher := getattr(method, "teacher", None)) is not None:
             facts.add_row("teacher's channels", " ".join(map(str, teacher.counts)))
         if method.buffer is not None and len(method.buffer):
-            counts = method.buffer.columns["labels"][: len(method.buffer)].bincount().tolist()
+            counts = method.buffer.held["labels"].bincount().tolist()
             held = ", ".join(f"{n} {c}" for n, c in zip(learner.classes, counts, strict=False))
             facts.add_row("buffer", f"{len(method.buffer)} images: {held}")
     spent = sum(own.seconds for own in learner.sessions), sum(own.flops for own in learner.sessions)
@@ -154,46 +155,48 @@ def inspect(state: Path, sheet: Path | None) -> None:
 
 def export(source: Path, out: Path, *, form: str, int8: bool) -> None:
     _check_new(out)
-    images = labels = None
-    if exists(source):
-        learner = _loaded(source)
-        if learner.method is None or learner.shape is None:
-            raise UserError("nothing was learnt yet")
-        deployed = Deployed(learner.method.predictor, *learner.normalisation)
-        classes: Sequence[str] = learner.classes
-        shape = learner.shape
-        if (buffer := learner.method.buffer) is not None and len(buffer):
-            images = buffer.columns["images"][: len(buffer)]
-            labels = buffer.columns["labels"][: len(buffer)]
-    else:
+    deployed, classes, images, labels = _exportable(source)
+    if int8 and labels is None:
+        raise UserError("int8: needs a learner's buffer to measure activations on")
+    if int8 and form == "pt2":
+        raise UserError("int8: is for --format onnx")
+    said = ""
+    with writing(out):
+        if form == "pt2":
+            export_pt2(deployed, classes, images[:2], out)
+        elif labels is None or not int8:
+            gap = export_onnx(deployed, classes, images, out)
+            said = f"; largest difference from PyTorch {gap:.1g} on {len(images)} images"
+        else:
+            fp32 = out.with_name(f".{out.name}-fp32")
+            try:
+                export_onnx(deployed, classes, images, fp32)
+                before, after = export_int8(fp32, images, labels, out)
+            finally:
+                fp32.unlink(missing_ok=True)
+            said = f"; {after:.1f} % of the buffer right, {before:.1f} % in fp32"
+    console.print(f"written: {out}, {out.stat().st_size / 1e6:.2f} MB{said}", highlight=False)
+
+
+def _exportable(source: Path) -> tuple[Deployed, Sequence[str], Tensor, Tensor | None]:
+    """A learner's or a run's model, its classes, and images: its buffer's, with their labels, or
+    random ones."""
+    if not exists(source):
         model = load_model(source)
         deployed = Deployed(model.network, model.mean, model.std)
-        classes, shape = model.classes, model.shape
-    if images is None:
-        if int8:
-            raise UserError("int8: needs a learner's buffer to measure activations on")
-        images = torch.randint(0, 256, (64, *shape), dtype=torch.uint8)
-    if form == "pt2":
-        if int8:
-            raise UserError("int8: is for --format onnx")
-        with writing(out):
-            export_pt2(deployed, classes, images[:2], out)
-        console.print(f"written: {out}, {out.stat().st_size / 1e6:.2f} MB", highlight=False)
-        return
-    fp32 = out.with_name(f".{out.name}-fp32") if int8 else out
-    try:
-        with writing(out):
-            difference = export_onnx(deployed, classes, images, fp32)
-        said = f"largest difference from PyTorch {difference:.1g} on {len(images)} images"
-        if int8:
-            assert labels is not None
-            with writing(out):
-                before, after = export_int8(fp32, images, labels, out)
-            said = f"{after:.1f} % of the buffer right, {before:.1f} % in fp32"
-    finally:
-        if int8:
-            fp32.unlink(missing_ok=True)
-    console.print(f"written: {out}, {out.stat().st_size / 1e6:.2f} MB; {said}", highlight=False)
+        return deployed, model.classes, _random(model.shape), None
+    learner = _loaded(source)
+    if learner.method is None or learner.shape is None:
+        raise UserError("nothing was learnt yet")
+    deployed = Deployed(learner.method.predictor, *learner.normalisation)
+    held = learner.method.buffer.held if learner.method.buffer is not None else {}
+    if not held:
+        return deployed, learner.classes, _random(learner.shape), None
+    return deployed, learner.classes, held["images"], held["labels"]
+
+
+def _random(shape: tuple[int, ...]) -> Tensor:
+    return torch.randint(0, 256, (64, *shape), dtype=torch.uint8)
 
 
 def _shares(exam: Sequence[float]) -> str:
@@ -211,10 +214,9 @@ def _exam(learner: Learner) -> str:
 def _contact_sheet(learner: Learner, file: Path) -> None:
     if learner.method is None or learner.method.buffer is None or not len(learner.method.buffer):
         raise UserError("sheet: there is no buffer to show")
-    columns = learner.method.buffer.columns
-    held = len(learner.method.buffer)
-    order = columns["labels"][:held].argsort(stable=True)
-    sheet = contact_sheet(columns["images"][order], 20)
+    held = learner.method.buffer.held
+    order = held["labels"].argsort(stable=True)
+    sheet = contact_sheet(held["images"][order], 20)
     with writing(file):
         write_atomic(file, lambda draft: sheet.save(draft, "PNG"))
 

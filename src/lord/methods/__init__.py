@@ -1,6 +1,5 @@
 """The methods, one file each, and what they share."""
 
-from lord.methods.ablation import ABLATIONS, variants
 from lord.methods.extend import take_over
 from lord.methods.method import (
     Batch,
@@ -17,7 +16,6 @@ from lord.methods.registry import METHODS, load_plugin, register
 from lord.methods.statistics import recomputed_statistics
 
 __all__ = [
-    "ABLATIONS",
     "METHODS",
     "Batch",
     "BufferConfig",
@@ -33,5 +31,4 @@ __all__ = [
     "recomputed_statistics",
     "register",
     "take_over",
-    "variants",
 ]
