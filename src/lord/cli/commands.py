@@ -80,16 +80,7 @@ def compare(
     names = named(methods)
     preset = training.compose(names[0], given, preset=chosen.get("preset"), beside=names).preset
     out = out or Path("runs") / f"compare-{preset}"
-    _study(
-        names,
-        seeds,
-        out,
-        where,
-        given=given,
-        preset=chosen.get("preset"),
-        plugin=flags.plugin,
-        overwrite=overwrite,
-    )
+    _study(names, seeds, given, chosen.get("preset"), flags.plugin, out, where, overwrite)
 
 
 def ablate(
@@ -108,28 +99,18 @@ def ablate(
     whole = training.compose(method, given, preset=chosen.get("preset"))
     names = training.variants(method, study, whole.training.epochs)
     out = out or Path("runs") / f"ablate-{method}-{study}-{whole.preset}"
-    _study(
-        names,
-        seeds,
-        out,
-        where,
-        given=given,
-        preset=chosen.get("preset"),
-        plugin=flags.plugin,
-        overwrite=overwrite,
-        against=names[0],
-    )
+    preset, against = chosen.get("preset"), names[0]
+    _study(names, seeds, given, preset, flags.plugin, out, where, overwrite, against)
 
 
 def _study(
     names: list[str],
     seeds: int,
-    out: Path,
-    where: Where,
-    *,
     given: dict[str, Any],
     preset: str | None,
     plugin: Path | None,
+    out: Path,
+    where: Where,
     overwrite: bool,
     against: str | None = None,
 ) -> None:

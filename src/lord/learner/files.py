@@ -60,6 +60,8 @@ def locked(folder: Path, doing: str, wait: float = 0) -> Iterator[None]:
         with suppress(OSError):
             file.unlink()
         lock.release()
+        with suppress(OSError):  # a mistake leaves no empty folder
+            folder.rmdir()
 
 
 def write_text(path: Path, text: str) -> None:
