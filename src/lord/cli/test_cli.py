@@ -174,7 +174,7 @@ MISTAKES = [
     ("run --method sgd --buffer 100", "sgd has no setting 'buffer'"),
     ("run --seed -1", "seed: expected a whole number from 0 to 2147483647, got -1"),
     ("learn . --state s --seed 99999999999999999999", "seed: expected"),
-    ("run --buffer 100000000000", "out of memory: lower width, buffer, batch"),
+    ("run --buffer 2000000000", "out of memory: lower width, buffer, batch"),
     ("run --split=-1,0/1,2", "split: classes are 0 to 9, got -1"),
     ("run --config none.yaml", "cannot read the configuration 'none.yaml'"),
     ("run --data nowhere", "no data at 'nowhere': no such file or folder"),

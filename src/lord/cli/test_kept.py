@@ -1,5 +1,6 @@
 """A kept learner from the shell: real images, real processes, some of them killed."""
 
+import contextlib
 import json
 import os
 import random
@@ -159,6 +160,12 @@ def same(one, other):
     return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
 
 
+def stamp(file):
+    """When it was written last."""
+    with contextlib.suppress(FileNotFoundError):
+        return file.stat().st_mtime_ns
+
+
 def check_kills(tmp_path, kills, seed):
     folders, source = weeks(tmp_path), random.Random(seed)
     for folder in folders:
@@ -168,9 +175,14 @@ def check_kills(tmp_path, kills, seed):
         parts, runs = tmp_path / f"parts{runs}", runs + 1
         for folder in folders:
             while True:
-                process = session(folder, parts)
+                before = stamp(parts / STATE)
+                process, until = session(folder, parts), time.monotonic() + 60
                 if done < kills:
-                    time.sleep(2 + 2.5 * source.random())
+                    while stamp(parts / STATE) == before and time.monotonic() < until:
+                        if process.poll() is not None:
+                            break
+                        time.sleep(0.01)  # until it has come a step further
+                    time.sleep(source.random())
                     process.kill()
                     if process.wait() == -signal.SIGKILL:
                         done += 1

@@ -45,7 +45,7 @@ def locked(folder: Path, doing: str, wait: float = 0) -> Iterator[None]:
     Raises:
         UserError: if one does, or the folder cannot be written.
     """
-    file = folder / "lock"
+    file, new = folder / "lock", not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(file, timeout=wait)
@@ -60,8 +60,9 @@ def locked(folder: Path, doing: str, wait: float = 0) -> Iterator[None]:
         with suppress(OSError):
             file.unlink()
         lock.release()
-        with suppress(OSError):  # a mistake leaves no empty folder
-            folder.rmdir()
+        if new:
+            with suppress(OSError):  # a mistake leaves no empty folder
+                folder.rmdir()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -69,13 +69,11 @@ def by_name(config: LearnerConfig) -> dict[str, Any]:
 
 
 def _registered(module: nn.Module) -> str:
-    """A name for a user's module: its class's, where that is not another module's."""
-    name = type(module).__name__
-    if _OWN.setdefault(name, module) is not module:
-        raise UserError(
-            f"network: there is another {name} already; give each a name of its own by "
-            "register_network, and that name"
-        )
+    """A name for a user's module: its class's, with a number where another module has that."""
+    name, number = type(module).__name__, 1
+    while _OWN.setdefault(name, module) is not module:
+        number += 1
+        name = f"{type(module).__name__}-{number}"
     return register_network(name, module)
 
 

@@ -200,8 +200,9 @@ def test_modules_of_ones_own_are_told_apart():
         layers = [nn.Conv2d(1, width, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
         return nn.Sequential(*layers, nn.Linear(width, 2))
 
-    one = module(4)
-    Learner(network=one)
-    Learner(network=one, seed=1)
-    with pytest.raises(UserError, match="there is another Sequential already"):
-        Learner(network=module(8))
+    one, other = module(4), module(8)
+    narrow, wide = (Learner(network=own, epochs=1) for own in (one, other))
+    assert narrow.config.network.network != wide.config.network.network
+    assert Learner(network=one, seed=1).config.network == narrow.config.network
+    narrow.learn(*digits("0", "1"))
+    assert narrow.learn(*digits("2")).new_classes == ["2"]

@@ -65,7 +65,8 @@ def test_a_state_of_a_network_nobody_registered_is_refused_by_its_name(tmp_path,
     learner.learn(*digits("0", "1"))
     learner.save(tmp_path / "state")
     monkeypatch.setattr("lord.networks.build.NETWORKS", {"cnn": NETWORKS["cnn"]})
-    with pytest.raises(UserError, match="unknown network 'Mine'"):
+    name = learner.config.network.network
+    with pytest.raises(UserError, match=f"unknown network '{name}'"):
         Learner.load(tmp_path / "state")
 
 

@@ -59,10 +59,7 @@ def run(
     with joined(pick_device(config.training.device).type) as ranks, ExitStack() as stack:
         if track:
             library(track)
-        if out is not None:  # what was begun by a comparison that is gone may take a while to stop
-            alone = locked(out, "running", wait=60 if PARENT in os.environ else 0)
-            ranks.agree(lambda: stack.enter_context(alone))
-        return _run(config, out, overwrite, resume, track, console, ranks)
+        return _run(config, out, overwrite, resume, track, console, ranks, stack)
 
 
 def _run(
@@ -73,6 +70,7 @@ def _run(
     track: str | None,
     console: Console | None,
     ranks: Ranks,
+    stack: ExitStack,
 ) -> RunRecord:
     start = time.perf_counter()
     device = pick_device(config.training.device)
@@ -82,8 +80,12 @@ def _run(
     method, stream = make_method(
         config, data, make_stream(data, config.stream, config.seed), device, ranks
     )
+    if out is not None:  # not before all the input is known to be sound
+        # What was begun by a comparison that is gone may take a while to stop.
+        alone = locked(out, "running", wait=60 if PARENT in os.environ else 0)
+        ranks.agree(lambda: stack.enter_context(alone))
     saved = _saved(config, data.key, out) if resume and out is not None else None
-    if out is not None and saved is None:  # not before all the input is known to be sound
+    if out is not None and saved is None:
         ranks.agree(partial(claim, out, overwrite=overwrite or (resume and is_ours(out))))
     if not ranks.first:  # one of them writes and speaks
         out = track = console = None

@@ -1,5 +1,6 @@
 """Runs that are stopped and go on, among them real processes that are killed."""
 
+import contextlib
 import json
 import os
 import random
@@ -130,7 +131,7 @@ def test_what_is_not_a_runs_is_not_removed_to_go_on(tmp_path):
 def test_a_folder_is_one_runs_at_a_time(tmp_path):
     with locked(tmp_path, "running"), pytest.raises(UserError, match="another process is running"):
         run(compose("er", SMALL), tmp_path, overwrite=True)
-    assert not list(tmp_path.iterdir())
+    assert not (tmp_path / "config.yaml").exists()
 
 
 def test_a_state_read_to_the_cpu_goes_to_where_the_network_is():
@@ -147,6 +148,12 @@ def test_overwriting_forgets_the_checkpoint(tmp_path, monkeypatch):
     assert not list(tmp_path.glob("checkpoint*"))
 
 
+def stamp(file):
+    """When it was written last."""
+    with contextlib.suppress(FileNotFoundError):
+        return file.stat().st_mtime_ns
+
+
 def killed_and_resumed(folder, kills, source):
     """Run the command, kill it at random moments, resume it until it is done; returns kills."""
     line = "run --method lord --set candidates=8 --width 8 --epochs 2 --threads 1"
@@ -154,11 +161,11 @@ def killed_and_resumed(folder, kills, source):
     command = [sys.executable, "-m", "lord", *line.split()]
     done = 0
     while done < kills and not (folder / "summary.json").exists():
-        process = subprocess.Popen(command)
-        until = time.monotonic() + 60
-        while not (folder / "metrics.jsonl").exists() and time.monotonic() < until:
-            time.sleep(0.01)
-        time.sleep(2.5 + source.random() * 2)
+        process, file = subprocess.Popen(command), folder / CHECKPOINT
+        before, until = stamp(file), time.monotonic() + 60
+        while stamp(file) == before and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)  # until it has come a step further
+        time.sleep(source.random())
         process.kill()
         done += process.wait() == -signal.SIGKILL
     subprocess.run(command, check=True)

@@ -77,7 +77,7 @@ def test_a_run_in_progress_is_shown_with_what_it_has_written(tmp_path, study):
     whole = read_record(study / "lord-seed0").matrices
     assert (run.task, run.matrices.class_il) == (2, whole.class_il[:2])
     assert run.step == read_journal(folder).step > 0
-    assert run.command == f"lord run --config {folder / 'config.yaml'}"
+    assert run.command == f"lord run --config {folder / 'config.yaml'} --out again"
 
 
 def test_the_command_of_a_run_makes_that_run(tmp_path, study):
