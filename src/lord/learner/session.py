@@ -20,7 +20,8 @@ class Session(msgspec.Struct):
         new_classes: first met in it.
         level: of the student, after it; None for methods without levels.
         steps: of learning.
-        seconds, flops: spent on learning; exams are apart.
+        seconds: spent on learning; exams are apart.
+        flops: likewise.
         exam: accuracy on the exam images of each session so far, in percent, after this one; nan
             for a session that has none.
     """
