@@ -51,7 +51,9 @@ def learn(
 ) -> None:
     with locked(state, "learning"):
         if abandoned:
-            load_labelled(folder, resize or SIDE)  # what is to be learnt instead must be sound
+            shape = _loaded(state).shape
+            # What is to be learnt instead must be sound before anything is dropped.
+            load_labelled(folder, shape[1] if shape else resize or SIDE)
             abandon(state)
         if exists(state):
             learner = _loaded(state)

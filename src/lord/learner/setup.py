@@ -98,7 +98,10 @@ def learner_config(given: dict[str, Any]) -> LearnerConfig:
         able = ", ".join(name for name, each in METHODS.items() if each.WIDENS)
         raise UserError(f"method: '{kind.name}' cannot take new classes later; can: {able}")
     rest = {n: v for n, v in given.items() if n not in own and n not in network}
-    rest |= rest.pop("settings", {})
+    more = rest.pop("settings", {})
+    if not isinstance(more, dict):
+        raise UserError(f"settings: expected names and values, got {more!r}")
+    rest |= more
     if rest.get("ladder") == "auto":  # it would change under a learner as classes come
         raise UserError("ladder: of a learner it is short or long, got auto")
     known = {*fields(kind.Config), *fields(OptimizerConfig)}

@@ -193,6 +193,8 @@ def test_images_of_another_size_and_unknown_settings_are_refused():
     with pytest.raises(UserError, match="ladder: of a learner it is short or long"):
         Learner(ladder="auto")
     assert Learner(settings={"lr": 0.3}).config.settings["lr"] == 0.3
+    with pytest.raises(UserError, match="settings: expected names and values, got '1'"):
+        Learner(settings="1")
 
 
 def test_modules_of_ones_own_are_told_apart():

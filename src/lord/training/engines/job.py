@@ -72,12 +72,10 @@ def share(cores: int, slots: int, jobs: Iterable[Job | None]) -> tuple[int, int]
 
 def prepare(job: Job, threads: int) -> None:
     """Make the folder ready, empty but for what a run goes on from, and its configuration."""
-    if has_state(
-        job.folder / CHECKPOINT
-    ):  # with as many threads as before: they decide the last bits
-        threads = read_yaml(job.folder / CONFIG).get("threads", threads)
-    else:
+    if not has_state(job.folder / CHECKPOINT):
         claim(job.folder, overwrite=is_ours(job.folder))
+    elif is_ours(job.folder):  # it goes on with as many threads: they decide the last bits
+        threads = read_yaml(job.folder / CONFIG).get("threads", threads)
     own = job.config.training.threads or threads
     write_config(job.folder, flat(job.config) | {"threads": own})
 
