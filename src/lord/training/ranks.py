@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -84,6 +85,9 @@ def joined(device: str) -> Iterator[Ranks]:
         return
     if device == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    # The first optimizer imports it. Were there a group by then it would be held for good, and its
+    # threads could abort the process as the interpreter goes.
+    import_module("torch._dynamo")
     dist.init_process_group("nccl" if device == "cuda" else "gloo")
     handle = register_optimizer_step_pre_hook(lambda optimizer, *_: _one_gradient(optimizer))
     try:
@@ -98,7 +102,7 @@ def joined(device: str) -> Iterator[Ranks]:
         ) from None
     finally:
         handle.remove()
-    dist.barrier()  # one that leaves while another is still in touch can be aborted by gloo
+    dist.barrier()  # one that leaves early is lost to those still in touch
     dist.destroy_process_group()
 
 

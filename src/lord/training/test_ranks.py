@@ -54,6 +54,20 @@ with joined("cpu") as ranks:
     assert network.eval()(x[:3]).shape == (3, 2)  # too few to share out
 """
 
+LEAVING = """
+from pathlib import Path
+import torch
+import torch.distributed as dist
+from torch import nn
+from lord.training.ranks import joined
+
+with joined("cpu"):
+    torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1)  # as every method makes one inside
+    dist.all_reduce(torch.ones(3))
+left = [(thread / "comm").read_text().strip() for thread in Path("/proc/self/task").iterdir()]
+assert not [name for name in left if "gloo" in name], left
+"""
+
 
 def start(*line, processes=2, log=None):
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
@@ -109,6 +123,13 @@ def test_the_model_with_recomputed_statistics_is_left_too(tmp_path):
 
 def test_running_statistics_are_the_mean_over_shares(tmp_path):
     (tmp_path / "check.py").write_text(STATISTICS)
+    assert start(tmp_path / "check.py").wait() == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds threads by /proc")
+def test_no_thread_of_the_processes_in_touch_is_left_to_the_interpreters_end(tmp_path):
+    # One that is left can abort the process when the interpreter goes, once in a hundred runs.
+    (tmp_path / "check.py").write_text(LEAVING)
     assert start(tmp_path / "check.py").wait() == 0
 
 
