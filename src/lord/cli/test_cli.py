@@ -103,6 +103,16 @@ def test_the_example_method_runs_beside_ours_and_counts_its_extra_pass(lord, tmp
     assert hard.training_flops > small.training_flops > plain.training_flops
 
 
+def test_adjusting_by_expected_shares_is_a_method_too(lord, tmp_path):
+    example = Path(__file__).parents[3] / "examples" / "expected_shares.py"
+    given = f"--set distill=0 --set admission=0 --set tau=1 --seeds 1 {QUICK} --out p"
+    code, _, error = lord(f"compare --plugin {example} --methods lord,lord-expected {given}")
+    assert code == 0, error
+    plain, ours = (read_record(tmp_path / "p" / f"{n}-seed0") for n in ("lord", "lord-expected"))
+    assert ours.training_flops == plain.training_flops
+    assert ours.matrices.class_il != plain.matrices.class_il
+
+
 def test_an_ablation_compares_with_the_whole_method(lord, tmp_path):
     code, _, error = lord(f"ablate --method lord+ --study rehearsal --seeds 1 {QUICK} --out a")
     assert code == 0, error
