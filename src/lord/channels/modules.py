@@ -14,8 +14,13 @@ def tensors_of(module: nn.Module) -> dict[str, Tensor]:
 
 
 def skeleton_of(module: nn.Module) -> nn.Module:
-    """A copy of the module's structure on the meta device, which holds no numbers."""
-    return copy.deepcopy(module).to("meta")
+    """A copy of the module's structure on the meta device, which holds no numbers but those of
+    buffers that no state has."""
+    twin = copy.deepcopy(module).to("meta")
+    for own, other in zip(module.modules(), twin.modules(), strict=True):
+        for name in own._non_persistent_buffers_set:
+            other._buffers[name] = own._buffers[name]
+    return twin
 
 
 def assemble(skeleton: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
@@ -78,6 +83,8 @@ def _adopt(layer: nn.Module, shape: torch.Size) -> None:
         layer.normalized_shape = tuple(shape)
     elif isinstance(layer, nn.Conv2d):
         layer.out_channels = shape[0]
-        if layer.groups > 1:  # depthwise: each channel by itself
+        if layer.groups > 1:
+            vars(layer)["depthwise"] = True  # each channel by itself; one alone does not show it
+        if "depthwise" in vars(layer):
             layer.groups = shape[0]
         layer.in_channels = shape[1] * layer.groups

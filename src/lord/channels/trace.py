@@ -38,6 +38,7 @@ def trace(network: nn.Module, example: Tensor) -> ChannelMap:
     frozen = [p for p in network.parameters() if not p.requires_grad]
     for parameter in frozen:  # a frozen weight is invisible to the graph
         parameter.requires_grad_(True)
+    _refuse_shared(network)
     names: dict[Any, str] = {module: name for name, module in network.named_modules()}
     names |= {p: name for name, p in network.named_parameters()}
     try:
@@ -54,6 +55,13 @@ def trace(network: nn.Module, example: Tensor) -> ChannelMap:
         for module, mode in modes.items():
             module.training = mode
     return channels
+
+
+def _refuse_shared(network: nn.Module) -> None:
+    known: dict[int, str] = {}
+    for name, parameter in network.named_parameters(remove_duplicate=False):
+        if (other := known.setdefault(id(parameter), name)) != name:
+            raise UserError(f"cannot map '{name}': it is '{other}' under another name")
 
 
 def _graph(network: nn.Module, example: Tensor) -> tuple[tp.DependencyGraph, list[Any]]:
@@ -110,6 +118,8 @@ def _assembled(network: nn.Module, drafts: list[Members], positions: dict[str, i
     channels: dict[tuple[str, int], list[int]] = {}
     for index, draft in enumerate(drafts):
         for (name, dimension), pairs in draft.places.items():
+            if name not in state:
+                raise UserError(f"cannot map '{name}': it is computed from other parameters")
             size = state[name].shape[dimension]
             if max(place for place, _ in pairs) >= size:
                 raise UserError(

@@ -12,7 +12,7 @@ from lord.cli.flags import TYPED, Flags, Where
 from lord.config import UserError, build, choose, fields
 from lord.data import DataConfig, load_images, measure_normalisation
 from lord.methods import METHODS, load_plugin
-from lord.reporting import CONVENTION, find_studies, summarise, terminal, write_report
+from lord.reporting import CONVENTION, find_studies, missing, summarise, terminal, write_report
 from lord.reporting.html import watch as serve
 from lord.reporting.html import write_page
 from lord.streams import PRESETS
@@ -63,7 +63,7 @@ def run(
             f"interrupted: partial results are in {out}; --resume goes on from there"
         ) from None
     if not quiet:
-        console.print(terminal(summarise([record])))
+        _table([record])
         console.print(f"results are in {out}")
 
 
@@ -217,9 +217,16 @@ def data(path: str, holdout: float | None, resize: int | None) -> None:
 
 def _show(out: Path, records: list[Any]) -> None:
     written = write_report(out, records)
-    console.print(terminal(summarise(records)))
+    _table(records)
     console.print(CONVENTION, highlight=False)
     console.print("written: " + ", ".join(str(file) for file in written), soft_wrap=True)
+
+
+def _table(records: list[Any]) -> None:
+    rows = summarise(records)
+    console.print(terminal(rows))
+    if said := missing(rows):
+        say(said)
 
 
 def say(text: str) -> None:

@@ -234,6 +234,11 @@ def test_a_mistake_in_abandoning_costs_nothing(lord, tmp_path):
     code, _, error = lord(f"learn {tmp_path / 'nowhere'} --state {state} --abandon")
     assert (code, "no data at" in error) == (2, True)
     assert load_learner(state)[0].unfinished
+    whole = (state / FINISHED).read_bytes()
+    (state / FINISHED).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    code, _, error = lord(f"learn {folders[2]} --state {state} --abandon")
+    assert (code, "its checksum is wrong" in error) == (2, True)
+    assert len(load_learner(state)[0].sessions) == 1
     (state / FINISHED).unlink()
     code, _, error = lord(f"learn {folders[2]} --state {state} --abandon")
     assert (code, "is not there" in error) == (2, True)

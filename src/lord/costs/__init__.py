@@ -2,7 +2,7 @@
 
 from lord.costs.bytes import peak_bytes, saved_bytes, tensor_bytes
 from lord.costs.ceiling import bare_seconds, matmul_ceiling, median_seconds, wait
-from lord.costs.flops import FlopCount
+from lord.costs.flops import FlopCount, uncounted
 from lord.costs.meter import Meter
 from lord.costs.split import Split, convolution_calls
 
@@ -17,5 +17,6 @@ __all__ = [
     "peak_bytes",
     "saved_bytes",
     "tensor_bytes",
+    "uncounted",
     "wait",
 ]

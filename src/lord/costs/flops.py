@@ -10,13 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.utils.flop_counter import FlopCounterMode
 
-LAYERS = (nn.Conv2d, nn.Linear)
+LAYERS = (_ConvNd, nn.Linear)
 """Where the arithmetic is; batch-norm, activations and pooling count nothing, as is usual. Any
 other module that has ``counts_flops`` is counted too, and the two products of an attention that
 has ``qkv`` and ``num_heads``."""
+
+
+HOW = ("stride", "padding", "dilation", "groups", "transposed", "output_padding")
+"""What besides shapes a convolution's FLOPs depend on."""
 
 
 class FlopCount:
@@ -62,7 +68,7 @@ class FlopCount:
         trained = isinstance(weight, Tensor) and weight.requires_grad
         needs = (back and x.requires_grad, back and trained)
         shape = weight.shape if isinstance(weight, Tensor) else None
-        how = (getattr(layer, name, None) for name in ("stride", "padding", "dilation", "groups"))
+        how = (getattr(layer, name, None) for name in HOW)
         key = (type(layer), x.shape, shape, *needs, *how)
         if key not in self._known:
             self._measuring = True
@@ -71,6 +77,20 @@ class FlopCount:
             finally:
                 self._measuring = False
         self.total += self._known[key]
+
+
+@torch.no_grad()
+def uncounted(network: nn.Module, x: Tensor) -> float:
+    """Share of a forward pass's FLOPs that ``FlopCount`` misses, by PyTorch's own counter: those of
+    arithmetic outside the layers it knows."""
+    mode = network.training
+    network.eval()
+    with FlopCount() as ours:
+        network(x)
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as every:
+        network(x)
+    network.train(mode)
+    return 1 - ours.total / max(every.get_total_flops(), ours.total, 1)
 
 
 def _products(qkv: nn.Linear, x: Tensor) -> int:

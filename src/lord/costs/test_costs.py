@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from lord.costs import FlopCount, Meter, peak_bytes, saved_bytes, tensor_bytes
+from lord.costs import FlopCount, Meter, peak_bytes, saved_bytes, tensor_bytes, uncounted
 from lord.networks import ResNet18, SmallCNN
 from lord.networks.layernorm import Attention
 
@@ -60,6 +60,37 @@ def test_attentions_products_and_the_way_a_convolution_is_padded_count(trained):
             nn.Conv2d(4, 4, 3, padding=padding)(torch.zeros(1, 4, 8, 8))
             side = 6 + 2 * padding
             assert count.total - before == 2 * side * side * 4 * 4 * 9
+
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.ConvTranspose2d(3, 5, 3, stride=2, output_padding=1),
+            nn.Flatten(2),
+            nn.Conv1d(5, 6, 3),
+        )
+        self.weight = nn.Parameter(torch.zeros(6, 4))
+
+    def forward(self, x):
+        return self.layers(x).mean(2) @ self.weight
+
+
+def test_convolutions_of_every_kind_count_and_what_does_not_is_known():
+    network, images = Plain(), torch.zeros(2, 3, 8, 8)
+    with FlopCount() as count:
+        network(images)
+    with FlopCounterMode(display=False) as counter:
+        network(images).sum().backward()
+    bare = 2 * 2 * 6 * 4
+    assert count.total == counter.get_total_flops() - 3 * bare
+    with torch.no_grad(), FlopCount() as forward:
+        network(images)
+    assert uncounted(network, images) == pytest.approx(bare / (forward.total + bare))
+    assert network.training
+    encoder = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    assert uncounted(encoder, torch.zeros(2, 5, 16)) > 0.1
+    assert uncounted(ResNet18(10, 4), torch.zeros(2, 3, 32, 32)) == 0
 
 
 def test_nothing_is_counted_outside():

@@ -33,7 +33,7 @@ def decode(pictures: list[Encoded], resize: int | None) -> np.ndarray:
                 if opened.mode.startswith(("I", "F")):
                     raise ValueError(f"more than 8 bits a channel (mode {opened.mode})")
                 upright = ImageOps.exif_transpose(opened)
-                image = upright.convert("L" if opened.mode in ("L", "1") else "RGB")
+                image = upright.convert("L" if opened.mode in ("L", "LA", "1") else "RGB")
                 if resize:
                     image = image.resize((resize, resize), Image.Resampling.BILINEAR)
                 pixels = np.asarray(image)

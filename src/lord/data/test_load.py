@@ -214,6 +214,19 @@ def test_missing_empty_and_unknown_paths_are_named(tmp_path, photos):
             load(path)
 
 
+def test_a_folder_named_train_may_be_a_class(tmp_path, pixels):
+    picture = png(pixels[0])
+    for name in ("car", "train"):
+        (tmp_path / "vehicles" / name).mkdir(parents=True)
+        for number in range(4):
+            (tmp_path / "vehicles" / name / f"{number}.png").write_bytes(picture)
+    assert load(tmp_path / "vehicles", holdout=0.5).classes == ("car", "train")
+    (tmp_path / "vehicles" / "train" / "steam").mkdir()
+    (tmp_path / "vehicles" / "train" / "steam" / "0.png").write_bytes(picture)
+    with pytest.raises(UserError, match=r"in 'train/', and others beside it in 'car/'"):
+        load(tmp_path / "vehicles", holdout=0.5)
+
+
 def test_one_class_is_refused(photos):
     for name in ("ant", "bee"):
         for split in ("train", "test"):

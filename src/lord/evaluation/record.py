@@ -64,8 +64,10 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     stability_gap: float | None = None
     calibration: float | None = None
     recency: float | None = None
+    uncounted: float = 0.0
+    """Share of a forward pass's FLOPs that training_flops misses."""
     settings: dict[str, bool | int | float | str | None]
-    """The method's own configuration."""
+    """The whole configuration but for method, preset, seed and what does not change results."""
     matrices: Matrices
 
     @property

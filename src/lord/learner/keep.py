@@ -36,7 +36,7 @@ def abandon(folder: Path) -> None:
     """Go back to before the session that was interrupted; to nothing, if that was the first.
 
     Raises:
-        UserError: if no session was interrupted, or the state before it is not there.
+        UserError: if no session was interrupted, or the state before it is not there or damaged.
     """
     state, finished = folder / STATE, folder / FINISHED
     learner, _ = load_learner(folder)
@@ -44,11 +44,12 @@ def abandon(folder: Path) -> None:
         raise UserError(f"abandon: no session was interrupted in '{folder}'")
     if learner.sessions and not finished.exists():
         raise UserError(f"abandon: '{finished}', what was learnt before, is not there")
-    previous(state).unlink(missing_ok=True)
-    if finished.exists():
+    if learner.sessions:
+        Learner.load(finished)  # whole, or nothing is touched
         finished.replace(state)
     else:
         state.unlink(missing_ok=True)
+    previous(state).unlink(missing_ok=True)
 
 
 def learn_folder(

@@ -14,7 +14,7 @@ from lord.costs import FlopCount
 from lord.data import Augment, measure_normalisation
 from lord.learner.checkpoint import load_state, save_state
 from lord.learner.exam import Exam, mean_fall
-from lord.learner.session import Course, Session, billed
+from lord.learner.session import Course, Session, billed, class_names, fingerprint
 from lord.learner.setup import LearnerConfig, augmentation, learner_config, make_method
 from lord.methods import Batch, Method, take_over
 from lord.streams import Task, batches
@@ -97,9 +97,10 @@ class Learner:
         Raises:
             UserError: for images that do not fit, or where another session is unfinished.
         """
-        key = key or str(len(self.sessions) + 1)
-        if self._course and self._course.session.key != key:
-            raise UserError(f"session '{self._course.session.key}' is to be finished first")
+        labels, key = class_names(labels), str(key or len(self.sessions) + 1)
+        own = self._course and (self._course.session.key, self._course.given)
+        if own and own != (key, fingerprint(images, labels)):
+            raise UserError(f"session '{own[0]}' is to be finished first, on its own images")
         if not self._course:
             self._enrol(images, labels, key)
         course, method = self._course, self.method
@@ -227,24 +228,25 @@ class Learner:
         images = self._fitting(images, first=not self.sessions)
         if not len(self.exam.others(images)):
             raise UserError("images: all of them are kept apart to examine what was learnt")
-        self.shape = (images.shape[1], images.shape[2], images.shape[3])
-        if self._augment is None:
-            measured = measure_normalisation(images)
-            self._augment = augmentation(self.shape, self.config.seed, *measured)
-        self.classes += new
-        if self.method is None or new:
-            self._widen()
+        shape = images.shape[1], images.shape[2], images.shape[3]
+        augment = self._augment or augmentation(
+            shape, self.config.seed, *measure_normalisation(images)
+        )
+        classes, method = self.classes + new, self.method
+        if method is None or new:
+            method = self._widened(shape, len(classes), augment)
+        # All that could be refused has been: from here on this is what was learnt.
+        self.shape, self._augment, self.classes, self.method = shape, augment, classes, method
         self.exam.keep(images, self._numbers(labels), len(self.sessions))
-        self._course = Course(Session(key=key, images=len(images), new_classes=new))
+        session = Session(key=key, images=len(images), new_classes=new)
+        self._course = Course(session, fingerprint(images, labels))
 
-    def _widen(self) -> None:
-        """Give the method an output for each class, keeping what it knows."""
-        assert self.shape
-        assert self._augment
-        fresh = make_method(self.config, self.shape, len(self.classes), self._augment)
+    def _widened(self, shape: tuple[int, int, int], classes: int, augment: Augment) -> Method:
+        """A method of so many outputs, which knows what this one knows."""
+        fresh = make_method(self.config, shape, classes, augment)
         if self.method is not None:
             take_over(fresh, self.method)
-        self.method = fresh
+        return fresh
 
     def _task(self, images: Tensor, labels: Sequence[str]) -> Task:
         """What is learnt of a session: all but its exam images."""

@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 from lord.channels import assemble
 from lord.config import UserError, first_line
 from lord.data import Augment
-from lord.networks import NetworkConfig, build_network
+from lord.networks import NetworkConfig, build_network, initialised
 
 FORMAT = 1
 
@@ -61,7 +61,8 @@ def save_model(model: Model, path: Path) -> None:
         "std": model.std,
         "config": msgspec.to_builtins(model.config),
     }
-    tensors = {name: t.contiguous() for name, t in model.network.state_dict().items()}
+    state = model.network.state_dict()  # copied: one tensor may stand under two names
+    tensors = {n: t.clone(memory_format=torch.contiguous_format) for n, t in state.items()}
     save_file(tensors, path, metadata={"lord": json.dumps(header)})
 
 
@@ -82,10 +83,8 @@ def load_model(path: str | Path) -> Model:
         if header["format"] != FORMAT:
             raise UserError(f"'{file}' has format {header['format']}, known: {FORMAT}")
         config = msgspec.convert(header["config"], NetworkConfig)
-        with torch.device("meta"):
-            skeleton = build_network(
-                config, classes=len(header["classes"]), channels=header["shape"][0]
-            )
+        classes, channels = len(header["classes"]), header["shape"][0]
+        skeleton = initialised(lambda: build_network(config, classes=classes, channels=channels), 0)
         wanted = set(skeleton.state_dict())
         if wanted != set(tensors):
             raise UserError(f"'{file}' does not hold the tensors of a {config.network}")

@@ -1,13 +1,15 @@
 """One session of a learner: where it is, what it costs, what it leaves behind."""
 
+import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import msgspec
 from torch import Tensor
 
+from lord.config import UserError
 from lord.costs import FlopCount
 
 
@@ -42,6 +44,7 @@ class Course:
 
     Attributes:
         session: what it will leave behind.
+        given: fingerprint of its images and labels.
         total: steps it will have; 0 until that is settled.
         done: steps so far.
         order: of the images in this pass; None before one starts.
@@ -50,11 +53,30 @@ class Course:
     """
 
     session: Session
+    given: str
     total: int = 0
     done: int = 0
     order: Tensor | None = None
     place: int = 0
     before: tuple[float, int] = (0.0, 0)
+
+
+def class_names(labels: Sequence[str]) -> list[str]:
+    """The labels as plain strings.
+
+    Raises:
+        UserError: where one is no name.
+    """
+    if wrong := [label for label in labels if not isinstance(label, str)]:
+        raise UserError(f"labels: expected the name of each image's class, got {wrong[0]!r}")
+    return [str(label) for label in labels]  # numpy has a kind of its own
+
+
+def fingerprint(images: Tensor, labels: Sequence[str]) -> str:
+    """Differs where images or labels do."""
+    digest = hashlib.blake2b("\0".join(labels).encode(), digest_size=16)
+    digest.update(images.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -56,8 +57,8 @@ def test_new_classes_leave_what_the_old_ones_score(method):
     learner.learn(*digits("0", "1"))
     images = digits("0", "1", train=False)[0]
     before = learner.method.predict(images)
+    learner.method = learner._widened(learner.shape, 4, learner._augment)
     learner.classes += ["x", "y"]
-    learner._widen()
     after = learner.method.predict(images)
     assert after.shape == (len(images), 4)
     torch.testing.assert_close(after[:, :2], before)
@@ -93,6 +94,8 @@ def test_it_goes_on_bit_for_bit_from_what_was_saved(tmp_path, method, optimizer)
     assert parts.unfinished == "b"
     with pytest.raises(UserError, match="session 'b' is to be finished first"):
         parts.learn(*digits("5", "6"), key="c")
+    with pytest.raises(UserError, match="session 'b' is to be finished first, on its own images"):
+        parts.learn(*digits("5", "6"), key="b")
     sessions(parts)
     images = digits("0", "2", train=False)[0]
     assert torch.equal(parts.method.predict(images), whole.method.predict(images))
@@ -170,11 +173,32 @@ def test_small_classes_give_no_exam():
             "labels: one for each image, got 1 for 2",
         ),
         (torch.zeros(2, 1, 8, 8, dtype=torch.uint8), ["a", "a"], r"only one class \(a\)"),
+        (torch.zeros(2, 1, 8, 8, dtype=torch.uint8), [0, 1], "expected the name .* class, got 0"),
     ],
 )
 def test_what_does_not_fit_is_refused(images, labels, said):
     with pytest.raises(UserError, match=said):
         small().learn(images, labels)
+
+
+def test_names_may_be_numpys_and_keys_numbers(tmp_path):
+    images, labels = digits("0", "1")
+    learner = small(epochs=1)
+    learner.learn(images, np.array(labels), key=3)
+    learner.save(tmp_path / "s.safetensors")
+    back, _ = Learner.load(tmp_path / "s.safetensors")
+    assert (back.classes, back.sessions[0].key) == (["0", "1"], "3")
+
+
+def test_a_refused_session_leaves_nothing_behind():
+    images, labels = digits("0", "1")
+    learner = Learner(network=nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), method="er", epochs=1)
+    large = (images // 4).repeat(1, 3, 2, 2)
+    with pytest.raises(UserError, match=r"does not take images of \(3, 16, 16\)"):
+        learner.learn(large, ["wrong " + label for label in labels])
+    learner.learn(images, labels)
+    assert learner.classes == ["0", "1"]
+    assert learner.normalisation[0] == pytest.approx((images / 255).mean().item())
 
 
 def test_images_of_another_size_and_unknown_settings_are_refused():

@@ -66,7 +66,7 @@ class ESMER(MeanER):
         weights = torch.where(known, self.mean / unusual.clamp(min=1e-12), 1.0)
         losses = F.cross_entropy(self.student(x), y, reduction="none")
         loss = (weights * losses).mean()
-        if len(self.buffer):
+        if len(self.buffer) > 1:  # batch-norm cannot take one
             old = self.buffer.draw(c.replay)
             again = self.augment(old.images)
             logits = self.student(again)

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lord.config import UserError
 from lord.methods.heads import head_of
 from lord.methods.method import Method
 
@@ -23,6 +24,11 @@ def take_over(fresh: Method, learnt: Method) -> None:
     before, now = learnt.setting.classes, fresh.setting.classes
     if before != now:
         head = head_of(learnt.student)
+        if head.out_features != before:
+            raise UserError(
+                f"network {type(learnt.student).__name__}: new classes need the layer that gives "
+                "the logits to be the last linear one it defines"
+            )
         groups = learnt.descent.optimizer.param_groups  # the order its state goes by
         order = [parameter for group in groups for parameter in group["params"]]
         places = [at for at, p in enumerate(order) if p is head.weight or p is head.bias]

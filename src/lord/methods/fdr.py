@@ -47,7 +47,9 @@ class FDR(Rehearsal):
     def end_task(self, task: Task) -> None:
         """Make room for this task's images, the same number as of each before it."""
         each = self.config.buffer // (task.index + 1)
-        images, labels = task.images[:each], task.labels[:each]
+        some = torch.randperm(len(task.labels), generator=self.generator)[:each]
+        some = some.to(task.labels.device)  # images may come sorted by class
+        images, labels = task.images[some], task.labels[some]
         rows = {
             "images": images,
             "labels": labels,

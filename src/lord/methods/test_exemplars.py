@@ -200,6 +200,14 @@ def test_esmer_holds_back_what_is_unusual(make):
     assert refused < taken
 
 
+def test_esmer_does_not_replay_a_single_image(make):
+    method, stream = make("esmer", network="resnet18", settling=0.001)  # ends in 1 x 1 maps
+    method.begin_task(stream.train[0])
+    task = stream.train[0]
+    method.buffer.offer(images=task.images[:1], labels=task.labels[:1])
+    assert math.isfinite(method.step(batch_of(task, 0))["loss"].item())
+
+
 def test_esmer_offers_nothing_while_a_task_settles(make):
     method, stream = make("esmer", settling=0.5)
     method.begin_task(stream.train[0])

@@ -2,7 +2,7 @@
 
 from lord.reporting.report import find_studies, write_report
 from lord.reporting.statistics import Difference, caution, paired
-from lord.reporting.tables import CONVENTION, Row, markdown, summarise, terminal
+from lord.reporting.tables import CONVENTION, Row, markdown, missing, summarise, terminal
 
 __all__ = [
     "CONVENTION",
@@ -11,6 +11,7 @@ __all__ = [
     "caution",
     "find_studies",
     "markdown",
+    "missing",
     "paired",
     "summarise",
     "terminal",

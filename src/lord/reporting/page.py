@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from lord.evaluation import RunRecord, Study
 from lord.reporting.statistics import caution, paired
-from lord.reporting.tables import Pick, Row, grid, markdown, reference_of
+from lord.reporting.tables import Pick, Row, grid, markdown, missing, reference_of
 
 MEASURES: dict[str, Pick] = {
     "forgetting": lambda r: r.forgetting,
@@ -31,6 +31,8 @@ def page(title: str, rows: Sequence[Row], study: Study | None, pictures: Sequenc
     """The page as Markdown. pictures: file names beside it."""
     reference = reference_of(rows, study.against if study else None)
     parts = [f"# {title}", _origin(rows, study), markdown(rows, reference)]
+    if said := missing(rows):
+        parts.append(f"**{said}**")
     if ":" in reference.method:
         parts.append(f"Reference: {reference.method}.")
     if len(rows) > 1:

@@ -1,5 +1,6 @@
 """What a comparison leaves beside its runs: all records, a page, pictures."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -34,19 +35,22 @@ def find_studies(folder: Path) -> dict[Path, list[RunRecord]]:
     """
     if not folder.is_dir():
         raise UserError(f"no results at '{folder}': no such folder")
-    if records := find_records(folder):
-        return {folder: records}
     found: dict[Path, list[RunRecord]] = {}
     for file in sorted(folder.rglob("summary.json")):
-        if not any(above in found for above in file.parents):
-            candidate = file.parent
-            # A run's own folder belongs to the comparison it lies in.
-            comparison = candidate.parent if (candidate / "accuracy.json").is_file() else candidate
-            if comparison not in found and (records := find_records(comparison)):
-                found[comparison] = records
+        own = file.parent
+        # A run's folder belongs to the comparison it lies in, unless it was asked for itself.
+        if own != folder and (own / "accuracy.json").is_file():
+            own = own.parent
+        if own not in found and (records := find_records(own)):
+            found[own] = records
     if not found:
         raise UserError(f"no finished run in '{folder}'")
     return found
+
+
+def readable(name: str) -> str:
+    """A file's name as it can be written down; names need not be UTF-8."""
+    return os.fsencode(name).decode(errors="replace")
 
 
 def find_records(folder: Path) -> list[RunRecord]:
@@ -86,7 +90,7 @@ def write_report(folder: Path, records: Sequence[RunRecord]) -> list[Path]:
     try:
         for name in names:
             PICTURES[name](rows, folder / name)
-        text = page(folder.resolve().name, rows, read_study(folder), names)
+        text = page(readable(folder.resolve().name), rows, read_study(folder), names)
         _write(written[0], f"{text}\n{MADE}\n".encode())
         if summary:
             written.append(summary)

@@ -1,7 +1,8 @@
 """One row a method: mean and standard deviation over seeds."""
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +17,9 @@ CONVENTION = (
     "'re': with batch-norm statistics recomputed on the buffer. "
     "*: the method's headline. Mean ± standard deviation over seeds; accuracies in %."
 )
+
+UNCOUNTED = 0.01
+"""Share of a pass's FLOPs that may be missed without a word: rounding, small products."""
 
 Pick = Callable[[RunRecord], float | None]
 
@@ -61,12 +65,20 @@ class Row:
 def summarise(records: Sequence[RunRecord]) -> list[Row]:
     """A row a method, the cheapest first. Runs of a method that were not alike, such as those of
     separate commands, get rows of their own, named by what differs."""
-    groups: dict[str, dict[frozenset[tuple[str, Any]], list[RunRecord]]] = {}
+    groups: dict[str, list[RunRecord]] = {}
     for record in records:
-        alike = groups.setdefault(record.label or record.method, {})
-        alike.setdefault(frozenset(_kind(record).items()), []).append(record)
+        groups.setdefault(record.label or record.method, []).append(record)
     rows = []
-    for name, alike in groups.items():
+    for name, same in groups.items():
+        alike: dict[frozenset[tuple[str, Any]], list[RunRecord]] = {}
+        known = set.intersection(*(set(record.settings) for record in same))
+        times: Counter[tuple[int, Any]] = Counter()
+        for record in same:
+            kind = _kind(record, known)
+            times[record.seed, kind] += 1
+            if (time := times[record.seed, kind]) > 1:  # a seed counts once in a mean
+                kind |= {("time", time)}
+            alike.setdefault(kind, []).append(record)
         common = frozenset.intersection(*alike)
         for kind, own in alike.items():
             marks = ", ".join(f"{mark}={value}" for mark, value in sorted(kind - common))
@@ -74,11 +86,12 @@ def summarise(records: Sequence[RunRecord]) -> list[Row]:
     return sorted(rows, key=lambda row: row.mean(lambda r: r.training_flops) or 0)
 
 
-def _kind(record: RunRecord) -> dict[str, Any]:
-    """What runs that differ in their seed alone have in common."""
+def _kind(record: RunRecord, known: Collection[str]) -> frozenset[tuple[str, Any]]:
+    """What runs that differ in their seed alone have in common. known: settings to go by."""
+    own = {name: value for name, value in record.settings.items() if name in known}
     tasks = len(record.matrices.class_il)
-    shape = {"preset": record.preset, "tasks": tasks, "epochs": record.epochs}
-    return record.settings | shape | {"parameters": record.params}
+    own |= {"preset": record.preset, "tasks": tasks, "epochs": record.epochs}
+    return frozenset((own | {"parameters": record.params}).items())
 
 
 def reference_of(rows: Sequence[Row], against: str | None = None) -> Row:
@@ -126,6 +139,18 @@ def grid(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 def markdown(rows: Sequence[Row], reference: Row | None = None) -> str:
     """The table as Markdown, its convention below."""
     return grid(*_cells(rows, reference or reference_of(rows))) + "\n\n" + CONVENTION
+
+
+def missing(rows: Sequence[Row]) -> str | None:
+    """What is to be said where FLOPs are not all counted."""
+    shares = {row.method: max(record.uncounted for record in row.records) for row in rows}
+    if max(shares.values(), default=0) < UNCOUNTED:
+        return None
+    said = ", ".join(f"{name} {s:.0%}" for name, s in shares.items() if s >= UNCOUNTED)
+    return (
+        "FLOPs are NOT all counted: the network computes outside of convolutions and linear "
+        f"layers. Share of a forward pass that is missed: {said}."
+    )
 
 
 def terminal(rows: Sequence[Row]) -> Table:

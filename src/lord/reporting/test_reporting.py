@@ -1,5 +1,6 @@
 import itertools
 import json
+import os
 import random
 
 import msgspec
@@ -9,6 +10,7 @@ from PIL import Image
 from lord.config import UserError
 from lord.evaluation import Matrices, RunRecord, Study
 from lord.reporting import caution, find_studies, markdown, paired, summarise, write_report
+from lord.reporting.page import page
 from lord.reporting.report import find_records
 
 
@@ -60,6 +62,28 @@ def test_unlike_runs_of_a_method_are_not_averaged(tmp_path):
     assert "er (parameters=100, preset=digits, tasks=2)" in [row.method for row in rows]
     assert "lord" in [row.method for row in rows]
     write_report(tmp_path, records)
+
+
+def test_a_seed_counts_once_and_settings_beyond_the_methods_tell_runs_apart():
+    runs = [
+        record("er", 0, 60.0, 1e12, settings={"lr": 0.1}),
+        record("er", 0, 40.0, 1e12, settings={"lr": 0.001}),
+        record("er", 0, 60.0, 1e12, settings={"lr": 0.1}),
+    ]
+    assert {row.method: len(row.records) for row in summarise(runs)} == {
+        "er (lr=0.1)": 1,
+        "er (lr=0.001)": 1,
+        "er (lr=0.1, time=2)": 1,
+    }
+    mixed = [record("er", 1, 50.0, 1e12, settings={}), runs[0]]  # of an older version
+    assert [len(row.records) for row in summarise(mixed)] == [2]
+
+
+def test_what_flops_are_not_counted_is_said():
+    (row,) = summarise([record("er", 0, 60.0, 1e12, uncounted=0.56)])
+    assert "Share of a forward pass that is missed: er 56%." in page("x", [row], None, [])
+    (row,) = summarise([record("er", 0, 60.0, 1e12)])
+    assert "NOT all counted" not in page("x", [row], None, [])
 
 
 @pytest.mark.parametrize("name", ["README.md", "summary.json"])
@@ -125,6 +149,20 @@ def test_studies_are_found_with_their_runs_and_without(tmp_path):
     found = find_studies(tmp_path)
     assert {folder.name: len(records) for folder, records in found.items()} == {"a": 4, "b": 2}
     assert list(find_studies(tmp_path / "deep" / "b")) == [tmp_path / "deep" / "b"]
+    write(tmp_path, [record("single", 0, 50.0, 1e12)])  # beside them
+    found = find_studies(tmp_path)
+    assert {folder.name: len(records) for folder, records in found.items()} == {
+        "a": 4,
+        "b": 2,
+        tmp_path.name: 1,
+    }
+
+
+def test_a_folder_may_have_any_name(tmp_path):
+    folder = tmp_path / os.fsdecode(b"bad\xff")
+    write(folder, RECORDS)
+    write_report(folder, RECORDS)
+    assert (folder / "README.md").read_text().startswith("# bad\ufffd\n")
 
 
 def test_the_page_says_where_its_figures_come_from(tmp_path):

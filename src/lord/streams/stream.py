@@ -189,7 +189,12 @@ def _part(data: ImageData, order: list[int], start: float, share: float) -> tupl
         own = (labels == label).nonzero().flatten()
         # Parts that meet share no image: where one ends is rounded as where the next begins.
         first, end = (round(len(own) * round(part, 9)) for part in (start, start + share))
-        rows.append(own[first : max(end, first + 1)])
+        if first == end:
+            raise UserError(
+                f"class '{data.classes[label]}' has {len(own)} images: too few for the share of "
+                f"{share:g} of them that --subset or --validation asks for"
+            )
+        rows.append(own[first:end])
     chosen = torch.cat(rows).sort().values
     return images[chosen], labels[chosen]
 

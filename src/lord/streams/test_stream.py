@@ -151,6 +151,14 @@ def test_tuning_sees_neither_the_streams_images_nor_the_test_images():
     assert len(apart[3]) == pytest.approx(0.2 * 1442, abs=5)
 
 
+def test_a_class_with_too_few_images_for_its_share_is_named():
+    few = replace(
+        DIGITS, train_images=DIGITS.train_images[:40], train_labels=DIGITS.train_labels[:40]
+    )
+    with pytest.raises(UserError, match=r"class '\d' has \d images: too few for the share of 0.1"):
+        make_stream(few, StreamConfig(subset=0.9, validation=0.1), seed=0)
+
+
 @given(st.integers(1, 200), st.integers(0, 8), st.integers(1, 9), st.integers(1, 9))
 def test_images_trained_on_are_never_among_those_held_out(count, skip, subset, held):
     if skip + subset + held > 10:
@@ -158,10 +166,13 @@ def test_images_trained_on_are_never_among_those_held_out(count, skip, subset, h
     images = torch.arange(count * 2).view(-1, 1, 1, 1)
     labels = torch.arange(count * 2) % 2
     data = replace(DIGITS, train_images=images, train_labels=labels, classes=("a", "b"))
+    if min(count * subset, count * held) < 10:  # perhaps none of either
+        return
     one, _ = _part(data, [0, 1], skip / 10, subset / 10)
     other, _ = _part(data, [0, 1], 1 - held / 10, held / 10)
-    shared = set(one.flatten().tolist()) & set(other.flatten().tolist())
-    assert not shared or count * subset / 10 < 1 or count * held / 10 < 1
+    assert len(one)
+    assert len(other)
+    assert not set(one.flatten().tolist()) & set(other.flatten().tolist())
 
 
 def test_presets_carry_the_protocol():

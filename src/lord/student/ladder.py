@@ -38,7 +38,7 @@ class Ladder:
     @classmethod
     def for_network(cls, channels: ChannelMap, classes: int) -> "Ladder":
         """The paper's ladder: short below 100 classes; multiples of 8, of 4 below width 64."""
-        thinnest = min(group.size for group in channels.groups)
+        thinnest = min((group.size for group in channels.groups), default=1)
         return cls(channels, LONG if classes >= 100 else SHORT, 8 if thinnest >= 64 else 4)
 
     @property

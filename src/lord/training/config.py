@@ -156,7 +156,8 @@ def flat(config: RunConfig) -> dict[str, Any]:
 
 
 def folder_name(config: RunConfig) -> str:
-    return f"{config.label.replace(':', ',')}-seed{config.seed}"
+    label = config.label.replace(":", ",").replace("/", "_")
+    return f"{label}-seed{config.seed}"
 
 
 def difference(

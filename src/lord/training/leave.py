@@ -3,8 +3,8 @@
 from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
-import msgspec
 import torch
 
 from lord.costs import Meter, peak_bytes, tensor_bytes
@@ -23,7 +23,7 @@ from lord.evaluation import (
 from lord.learner import Model, save_model, write_atomic
 from lord.methods import Method, recomputed_statistics
 from lord.training.classes import write_classes
-from lord.training.config import RunConfig
+from lord.training.config import FREE, RunConfig, flat
 from lord.training.loop import TRAINING, Loop
 
 
@@ -59,6 +59,13 @@ def last_scores(loop: Loop, statistics: str) -> Scores:
     return recomputed if statistics == "recomputed" and recomputed else trained
 
 
+def settings_of(config: RunConfig) -> dict[str, Any]:
+    """What runs of other seeds have in common with this one."""
+    apart = {"method", "preset", "seed", "device", "evaluate_every", *FREE}
+    own = {name: value for name, value in flat(config).items() if name not in apart}
+    return {name: str(v) if isinstance(v, list | tuple) else v for name, v in own.items()}
+
+
 def record_of(
     config: RunConfig,
     method: Method,
@@ -68,8 +75,10 @@ def record_of(
     wall: float,
     device: torch.device,
     processes: int,
+    missed: float,
 ) -> RunRecord:
-    """The summary of a run. wall: seconds it took. Processes are taken to have equal shares."""
+    """The summary of a run. wall: seconds it took; missed: share of a pass's
+    FLOPs that is not counted. Processes are taken to have equal shares."""
     flops = Counter({phase: processes * count for phase, count in meter.flops.items()})
     seconds = meter.seconds
     again_class, again_task = matrices.class_il_recomputed, matrices.task_il_recomputed
@@ -97,6 +106,7 @@ def record_of(
         stability_gap=stability_gap(matrices.class_il, between) if between else None,
         calibration=last.calibration,
         recency=last.recency,
+        uncounted=missed,
         training_flops=sum(flops[phase] for phase in TRAINING),
         search_flops=flops["search"],
         recompute_flops=flops["recompute"],
@@ -112,6 +122,6 @@ def record_of(
         state_bytes=tensor_bytes(method.state_dict()),
         buffer_bytes=method.buffer.nbytes if method.buffer is not None else 0,
         params=sum(parameter.numel() for parameter in method.predictor.parameters()),
-        settings=msgspec.to_builtins(config.settings),
+        settings=settings_of(config),
         matrices=matrices,
     )

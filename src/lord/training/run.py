@@ -13,7 +13,7 @@ from rich.console import Console
 from torch import Generator
 
 from lord.config import UserError
-from lord.costs import Meter
+from lord.costs import Meter, uncounted
 from lord.data import Augment, ImageData, load_images, measure_normalisation
 from lord.evaluation import RunRecord, finished, read_record
 from lord.learner import has_state, load_state, locked, remove_state, save_state
@@ -84,6 +84,7 @@ def _run(
         # What was begun by a comparison that is gone may take a while to stop.
         alone = locked(out, "running", wait=60 if PARENT in os.environ else 0)
         ranks.agree(lambda: stack.enter_context(alone))
+    missed = uncounted(method.student, torch.zeros((2, *data.shape), device=device))
     saved = _saved(config, data.key, out) if resume and out is not None else None
     if out is not None and saved is None:
         ranks.agree(partial(claim, out, overwrite=overwrite or (resume and is_ours(out))))
@@ -124,7 +125,7 @@ def _run(
             loop.pause = Keeper(loop, config, data.key, folder, start, ranks.world)
         matrices = loop.run()
     wall = time.perf_counter() - start
-    record = record_of(config, method, loop, matrices, meter, wall, device, ranks.world)
+    record = record_of(config, method, loop, matrices, meter, wall, device, ranks.world, missed)
     last = last_scores(loop, record.statistics)
     leave(out, config, method, stream.class_names, data.shape, record, last)
     folder.json("accuracy.json", matrices)

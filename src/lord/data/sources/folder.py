@@ -1,6 +1,7 @@
 """Plain image folders: train/<class>/* with test/ or val/, or one tree of <class>/*."""
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,23 +51,34 @@ def _part(found: list[tuple[str, Path]], names: list[str]) -> Part:
 
 
 def _root(path: Path) -> Path:
-    return path / "train" if (path / "train").is_dir() else path
+    """Where the classes are. A folder named train may be one of them.
+
+    Raises:
+        UserError: if it may be either.
+    """
+    train = path / "train"
+    if not any(_pictures(train)):
+        return path
+    if beside := next(_pictures(path, without=("train", *TEST)), None):
+        raise UserError(
+            f"'{path}' holds images by class in 'train/', and others beside it in '{beside[0]}/': "
+            "which are the classes?"
+        )
+    return train
 
 
 def _test(path: Path) -> Path | None:
-    if not (path / "train").is_dir():
+    if _root(path) == path:
         return None
     return next((path / name for name in TEST if (path / name).is_dir()), None)
 
 
-def _pictures(root: Path) -> list[tuple[str, Path]]:
+def _pictures(root: Path, without: Sequence[str] = ()) -> Iterator[tuple[str, Path]]:
     """(class, file) of every picture below root/<class>/, in a fixed order."""
-    if not root.is_dir():
-        return []
-    return [
-        (os.fsencode(folder.name).decode(errors="replace"), file)  # names need not be UTF-8
-        for folder in sorted(root.iterdir())
-        if folder.is_dir() and not folder.name.startswith(".")
-        for file in sorted(folder.rglob("*"))
-        if file.suffix.lower() in ENDINGS and file.is_file()
-    ]
+    for folder in sorted(root.iterdir()) if root.is_dir() else ():
+        if not folder.is_dir() or folder.name.startswith(".") or folder.name in without:
+            continue
+        name = os.fsencode(folder.name).decode(errors="backslashreplace")  # need not be UTF-8
+        for file in sorted(folder.rglob("*")):
+            if file.suffix.lower() in ENDINGS and file.is_file():
+                yield name, file

@@ -17,7 +17,7 @@ const COST_TITLES = { flops: "training FLOPs", seconds: "training seconds", byte
 const PARTS = { step: "training steps", search: "teacher search", recompute: "recomputed statistics", evaluate: "evaluation", rest: "loading and the rest" };
 
 const study = () => page.studies[Math.min(state.study, page.studies.length - 1)] || { name: "", runs: [] };
-const runName = (run) => `${run.label}, seed ${run.seed}`;
+const runName = (run) => `${run.row}, seed ${run.seed}`;
 const runOf = (name) => study().runs.find((run) => run.name === name) || null;
 const finished = () => study().runs.filter((run) => run.record);
 
@@ -60,12 +60,12 @@ function spread(values) {
   return { mean: middle, reach: deviation * (state.interval === "sd" ? 1 : page.reach[values.length - 2]) };
 }
 
-/** Runs by label, in the order given. */
+/** Runs that differ in their seed alone, in the order given. */
 function groups(runs) {
   const found = new Map();
   for (const run of runs) {
-    if (!found.has(run.label)) found.set(run.label, { label: run.label, family: run.family, runs: [] });
-    found.get(run.label).runs.push(run);
+    if (!found.has(run.row)) found.set(run.row, { label: run.row, family: run.family, runs: [] });
+    found.get(run.row).runs.push(run);
   }
   return [...found.values()];
 }

@@ -28,9 +28,9 @@ from lord.evaluation import (
 )
 from lord.evaluation.classes import SHEET
 from lord.reporting.html.command import repeat
-from lord.reporting.report import find_records
+from lord.reporting.report import find_records, readable
 from lord.reporting.statistics import caution
-from lord.reporting.tables import CONVENTION, family_of
+from lord.reporting.tables import CONVENTION, family_of, summarise
 
 LOSSES = 150
 """Points of a loss curve."""
@@ -45,6 +45,8 @@ class ShownRun(msgspec.Struct, kw_only=True):
     name: str
     """Of its folder; unlike any other's in the study."""
     label: str
+    row: str = ""
+    """What it is averaged under: the label, and what sets apart runs of one label not alike."""
     family: str
     seed: int
     preset: str
@@ -103,7 +105,7 @@ def gather(folder: Path, heavy: int = HEAVY) -> Page:
     ]
     most = max((_seeds(study.runs) for study in studies), default=0)
     return Page(
-        title=folder.resolve().name,
+        title=readable(folder.resolve().name),
         convention=CONVENTION,
         reach=[float(stats.t.ppf(0.975, n - 1)) / math.sqrt(n) for n in range(2, most + 1)],
         studies=studies,
@@ -128,9 +130,9 @@ def _places(folder: Path) -> dict[Path, list[Path]]:
     found: dict[Path, list[Path]] = {}
     marks = (file.parent for name in ("config.yaml", "summary.json") for file in folder.rglob(name))
     for place in sorted(set(marks)):
-        if (place / "config.yaml").is_file() or (place / "accuracy.json").is_file():
+        if _config(place) or (place / "accuracy.json").is_file():
             found.setdefault(place if place == folder else place.parent, []).append(place)
-        else:
+        elif finished(place):
             found.setdefault(place, [])
     return found
 
@@ -142,26 +144,33 @@ def _study(folder: Path, place: Path, runs: list[Path], budget: Budget) -> Shown
     else:
         shown = [_kept(record, study) for record in find_records(place)]
     shown.sort(key=lambda run: (run.record.training_flops if run.record else math.inf, run.seed))
-    seeds = Counter(run.label for run in shown if run.record)
-    name = place.relative_to(folder).as_posix() if place != folder else folder.resolve().name
+    rows = {id(r): row.method for row in summarise(_records(shown)) for r in row.records}
+    for run in shown:
+        run.row = rows.get(id(run.record), run.label)
+    seeds = Counter(run.row for run in shown if run.record)
+    name = (
+        readable(place.relative_to(folder).as_posix())
+        if place != folder
+        else readable(folder.resolve().name)
+    )
     said = caution(list(seeds.values())) if len(seeds) > 1 else None
     return ShownStudy(name=name, study=study, caution=said, runs=shown)
 
 
 def _run(folder: Path, study: Study | None, budget: Budget) -> ShownRun:
     record = read_record(folder) if finished(folder) else None
-    config = _yaml(folder / "config.yaml")
+    config = _config(folder)
     journal = read_journal(folder)
     label = (record.label or record.method) if record else str(config.get("method", folder.name))
     seed = record.seed if record else _whole(config.get("seed"))
     split, tasks = config.get("split"), config.get("tasks")
     run = ShownRun(
-        name=folder.name,
+        name=readable(folder.name),
         label=label,
         family=family_of(label),
         seed=seed,
         preset=record.preset if record else str(config.get("preset", "")),
-        command=repeat(study.command if study else "", label, seed, folder if config else None),
+        command=_command(study, label, seed, record, folder if config else None),
         record=record,
         matrices=record.matrices if record else journal.matrices,
         task=journal.task,
@@ -185,12 +194,20 @@ def _kept(record: RunRecord, study: Study | None) -> ShownRun:
         family=family_of(label),
         seed=record.seed,
         preset=record.preset,
-        command=repeat(study.command if study else "", label, record.seed, None),
+        command=_command(study, label, record.seed, record),
         record=record,
         matrices=record.matrices,
         step=record.steps,
         settings=record.settings,
     )
+
+
+def _command(
+    study: Study | None, label: str, seed: int, record: RunRecord | None, folder: Path | None = None
+) -> str:
+    """What makes the run again. Only records of whole configurations tell foreign flags."""
+    known = record.settings if record and "epochs" in record.settings else ()
+    return repeat(study.command if study else "", label, seed, folder, known)
 
 
 def _add_classes(run: ShownRun, folder: Path, budget: Budget) -> None:
@@ -217,8 +234,12 @@ def _sheet(file: Path) -> str | None:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
+def _records(runs: list[ShownRun]) -> list[RunRecord]:
+    return [run.record for run in runs if run.record]
+
+
 def _seeds(runs: list[ShownRun]) -> int:
-    return max(Counter(run.label for run in runs).values(), default=0)
+    return max(Counter(run.row for run in runs).values(), default=0)
 
 
 def _written(folder: Path) -> float | None:
@@ -230,14 +251,17 @@ def _whole(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _yaml(file: Path) -> dict[str, Any]:
+def _config(folder: Path) -> dict[str, Any]:
+    """A run's configuration; empty where none of ours lies there."""
+    file = folder / "config.yaml"
     try:
         return _parsed(file, file.stat().st_mtime_ns)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+    except (OSError, ValueError, yaml.YAMLError):
         return {}
 
 
 @lru_cache(maxsize=4096)  # a page that is watched asks again and again
 def _parsed(file: Path, _changed: int) -> dict[str, Any]:
     read = yaml.load(file.read_text(), LOADER)
-    return read if isinstance(read, dict) else {}
+    ours = isinstance(read, dict) and {"method", "preset", "seed"} <= read.keys()
+    return {str(name): value for name, value in read.items()} if ours else {}

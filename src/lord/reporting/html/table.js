@@ -2,7 +2,7 @@
 // All runs: sortable, filterable, each with the command that makes it again.
 
 const COLUMNS = {
-  label: { text: "method", word: true, value: (run) => run.label },
+  label: { text: "method", word: true, value: (run) => run.row },
   seed: { text: "seed", value: (run) => run.seed },
   status: { text: "status", word: true, value: (run) => statusOf(run) },
   accuracy: { text: () => MEASURES[state.measure], value: (run) => finalOf(run), form: "points" },
@@ -37,7 +37,7 @@ function accuracyNow(run) {
 }
 
 function matches(run) {
-  const text = [run.label, `seed ${run.seed} seed=${run.seed}`, run.preset, statusOf(run),
+  const text = [run.row, `seed ${run.seed} seed=${run.seed}`, run.preset, statusOf(run),
     ...Object.entries(run.settings).map(([name, value]) => `${name}=${value}`)].join(" ").toLowerCase();
   return state.filter.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }

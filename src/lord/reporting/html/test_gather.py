@@ -84,6 +84,7 @@ def test_the_command_of_a_run_makes_that_run(tmp_path, study):
     (shown,) = gather(study).studies
     run = next(run for run in shown.runs if run.name == "lord-seed1")
     words = [*LORD, *run.command.split()[1:], "--quiet", "--out", str(tmp_path / "again")]
+    words += ["--threads", "1"]  # as beside others
     assert subprocess.run(words).returncode == 0
     one, other = (
         yaml.safe_load((folder / "config.yaml").read_text()) | {"threads": None}
@@ -104,6 +105,36 @@ def test_loose_runs_and_comparisons_below_a_folder_are_told_apart(study, tmp_pat
     }
 
 
+def test_a_comparisons_command_is_left_what_the_runs_method_knows(tmp_path):
+    line = "compare --methods sgd,er,lord --buffer 100 --set draws=1 --set er.replay=8 --seeds 1"
+    words = [*LORD, *line.split(), "--width", "8", "--epochs", "1", "--out", str(tmp_path / "c")]
+    assert subprocess.run(words).returncode == 0
+    (shown,) = gather(tmp_path / "c").studies
+    commands = {run.label: run.command for run in shown.runs}
+    assert commands["sgd"] == "lord run --width 8 --epochs 1 --method sgd --seed 0"
+    assert "--buffer 100 --set er.replay=8 --width 8" in commands["er"]
+    assert "--set draws=1" in commands["lord"]
+
+
+def test_other_files_of_that_name_are_no_runs(study, tmp_path):
+    shutil.copytree(study, tmp_path / "c")
+    for name, text in {"a": "date: 2020-13-45", "b": "on: push", "d": "[1]", "e": "x: ["}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").write_text(text)
+    assert [each.name for each in gather(tmp_path).studies] == ["c"]
+
+
+def test_unlike_runs_of_a_label_are_not_averaged(study, tmp_path):
+    for name, lr in (("a", 0.1), ("b", 0.001)):
+        shutil.copytree(study / "er-seed0", tmp_path / name)
+        file = tmp_path / name / "summary.json"
+        record = json.loads(file.read_text())
+        record["settings"]["lr"] = lr
+        file.write_text(json.dumps(record))
+    (shown,) = gather(tmp_path).studies
+    assert sorted(run.row for run in shown.runs) == ["er (lr=0.001)", "er (lr=0.1)"]
+
+
 def test_a_large_page_goes_without_what_is_heavy(study):
     (shown,) = gather(study, heavy=9000).studies
     light = [run for run in shown.runs if run.light]
@@ -116,7 +147,7 @@ def test_a_folder_without_runs_is_named(tmp_path):
         write_page(tmp_path)
     with pytest.raises(UserError, match="no such folder"):
         write_page(tmp_path / "gone")
-    (tmp_path / "config.yaml").write_text("method: er")
+    (tmp_path / "config.yaml").write_text("method: er\npreset: digits\nseed: 0\n")
     (tmp_path / "summary.json").write_bytes(msgspec.json.encode({}))
     with pytest.raises(UserError, match="is not a run's summary"):
         write_page(tmp_path)
