@@ -46,7 +46,8 @@ class Elastic:
             optimizer: given the new module's parameters, its state carried over: where channels
                 are new, it starts at zero.
             preserve: give the old channels weight zero from the new ones, so that a larger
-                network computes what the smaller one did.
+                network computes what the smaller one did; not where channels are normalised
+                together, as by a layer-norm.
         """
         old, kept = self.module, self.counts
         self.write_back()
