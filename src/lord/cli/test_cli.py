@@ -9,27 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lord.cli.main import main
 from lord.evaluation import read_record
 
 QUICK = "--epochs 1 --width 8 --threads 1 --set lord.candidates=8"
-
-
-@pytest.fixture
-def lord(monkeypatch, tmp_path, capsys):
-    """lord("run --epochs 1"): exit code, output, error. Runs in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def type_in(line):
-        try:
-            main(line.split())
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        out, error = capsys.readouterr()
-        return code, out, error
-
-    return type_in
 
 
 def test_a_first_run_needs_nothing_and_says_where_its_results_are(lord, tmp_path):

@@ -68,12 +68,14 @@ def test_named_parts_and_the_optimizer_have_theirs(watched):
 def test_the_parts_add_up_to_the_step():
     module = Slow()
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
-    split = Split({})
-    start = time.perf_counter()
-    with split.step():
-        step(module, optimizer, Nap())
-    whole = time.perf_counter() - start
-    assert sum(split.seconds.values()) == pytest.approx(whole, abs=0.005)
+    gaps = []
+    for _ in range(5):  # on a busy machine others may come in between
+        split = Split({})
+        start = time.perf_counter()
+        with split.step():
+            step(module, optimizer, Nap())
+        gaps.append(abs(time.perf_counter() - start - sum(split.seconds.values())))
+    assert min(gaps) < 0.005
 
 
 def test_afterwards_nothing_is_watched():

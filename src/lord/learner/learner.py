@@ -228,10 +228,8 @@ class Learner:
         images = self._fitting(images, first=not self.sessions)
         if not len(self.exam.others(images)):
             raise UserError("images: all of them are kept apart to examine what was learnt")
-        shape = images.shape[1], images.shape[2], images.shape[3]
-        augment = self._augment or augmentation(
-            shape, self.config.seed, *measure_normalisation(images)
-        )
+        shape, seed = (images.shape[1], images.shape[2], images.shape[3]), self.config.seed
+        augment = self._augment or augmentation(shape, seed, *measure_normalisation(images))
         classes, method = self.classes + new, self.method
         if method is None or new:
             method = self._widened(shape, len(classes), augment)

@@ -55,7 +55,7 @@ def test_it_answers_under_its_own_name_only_and_ends_cleanly(served, tmp_path):
 def test_what_cannot_be_read_is_told_and_does_not_end_it(served, tmp_path):
     _, address = served
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "config.yaml").write_text("method: er")
+    (tmp_path / "run" / "config.yaml").write_text("method: er\npreset: digits\nseed: 0\n")
     (tmp_path / "run" / "summary.json").write_text("{}")
     status, body, _ = answer(address)
     assert status == 500

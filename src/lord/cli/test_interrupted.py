@@ -1,0 +1,137 @@
+"""Sessions of a learner killed, gone on with and abandoned: real processes."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from lord.cli.conftest import MAKE, photos
+from lord.learner import STATE, load_learner
+from lord.learner.keep import FINISHED
+
+
+def weeks(tmp_path):
+    parts = [("0", "1"), ("2",), ("0", "2")]
+    return [
+        photos(tmp_path / f"week{w}", *names, start=20 * w, count=20)
+        for w, names in enumerate(parts)
+    ]
+
+
+def session(folder, state, make=MAKE):
+    line = f"learn {folder} --state {state} --checkpoint-every 0 {make}"
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-m", "lord", *line.split()], env=environment)
+
+
+def tensors(state):
+    learner, note = load_learner(state)
+    assert note is None
+    return learner.method.state_dict()
+
+
+def same(one, other):
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+
+
+def stamp(file):
+    """When it was written last."""
+    with contextlib.suppress(FileNotFoundError):
+        return file.stat().st_mtime_ns
+
+
+def check_kills(tmp_path, kills, seed):
+    folders, source = weeks(tmp_path), random.Random(seed)
+    for folder in folders:
+        assert session(folder, tmp_path / "whole").wait() == 0
+    done = runs = 0
+    while done < kills:
+        parts, runs = tmp_path / f"parts{runs}", runs + 1
+        for folder in folders:
+            while True:
+                before = stamp(parts / STATE)
+                process, until = session(folder, parts), time.monotonic() + 60
+                if done < kills:
+                    while stamp(parts / STATE) == before and time.monotonic() < until:
+                        if process.poll() is not None:
+                            break
+                        time.sleep(0.01)  # until it has come a step further
+                    time.sleep(source.random())
+                    process.kill()
+                    if process.wait() == -signal.SIGKILL:
+                        done += 1
+                        continue
+                if process.wait() in (0, 2):  # 2: it had ended before it could be killed
+                    break
+        assert same(tensors(parts), tensors(tmp_path / "whole"))
+    print(f"{done} kills in {runs} learners, each of which ended the same")
+
+
+def test_a_learner_killed_in_its_sessions_ends_as_if_it_was_not(tmp_path):
+    check_kills(tmp_path, 3, seed=0)
+
+
+@pytest.mark.slow
+def test_a_learner_killed_many_times_ends_as_if_it_was_not(tmp_path):
+    check_kills(tmp_path, int(os.environ.get("LORD_KILLS", "12")), seed=1)
+
+
+def learn_one_and_a_half(lord, folders, state):
+    """One session to its end, and one that is killed in the middle."""
+    make = MAKE.replace("epochs 2", "epochs 3000")
+    assert lord(f"learn {folders[0]} --state {state} {make} --seconds 0.2")[0] == 0
+    process = session(folders[1], state, make)
+    until = time.monotonic() + 60
+    while load_learner(state)[0].unfinished is None and time.monotonic() < until:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+
+
+def test_a_session_that_cannot_be_finished_can_be_abandoned(lord, tmp_path):
+    folders, state = weeks(tmp_path), tmp_path / "state"
+    learn_one_and_a_half(lord, folders, state)
+    (folders[1] / "2" / "0.png").unlink()
+    code, _, error = lord(f"learn {folders[1]} --state {state}")
+    assert code == 2
+    assert "to go back to before it, give --abandon" in error
+    code, out, error = lord(f"learn {folders[1]} --state {state} --abandon --seconds 0.1")
+    assert code == 0, error
+    assert "session 2: 19 images, 3 classes (2 new)" in out
+    code, _, error = lord(f"learn {folders[2]} --state {state} --abandon")
+    assert (code, error) == (2, f"error: abandon: no session was interrupted in '{state}'\n")
+
+
+def test_a_mistake_in_abandoning_costs_nothing(lord, tmp_path):
+    folders, state = weeks(tmp_path), tmp_path / "state"
+    learn_one_and_a_half(lord, folders, state)
+    code, _, error = lord(f"learn {tmp_path / 'nowhere'} --state {state} --abandon")
+    assert (code, "no data at" in error) == (2, True)
+    assert load_learner(state)[0].unfinished
+    whole = (state / FINISHED).read_bytes()
+    (state / FINISHED).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    code, _, error = lord(f"learn {folders[2]} --state {state} --abandon")
+    assert (code, "its checksum is wrong" in error) == (2, True)
+    assert len(load_learner(state)[0].sessions) == 1
+    (state / FINISHED).unlink()
+    code, _, error = lord(f"learn {folders[2]} --state {state} --abandon")
+    assert (code, "is not there" in error) == (2, True)
+    assert len(load_learner(state)[0].sessions) == 1
+
+
+def test_abandoning_the_first_session_leaves_nothing_of_it(lord, tmp_path):
+    one, state = photos(tmp_path / "one", "0", "1"), tmp_path / "state"
+    code, _, error = lord(f"learn {one} --state {state} {MAKE} --set lr=1e30 --checkpoint-every 0")
+    assert code == 2
+    assert "make a learner with a lower lr" in error
+    assert lord(f"learn {one} --state {state} --abandon {MAKE} --set lr=0.05")[0] == 0
