@@ -9,12 +9,10 @@ from torch import nn
 import lord
 from lord.channels import trace
 from lord.config import UserError, build
-from lord.data import DataConfig, load_images
 from lord.learner import Learner
 from lord.networks import NetworkConfig, build_network, first_network, register_network
 from lord.networks.build import NETWORKS
-
-DIGITS = load_images(DataConfig())
+from lord.networks.conftest import digits
 
 
 class Mine(nn.Module):
@@ -30,16 +28,6 @@ class Mine(nn.Module):
 
     def forward(self, x):
         return self.out(self.body(x).mean((2, 3)))
-
-
-@pytest.fixture(autouse=True)
-def _names_are_given_back(monkeypatch):
-    monkeypatch.setattr("lord.networks.build.NETWORKS", dict(NETWORKS))
-
-
-def digits(*names):
-    rows = torch.isin(DIGITS.train_labels, torch.tensor([int(n) for n in names]))
-    return DIGITS.train_images[rows], [str(n) for n in DIGITS.train_labels[rows].tolist()]
 
 
 def test_a_learner_takes_a_module_keeps_its_weights_and_extends_its_head(tmp_path):

@@ -8,23 +8,11 @@ from torch import nn
 import lord
 from lord.channels import trace
 from lord.config import UserError
-from lord.data import DataConfig, load_images
 from lord.learner import Learner, load_model
-from lord.networks.build import NETWORKS, register_network
+from lord.networks.build import register_network
+from lord.networks.conftest import DIGITS, digits
 from lord.student import Ladder
 from lord.teacher import search_teacher
-
-DIGITS = load_images(DataConfig())
-
-
-@pytest.fixture(autouse=True)
-def _names_are_given_back(monkeypatch):
-    monkeypatch.setattr("lord.networks.build.NETWORKS", dict(NETWORKS))
-
-
-def digits(*names):
-    rows = torch.isin(DIGITS.train_labels, torch.tensor([int(n) for n in names]))
-    return DIGITS.train_images[rows], [str(n) for n in DIGITS.train_labels[rows].tolist()]
 
 
 class Plain(nn.Module):
