@@ -34,11 +34,11 @@ def trace(network: nn.Module, example: Tensor) -> ChannelMap:
     Raises:
         UserError: names the layer whose channels cannot be mapped, and why.
     """
+    _refuse_shared(network)
     modes = {module: module.training for module in network.modules()}
     frozen = [p for p in network.parameters() if not p.requires_grad]
     for parameter in frozen:  # a frozen weight is invisible to the graph
         parameter.requires_grad_(True)
-    _refuse_shared(network)
     names: dict[Any, str] = {module: name for name, module in network.named_modules()}
     names |= {p: name for name, p in network.named_parameters()}
     try:

@@ -82,8 +82,11 @@ class HeadFirst(nn.Module):
     ],
 )
 def test_a_map_is_not_taken_for_right_because_a_blank_image_shows_nothing(network, said):
+    whole = network()
+    whole.a.requires_grad_(False)
     with pytest.raises(UserError, match=said):
-        trace(network(), torch.zeros(2, 1, 8, 8))
+        trace(whole, torch.zeros(2, 1, 8, 8))
+    assert not whole.a.weight.requires_grad  # left as it was
 
 
 def test_weights_computed_from_others_are_refused_by_name():

@@ -4,7 +4,7 @@ import yaml
 from lord.config import UserError, fields
 from lord.methods import METHODS
 from lord.training import compose, flat, read_yaml
-from lord.training.config import SECTIONS
+from lord.training.config import SECTIONS, folder_name
 
 
 def test_setting_names_are_unique_over_all_sections_and_methods():
@@ -78,3 +78,8 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path, text):
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(UserError, match=r"c.yaml"):
         read_yaml(tmp_path / "c.yaml")
+
+
+def test_a_variants_folder_is_one_folder_whatever_its_values():
+    config = compose("sgd:data=a/b:epochs=2", seed=3)
+    assert folder_name(config) == "sgd,data=a_b,epochs=2-seed3"

@@ -148,11 +148,8 @@ def _study(folder: Path, place: Path, runs: list[Path], budget: Budget) -> Shown
     for run in shown:
         run.row = rows.get(id(run.record), run.label)
     seeds = Counter(run.row for run in shown if run.record)
-    name = (
-        readable(place.relative_to(folder).as_posix())
-        if place != folder
-        else readable(folder.resolve().name)
-    )
+    inside = place.relative_to(folder).as_posix() if place != folder else folder.resolve().name
+    name = readable(inside)
     said = caution(list(seeds.values())) if len(seeds) > 1 else None
     return ShownStudy(name=name, study=study, caution=said, runs=shown)
 
