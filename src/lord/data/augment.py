@@ -61,8 +61,11 @@ def measure_normalisation(
     images: Tensor,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation of each channel of N x C x H x W uint8 images, as shares of 255."""
-    counts = [torch.bincount(images[:, c].flatten(), minlength=256) for c in range(images.shape[1])]
-    histogram = torch.stack(counts).double()
+    counts = torch.zeros(images.shape[1], 256, device=images.device, dtype=torch.int64)
+    for part in images.split(65536):  # mapped from a file, all may be more than memory holds
+        each = (part[:, c].flatten() for c in range(part.shape[1]))
+        counts += torch.stack([torch.bincount(values, minlength=256) for values in each])
+    histogram = counts.double()
     levels = torch.arange(256, device=images.device, dtype=torch.float64) / 255
     mean = (histogram * levels).sum(1) / histogram.sum(1)
     std = ((histogram * levels**2).sum(1) / histogram.sum(1) - mean**2).clamp(min=0).sqrt()

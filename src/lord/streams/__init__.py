@@ -2,7 +2,7 @@
 
 from lord.streams.avalanche import from_avalanche
 from lord.streams.presets import PRESETS, Protocol
-from lord.streams.stream import Stream, StreamConfig, Task, batches, by_class, make_stream
+from lord.streams.stream import Stream, StreamConfig, Task, batches, make_stream
 
 __all__ = [
     "PRESETS",
@@ -11,7 +11,6 @@ __all__ = [
     "StreamConfig",
     "Task",
     "batches",
-    "by_class",
     "from_avalanche",
     "make_stream",
 ]

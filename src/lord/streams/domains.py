@@ -1,6 +1,7 @@
 """Tasks of one set of classes: shown ever differently, or coming and going."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -12,9 +13,13 @@ RARE = 0.05
 """Classes rarer than this share of their most frequent time are absent."""
 
 
-def permuted(images: Tensor, generator: Generator) -> Tensor:
-    """All images with their pixels in one random order, the same for all and all channels."""
-    order = torch.randperm(images.shape[2] * images.shape[3], generator=generator)
+def permutation(shape: Sequence[int], generator: Generator) -> Tensor:
+    """A random order of the pixels of images of C x H x W."""
+    return torch.randperm(shape[1] * shape[2], generator=generator)
+
+
+def permuted(images: Tensor, order: Tensor) -> Tensor:
+    """All images with their pixels in one order, the same for all and all channels."""
     return images.flatten(2)[:, :, order].view(images.shape)
 
 

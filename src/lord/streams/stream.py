@@ -1,8 +1,9 @@
 """A data set as a sequence of tasks: by class, by domain, or without real borders."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal, overload
 
 import torch
 from torch import Generator, Tensor
@@ -10,7 +11,7 @@ from torch import Generator, Tensor
 from lord.config import Settings, UserError
 from lord.config.rules import Count, Part, Share
 from lord.data import ImageData
-from lord.streams.domains import drifting, permuted, rotated
+from lord.streams.domains import drifting, permutation, permuted, rotated
 
 
 class StreamConfig(Settings, frozen=True):
@@ -63,6 +64,31 @@ class Task:
         return Task(self.index, self.classes, images, self.labels.to(device))
 
 
+class Tasks(Sequence[Task]):
+    """Tasks each made when it is asked for, so that the images of one are in memory, not of all.
+
+    Args:
+        number: of them.
+        make: the task of a place from 0.
+    """
+
+    def __init__(self, number: int, make: Callable[[int], Task]) -> None:
+        self.number, self.make = number, make
+
+    def __len__(self) -> int:
+        return self.number
+
+    @overload
+    def __getitem__(self, place: int) -> Task: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Tasks": ...
+    def __getitem__(self, place: int | slice) -> "Task | Tasks":
+        if isinstance(place, int):
+            return self.make(range(self.number)[place])
+        places = range(self.number)[place]
+        return Tasks(len(places), lambda own: self.make(places[own]))
+
+
 @dataclass(frozen=True)
 class Stream:
     """Tasks to train on and test splits to score, one of each a task.
@@ -70,13 +96,13 @@ class Stream:
     Labels are renumbered in the order classes appear: new classes follow those of tasks before.
 
     Attributes:
-        train: the tasks.
+        train: the tasks; those of ``make_stream`` are made each time they are asked for.
         test: for each task, its test images and labels.
         class_names: name of each label.
     """
 
-    train: tuple[Task, ...]
-    test: tuple[Task, ...]
+    train: Sequence[Task]
+    test: Sequence[Task]
     class_names: tuple[str, ...]
 
     def first(self, number: int | None) -> "Stream":
@@ -85,17 +111,20 @@ class Stream:
 
     def joined(self) -> "Stream":
         """The same with all training data in one task: what joint training sees."""
+        tasks = tuple(self.train)
         whole = Task(
             0,
-            tuple(sorted({label for task in self.train for label in task.classes})),
-            torch.cat([task.images for task in self.train]),
-            torch.cat([task.labels for task in self.train]),
+            tuple(sorted({label for task in tasks for label in task.classes})),
+            torch.cat([task.images for task in tasks]),
+            torch.cat([task.labels for task in tasks]),
         )
         return Stream((whole,), self.test, self.class_names)
 
     def to(self, device: torch.device) -> "Stream":
-        train = tuple(task.to(device) for task in self.train)
-        return Stream(train, tuple(task.to(device) for task in self.test), self.class_names)
+        """The same with tasks on another device, each taken there when it is asked for."""
+        train = Tasks(len(self.train), lambda place: self.train[place].to(device))
+        test = Tasks(len(self.test), lambda place: self.test[place].to(device))
+        return Stream(train, test, self.class_names)
 
 
 def batches(count: int, size: int) -> list[range]:
@@ -109,19 +138,35 @@ def batches(count: int, size: int) -> list[range]:
     return [rows for rows in cut if len(rows) > 1 or len(cut) == 1]
 
 
-def by_class(images: Tensor, labels: Tensor, groups: Sequence[tuple[int, ...]]) -> tuple[Task, ...]:
-    """Cut a data set into tasks of whole classes, labels renumbered in that order."""
-    order = [label for group in groups for label in group]
-    number = torch.full((max(int(labels.max()), *order) + 1,), -1)
-    number[torch.tensor(order)] = torch.arange(len(order))
-    renumbered = number.to(labels.device)[labels]
-    tasks, start = [], 0
-    for index, group in enumerate(groups):
-        own = (renumbered >= start) & (renumbered < start + len(group))
-        classes = tuple(range(start, start + len(group)))
-        tasks.append(Task(index, classes, images[own], renumbered[own]))
-        start += len(group)
-    return tuple(tasks)
+@dataclass(frozen=True)
+class Source:
+    """Images that tasks are cut from.
+
+    Attributes:
+        images: N x C x H x W uint8, maybe mapped from a file.
+        rows: of them, those that count.
+        labels: of those rows, renumbered.
+    """
+
+    images: Tensor
+    rows: Tensor
+    labels: Tensor
+
+    def task(self, index: int, classes: tuple[int, ...], own: Tensor) -> Task:
+        """A task of some of the rows that count."""
+        return Task(index, classes, self.images[self.rows[own]], self.labels[own])
+
+
+def by_class(source: Source, groups: Sequence[int]) -> Tasks:
+    """Cut into tasks of so many whole classes each, in the order of their labels."""
+    ends = [sum(groups[: place + 1]) for place in range(len(groups))]
+    classes = [tuple(range(end - own, end)) for end, own in zip(ends, groups, strict=True)]
+
+    def make(place: int) -> Task:
+        own = torch.isin(source.labels, torch.tensor(classes[place], device=source.labels.device))
+        return source.task(place, classes[place], own.nonzero().flatten())
+
+    return Tasks(len(groups), make)
 
 
 def make_stream(data: ImageData, config: StreamConfig, seed: int) -> Stream:
@@ -138,55 +183,76 @@ def make_stream(data: ImageData, config: StreamConfig, seed: int) -> Stream:
         wrong = min(order) if min(order) < 0 else max(order)
         raise UserError(f"split: classes are 0 to {len(data.classes) - 1}, got {wrong}")
     train = _part(data, order, config.skip, config.subset)
-    test = data.test_images, data.test_labels
+    test = _renumbered(data.test_images, data.test_labels, order)
     if config.validation:
         test = _part(data, order, 1 - config.validation, config.validation)
     names = tuple(data.classes[label] for label in order)
     if config.scenario == "classes":
-        return Stream(by_class(*train, groups), by_class(*test, groups), names)
-    whole = [tuple(order)]
-    (one,), (two,) = by_class(*train, whole), by_class(*test, whole)
+        sizes = [len(group) for group in groups]
+        return Stream(by_class(train, sizes), by_class(test, sizes), names)
     if config.scenario == "drifting":
-        return Stream(*_segments(one, two, config.tasks, seed), names)
-    return Stream(_domains(one, config, seed), _domains(two, config, seed), names)
+        return Stream(*_segments(train, test, len(order), config.tasks, seed), names)
+    views = _views(config, data.shape, seed)
+    learnt, scored = (by_class(part, [len(order)]) for part in (train, test))
+    return Stream(_domains(learnt, views), _domains(scored, views), names)
 
 
-def _domains(task: Task, config: StreamConfig, seed: int) -> tuple[Task, ...]:
+def _views(
+    config: StreamConfig, shape: Sequence[int], seed: int
+) -> list[Callable[[Tensor], Tensor]]:
+    """What each task does to the images."""
+    generator = Generator().manual_seed(seed)
+    if config.scenario == "permuted":
+        orders = [permutation(shape, generator) for _ in range(config.tasks)]
+        return [partial(permuted, order=order) for order in orders]
+    turns = [180 * torch.rand((), generator=generator).item() for _ in range(config.tasks)]
+    return [partial(rotated, degrees=turn) for turn in turns]
+
+
+def _domains(whole: Tasks, views: Sequence[Callable[[Tensor], Tensor]]) -> Tasks:
     """The same images seen in as many ways as there are tasks."""
-    generator, ways = Generator().manual_seed(seed), []
-    for index in range(config.tasks):
-        if config.scenario == "permuted":
-            images = permuted(task.images, generator)
-        else:
-            images = rotated(task.images, 180 * torch.rand((), generator=generator).item())
-        ways.append(Task(index, task.classes, images, task.labels))
-    return tuple(ways)
+
+    def make(place: int) -> Task:
+        return replace(task := whole[0], index=place, images=views[place](task.images))
+
+    return Tasks(len(views), make)
 
 
 def _segments(
-    train: Task, test: Task, number: int, seed: int
-) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
+    train: Source, test: Source, classes: int, number: int, seed: int
+) -> tuple[Tasks, Tasks]:
     """A stream cut where nothing ends; what is scored are the classes then present."""
     generator = Generator().manual_seed(seed)
-    both: tuple[list[Task], list[Task]] = ([], [])
-    for index, rows in enumerate(drifting(train.labels, list(train.classes), number, generator)):
-        if not len(rows):
-            raise UserError(f"tasks: too many segments for these classes, got {number}")
-        classes = tuple(sorted(set(train.labels[rows].tolist())))
-        scored = torch.isin(test.labels, torch.tensor(classes))
-        both[0].append(Task(index, classes, train.images[rows], train.labels[rows]))
-        both[1].append(Task(index, classes, test.images[scored], test.labels[scored]))
-    return tuple(both[0]), tuple(both[1])
+    rows = drifting(train.labels, list(range(classes)), number, generator)
+    if not all(len(own) for own in rows):
+        raise UserError(f"tasks: too many segments for these classes, got {number}")
+    present = [tuple(sorted(set(train.labels[own].tolist()))) for own in rows]
+
+    def scored(place: int) -> Task:
+        own = torch.isin(test.labels, torch.tensor(present[place])).nonzero().flatten()
+        return test.task(place, present[place], own)
+
+    learnt = Tasks(number, lambda place: train.task(place, present[place], rows[place]))
+    return learnt, Tasks(number, scored)
 
 
-def _part(data: ImageData, order: list[int], start: float, share: float) -> tuple[Tensor, Tensor]:
+def _renumbered(images: Tensor, labels: Tensor, order: list[int]) -> Source:
+    """Those images whose class is in ``order``, labels its places there."""
+    number = torch.full((max(int(labels.max()), *order) + 1,), -1)
+    number[torch.tensor(order)] = torch.arange(len(order))
+    numbers = number.to(labels.device)[labels]
+    rows = (numbers >= 0).nonzero().flatten()
+    return Source(images, rows, numbers[rows])
+
+
+def _part(data: ImageData, order: list[int], start: float, share: float) -> Source:
     """``share`` of each class's training images, from ``start`` of them on."""
-    images, labels = data.train_images, data.train_labels
+    whole = _renumbered(data.train_images, data.train_labels, order)
     if (start, share) == (0, 1):
-        return images, labels
-    rows = []
-    for label in order:
-        own = (labels == label).nonzero().flatten()
+        return whole
+    places = []
+    for number, label in enumerate(order):
+        own = (whole.labels == number).nonzero().flatten()
         # Parts that meet share no image: where one ends is rounded as where the next begins.
         first, end = (round(len(own) * round(part, 9)) for part in (start, start + share))
         if first == end:
@@ -194,9 +260,9 @@ def _part(data: ImageData, order: list[int], start: float, share: float) -> tupl
                 f"class '{data.classes[label]}' has {len(own)} images: too few for the share of "
                 f"{share:g} of them that --subset or --validation asks for"
             )
-        rows.append(own[first:end])
-    chosen = torch.cat(rows).sort().values
-    return images[chosen], labels[chosen]
+        places.append(own[first:end])
+    chosen = torch.cat(places).sort().values
+    return Source(whole.images, whole.rows[chosen], whole.labels[chosen])
 
 
 def _groups(classes: int, config: StreamConfig, seed: int) -> list[tuple[int, ...]]:

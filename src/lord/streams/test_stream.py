@@ -1,5 +1,8 @@
+import re
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -8,8 +11,8 @@ from torch import Generator
 
 from lord.config import UserError
 from lord.data import DataConfig, load_images
-from lord.streams import PRESETS, StreamConfig, by_class, make_stream
-from lord.streams.domains import drifting, permuted, rotated
+from lord.streams import PRESETS, StreamConfig, make_stream
+from lord.streams.domains import drifting, permutation, permuted, rotated
 from lord.streams.stream import _part
 
 DIGITS = load_images(DataConfig())
@@ -19,7 +22,9 @@ DIGITS = load_images(DataConfig())
 def test_tasks_share_out_every_image_once_and_labels_follow_the_class_order(order, cut):
     labels = torch.arange(60) % 6
     images = labels.view(-1, 1, 1, 1).to(torch.uint8)
-    tasks = by_class(images, labels, [tuple(order[:cut]), tuple(order[cut:])])
+    data = replace(DIGITS, train_images=images, train_labels=labels, classes=tuple("abcdef"))
+    split = (tuple(order[:cut]), tuple(order[cut:]))
+    tasks = make_stream(data, StreamConfig(split=split), seed=0).train
     assert sum(len(task.labels) for task in tasks) == 60
     assert [label for task in tasks for label in task.classes] == list(range(6))
     for task in tasks:
@@ -57,6 +62,37 @@ def test_a_subset_takes_its_share_of_each_class():
     for full, small in zip(whole.train, part.train, strict=True):
         assert abs(len(small.labels) - len(full.labels) / 4) <= 2
     assert [len(t.labels) for t in part.test] == [len(t.labels) for t in whole.test]
+
+
+@pytest.mark.parametrize("scenario", ["classes", "permuted", "drifting"])
+def test_images_of_a_stream_stay_in_their_file_until_a_task_is_asked_for(tmp_path, scenario):
+    if not Path("/proc/self/status").exists():
+        pytest.skip("memory of one's own is read from /proc")
+
+    def own_mb():
+        status = Path("/proc/self/status").read_text()
+        return int(re.search(r"RssAnon:\s+(\d+)", status)[1]) / 1024
+
+    count, megabytes = 60_000, 184
+    np.save(tmp_path / "images.npy", np.zeros((count, 32, 32, 3), np.uint8))
+    mapped = torch.from_numpy(np.load(tmp_path / "images.npy", mmap_mode="c")).permute(0, 3, 1, 2)
+    labels = torch.arange(count) % 10
+    data = replace(DIGITS, train_images=mapped, train_labels=labels)
+    before = own_mb()
+    stream = make_stream(data, StreamConfig(scenario=scenario, tasks=10), seed=0)
+    assert own_mb() - before < megabytes / 4
+    learnt = sum(len(task.labels) for task in stream.train)
+    assert learnt == (10 * count if scenario == "permuted" else count)
+    assert own_mb() - before < megabytes / 2
+
+
+def test_a_place_beyond_the_stream_is_an_index_error_and_slices_are_streams():
+    tasks = make_stream(DIGITS, StreamConfig(), seed=0).train
+    assert [task.index for task in tasks[1:4]] == [1, 2, 3]
+    assert tasks[1:4][-1].index == 3
+    assert tasks[-1].classes == (8, 9)
+    with pytest.raises(IndexError):
+        tasks[5]
 
 
 def test_joint_training_sees_all_images_in_one_task():
@@ -102,7 +138,8 @@ def test_permuting_moves_the_same_pixels_in_training_and_test_images():
         (stream.train[1], DIGITS.train_images),
         (stream.test[1], DIGITS.test_images),
     ):
-        wanted = permuted(images, Generator().manual_seed(0))  # the first task's
+        first = permutation(DIGITS.shape, Generator().manual_seed(0))
+        wanted = permuted(images, first)
         assert torch.equal(
             torch.sort(task.images.flatten(1)).values, torch.sort(wanted.flatten(1)).values
         )
@@ -168,11 +205,11 @@ def test_images_trained_on_are_never_among_those_held_out(count, skip, subset, h
     data = replace(DIGITS, train_images=images, train_labels=labels, classes=("a", "b"))
     if min(count * subset, count * held) < 10:  # perhaps none of either
         return
-    one, _ = _part(data, [0, 1], skip / 10, subset / 10)
-    other, _ = _part(data, [0, 1], 1 - held / 10, held / 10)
-    assert len(one)
-    assert len(other)
-    assert not set(one.flatten().tolist()) & set(other.flatten().tolist())
+    one = _part(data, [0, 1], skip / 10, subset / 10).rows.tolist()
+    other = _part(data, [0, 1], 1 - held / 10, held / 10).rows.tolist()
+    assert one
+    assert other
+    assert not set(one) & set(other)
 
 
 def test_presets_carry_the_protocol():

@@ -191,7 +191,8 @@ class Loop:
 
     def _seen(self, task: Task) -> tuple[Callable[[Tensor], Tensor], Sequence[Task], int]:
         """What ``score`` takes to score all tasks up to ``task``."""
-        test = self.stream.test if self.method.joint else self.stream.test[: task.index + 1]
+        last = len(self.stream.test) if self.method.joint else task.index + 1
+        test = tuple(self.stream.test[:last])
         return self.method.predict, test, 1 + max(max(own.classes) for own in test)
 
     def _unseen(self, test: Task) -> float:
