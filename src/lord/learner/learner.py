@@ -16,7 +16,7 @@ from lord.learner.checkpoint import load_state, save_state
 from lord.learner.exam import Exam, mean_fall
 from lord.learner.session import Course, Session, billed, class_names, fingerprint
 from lord.learner.setup import LearnerConfig, augmentation, learner_config, make_method
-from lord.methods import Batch, Method, take_over
+from lord.methods import METHODS, Batch, Method, take_over
 from lord.streams import Task, batches
 
 PROBE = 4
@@ -95,8 +95,10 @@ class Learner:
             pause: called between steps, where ``save`` may be called.
 
         Raises:
-            UserError: for images that do not fit, or where another session is unfinished.
+            UserError: for what does not fit, or where another session is unfinished.
         """
+        if (seconds or flops) and not METHODS[self.config.method].STEPS:
+            raise UserError(f"method '{self.config.method}' trains when a session ends: no budget")
         labels, key = class_names(labels), str(key or len(self.sessions) + 1)
         own = self._course and (self._course.session.key, self._course.given)
         if own and own != (key, fingerprint(images, labels)):
@@ -280,7 +282,7 @@ class Learner:
         elif flops:
             step = (session.flops - begun) / course.done
             course.total = course.done + int(max(flops - session.flops, 0) / max(step, 1))
-        self._method().descent.steps = course.total
+        self._method().shorten(task, course.total)
 
     def _fitting(self, images: Tensor, *, first: bool = False) -> Tensor:
         if images.dtype != torch.uint8 or images.dim() != 4:

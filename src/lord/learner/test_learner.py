@@ -11,6 +11,7 @@ from lord.config import UserError
 from lord.data import DataConfig, load_images
 from lord.learner import Learner
 from lord.learner.exam import SIZE
+from lord.methods import METHODS as KINDS
 
 DIGITS = load_images(DataConfig())
 SMALL = {"network": "cnn", "width": 8, "epochs": 2, "candidates": 8}
@@ -64,6 +65,33 @@ def test_new_classes_leave_what_the_old_ones_score(method):
     torch.testing.assert_close(after[:, :2], before)
     assert learner.method.buffer.columns["images"].any()
     learner.learn(*digits("2", "3"))
+
+
+@pytest.mark.parametrize("method", [name for name, kind in KINDS.items() if kind.WIDENS])
+def test_every_method_that_widens_learns_new_classes_and_old_ones_again(method):
+    kept = {"buffer": 64} if "buffer" in KINDS[method].Config.__struct_fields__ else {}
+    few = {"passes": 4} if method == "gdumb" else {}
+    learner = Learner(method=method, network="cnn", width=8, **kept, **few)
+    for names in (("0", "1"), ("0", "2"), ("1", "3")):
+        learner.learn(*digits(*names))
+    logits = learner.method.predict(digits("2")[0][:3])
+    assert logits.shape == (3, 4)
+    assert logits.isfinite().all()
+
+
+@pytest.mark.parametrize("method", ["fdr", "er"])
+def test_a_budget_ends_a_falling_schedule_when_it_ends_the_session(method):
+    learner = small(method=method, schedule="cosine", epochs=50)
+    learner.learn(*digits("0", "1"), flops=2e8)
+    learner.learn(*digits("2", "3"), flops=2e8)
+    descent = learner.method.descent
+    assert descent.done == descent.steps
+    assert descent.steps == learner.sessions[1].steps * (2 if method == "fdr" else 1)
+
+
+def test_a_budget_for_what_does_not_learn_by_steps_is_refused():
+    with pytest.raises(UserError, match="'gdumb' trains when a session ends: no budget"):
+        small(method="gdumb").learn(*digits("0", "1"), flops=1e9)
 
 
 @pytest.mark.parametrize("method", METHODS)

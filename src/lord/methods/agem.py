@@ -20,7 +20,6 @@ class AGEM(Rehearsal):
     SPLITS = False
     PRESETS = {
         "s-cifar10": {size: {"lr": 0.03} for size in (200, 500, 5120)},
-        "s-cifar100": {size: {"lr": 0.03} for size in (200, 500, 5120)},
         "s-tinyimg": {size: {"lr": 0.01} for size in (200, 500, 5120)},
     }
 

@@ -33,7 +33,6 @@ class ESMER(MeanER):
             200: {"lr": 0.03, "margin": 1.2, "rate": 0.1},
         },
         "s-cifar100": {200: {"lr": 0.03, "margin": 1.0, "rate": 0.07}},
-        "s-tinyimg": {200: {"lr": 0.03, "margin": 1.0, "rate": 0.07, "epochs": 50}},
     }
 
     class Config(BufferConfig, frozen=True):
@@ -56,6 +55,10 @@ class ESMER(MeanER):
     def begin_task(self, task: Task) -> None:
         super().begin_task(task)
         self.place, self.length = 0, self.setting.steps(task)
+
+    def shorten(self, task: Task, steps: int) -> None:
+        super().shorten(task, steps)
+        self.length = steps
 
     def step(self, batch: Batch) -> Scalars:
         c = self.config

@@ -24,7 +24,6 @@ class EWC(Method):
     KEPT = ("fisher", "anchor")
     PRESETS = {
         "s-cifar10": {0: {"lr": 0.03, "strength": 10.0}},
-        "s-cifar100": {0: {"lr": 0.03, "strength": 10.0}},
         "s-tinyimg": {0: {"lr": 0.03, "strength": 25.0}},
     }
 

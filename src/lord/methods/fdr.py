@@ -12,9 +12,10 @@ class FDR(Rehearsal):
     """After each step on the stream, one back towards the outputs stored at earlier tasks' ends.
 
     Two updates a batch: CE(stream); then alpha * mean over a draw of the L2 distance between the
-    present softmax and the stored one. The buffer holds equally many of each task's first images.
-    Departures: alpha is used, which the code behind DER's table reads and forgets; stored outputs
-    are those of images without augmentation, in evaluation mode.
+    present softmax and the stored one. The buffer holds equally many random images of each task.
+    Departures: they are not its first, which may be of one class; alpha is used, which the code
+    behind DER's table reads and forgets; stored outputs are those of images without augmentation,
+    in evaluation mode.
     """
 
     name = "fdr"
@@ -23,7 +24,7 @@ class FDR(Rehearsal):
             size: {"lr": 0.03, "alpha": alpha}
             for size, alpha in {200: 0.3, 500: 1.0, 5120: 0.3}.items()
         }
-        for stream in ("s-cifar10", "s-cifar100", "s-tinyimg")
+        for stream in ("s-cifar10", "s-tinyimg")
     }
 
     class Config(BufferConfig, frozen=True):
@@ -46,7 +47,7 @@ class FDR(Rehearsal):
 
     def end_task(self, task: Task) -> None:
         """Make room for this task's images, the same number as of each before it."""
-        each = self.config.buffer // (task.index + 1)
+        each = max(self.config.buffer // (task.index + 1), 1)
         some = torch.randperm(len(task.labels), generator=self.generator)[:each]
         some = some.to(task.labels.device)  # images may come sorted by class
         images, labels = task.images[some], task.labels[some]
@@ -60,4 +61,4 @@ class FDR(Rehearsal):
             of = old["task"]
             kept = torch.cat([(of == t).nonzero().flatten()[:each] for t in range(task.index)])
             rows = {name: torch.cat([old[name][kept], rows[name]]) for name in rows}
-        self.buffer.fill(**rows)
+        self.buffer.fill(**{name: column[-self.config.buffer :] for name, column in rows.items()})

@@ -25,6 +25,7 @@ class GDumb(Rehearsal):
     """
 
     name = "gdumb"
+    STEPS = False
     KEPT = ("classes", "initial")
 
     class Config(BufferConfig, frozen=True):

@@ -16,10 +16,11 @@ from lord.streams import Task
 class ICaRL(Rehearsal):
     """Learns features with exemplars among the stream, and classifies by the nearest class mean.
 
-    Loss: binary cross-entropy over all outputs; the targets of old classes are the sigmoids of the
-    network as the last task left it, those of the others, and of old classes that are back,
-    one-hot. The buffer holds equally many exemplars of each class seen, chosen by herding. The mean
-    of a class is that of its exemplars' features and their mirror images', each of length 1.
+    Loss: binary cross-entropy over the classes met so far; the targets of old classes are the
+    sigmoids of the network as the last task left it, those of the others, and of old classes that
+    are back, one-hot. The buffer holds equally many exemplars of each class seen, chosen by
+    herding. The mean of a class is that of its exemplars' features and their mirror images', each
+    of length 1.
 
     Departures: exemplars join the stream's batches in such numbers that an epoch passes over all
     of them once, where the paper shuffles them into the task; ``replay`` is not used. The paper's
@@ -28,7 +29,7 @@ class ICaRL(Rehearsal):
 
     name = "icarl"
     SPLITS = False
-    KEPT = ("previous", "past", "distils", "seen", "share", "steps")
+    KEPT = ("previous", "old", "back", "seen", "share", "steps")
     PRESETS = {
         "s-cifar10": {
             size: {"lr": lr, "weight_decay": 2e-5}
@@ -41,10 +42,10 @@ class ICaRL(Rehearsal):
     def __init__(self, config: BufferConfig, setting: Setting) -> None:
         super().__init__(config, setting)
         self.previous = copy.deepcopy(self.student).eval().requires_grad_(False)
-        self.past = torch.zeros(setting.classes, dtype=torch.bool, device=self.device)
-        """Whether each class is an old one, and not in this task."""
-        self.distils = False
-        self.seen = self.steps = 0
+        self.old = self.seen = self.steps = 0
+        """Classes of earlier tasks, and classes met so far."""
+        self.back: list[int] = []
+        """Those of the old ones that are in this task."""
         self.share = 0.0
         self._nearest: tuple[tuple[int, ...], nn.Module] | None = None
 
@@ -53,16 +54,19 @@ class ICaRL(Rehearsal):
         """The student with the class means for a head: the nearest mean has the largest logit."""
         if not len(self.buffer):
             return self.student
-        now = version(self.student)
-        if self._nearest is None or self._nearest[0] != now:
-            self._nearest = (now, with_head(self.student, self.class_means()))
+        if self._nearest is None or self._nearest[0] != version(self.student):
+            return self._renew()
         return self._nearest[1]
+
+    def _renew(self) -> nn.Module:
+        """The predictor for the student and the exemplars there are."""
+        network = with_head(self.student, self.class_means())
+        self._nearest = version(self.student), network
+        return network
 
     def begin_task(self, task: Task) -> None:
         super().begin_task(task)
-        self.past.zero_()[: self.seen] = True
-        self.past[list(task.classes)] = False
-        self.distils = bool(self.past.any())
+        self.old, self.back = self.seen, [label for label in task.classes if label < self.seen]
         self.seen = max(self.seen, 1 + max(task.classes))
         self.share = len(self.buffer) / len(task.labels)
 
@@ -74,12 +78,15 @@ class ICaRL(Rehearsal):
             drawn = self.buffer.draw(exemplars)
             x, y = torch.cat([x, drawn.images]), torch.cat([y, drawn.labels])
         x = self.augment(x)
-        logits = self.student(x)
-        targets = F.one_hot(y, logits.shape[1]).to(logits.dtype)
-        if self.distils:
+        logits = self.student(x)[:, : self.seen]
+        targets = F.one_hot(y, self.seen).float()
+        if self.old > len(self.back):
+            past = torch.arange(self.seen, device=y.device) < self.old
+            past[self.back] = False
             with torch.no_grad():
-                targets = torch.where(self.past, self.previous(x).sigmoid(), targets)
-        loss = F.binary_cross_entropy_with_logits(logits.float(), targets.float())
+                before = self.previous(x)[:, : self.seen].float().sigmoid()
+            targets = torch.where(past, before, targets)
+        loss = F.binary_cross_entropy_with_logits(logits.float(), targets)
         self.descent.update(loss)
         self.steps += 1
         return {"loss": loss.detach()}
@@ -101,7 +108,7 @@ class ICaRL(Rehearsal):
         rows = torch.cat(kept)[: self.config.buffer]
         self.buffer.fill(images=images[rows], labels=labels[rows])
         self.previous.load_state_dict(self.student.state_dict())
-        self._nearest = None  # the means are of other exemplars now
+        self._renew()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)

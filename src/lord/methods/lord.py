@@ -157,9 +157,10 @@ class LoRD(SparseRehearsal):
         self.student = self.elastic.resize(counts, self.descent.optimizer, preserve=preserve)
 
     def _step_flops(self, level: int) -> int:
-        """Roughly what a step costs that rehearses: the student's passes, forward and backward."""
-        images = (1 + self.config.draws) * self.config.replay
-        return 3 * images * self.channels.flops(self.ladder.counts(level))
+        """Roughly what a step costs: the student's passes, forward and backward."""
+        c = self.config
+        images = (1 + c.draws * c.rho * (1 - c.late) / c.every) * c.replay
+        return int(3 * images * self.channels.flops(self.ladder.counts(level)))
 
     def _noise(self) -> Tensor:
         noise = torch.randn((32, *self.setting.shape), generator=self.generator)

@@ -25,7 +25,6 @@ class LwF(Method):
     KEPT = ("old", "seen", "recorded")
     PRESETS = {
         "s-cifar10": {0: {"lr": 0.01, "alpha": 3.0, "weight_decay": 0.0005}},
-        "s-cifar100": {0: {"lr": 0.01, "alpha": 3.0, "weight_decay": 0.0005}},
         "s-tinyimg": {0: {"lr": 0.01, "alpha": 1.0, "weight_decay": 0.0005}},
     }
 

@@ -36,7 +36,8 @@ class MeanER(Rehearsal):
     """ER that also keeps the replayed images' logits near those of averaged weights.
 
     Loss: CE(stream and draw as one batch) + consistency * MSE(logits of the draw, the average's).
-    The averaged network predicts. Departures: the draw's logits are those of the joint pass, where
+    The averaged network predicts. The published ``rate`` is that of CLS-ER's stable average, there
+    being none of its own. Departures: the draw's logits are those of the joint pass, where
     the authors' code runs the draw twice.
     """
 

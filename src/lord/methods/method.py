@@ -98,6 +98,8 @@ class Method(ABC):
     what goes on inside the network, itself."""
     WIDENS: ClassVar[bool] = True
     """Whether what it has learnt can move into one with more classes, as in a learner."""
+    STEPS: ClassVar[bool] = True
+    """Whether it learns by its steps, so that a budget can bound it."""
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     PRESETS: ClassVar[dict[str, dict[int, dict[str, Any]]]] = {}
     """Published hyperparameters: stream -> buffer size (0 without buffer) -> settings."""
@@ -123,6 +125,10 @@ class Method(ABC):
     def begin_task(self, task: Task) -> None:
         """A task starts."""
         self.descent.begin(self.setting.steps(task))
+
+    def shorten(self, task: Task, steps: int) -> None:
+        """The task will have so many steps, not those ``begin_task`` took it to have."""
+        self.descent.steps = round(self.descent.steps * steps / self.setting.steps(task))
 
     @abstractmethod
     def step(self, batch: Batch) -> Scalars:

@@ -20,7 +20,7 @@ class SI(Method):
     SPLITS = False
     WIDENS = False
     KEPT = ("importance", "part", "anchor")
-    PRESETS = {stream: {0: {"lr": 0.03}} for stream in ("s-cifar10", "s-cifar100", "s-tinyimg")}
+    PRESETS = {stream: {0: {"lr": 0.03}} for stream in ("s-cifar10", "s-tinyimg")}
 
     class Config(MethodConfig, frozen=True):
         c: NonNegative = 0.5

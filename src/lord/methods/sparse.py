@@ -61,6 +61,10 @@ class SparseRehearsal(Rehearsal):
         super().begin_task(task)
         self.task, self.begun, self.length = task.index, self.steps, self.setting.steps(task)
 
+    def shorten(self, task: Task, steps: int) -> None:
+        super().shorten(task, steps)
+        self.length = steps
+
     def draw(self) -> list[SimpleNamespace]:
         """What is replayed at this step."""
         c = self.config

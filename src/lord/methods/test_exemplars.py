@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lord.config import UserError
+from lord.costs import FlopCount
 from lord.methods import recomputed_statistics
 from lord.methods.conftest import batch_of, learn
 from lord.methods.icarl import herded
@@ -156,6 +157,48 @@ def test_icarl_learns_the_labels_of_classes_that_are_back(make):
         method.step(type(batch)(batch.images, (batch.labels + shift) % 2, batch.places))
         ends.append(method.student.head.weight.detach().clone())
     assert not torch.equal(*ends)
+
+
+def test_icarls_future_classes_are_no_part_of_its_loss(make):
+    """Source: Rebuffi et al. 2017, eq. for l(Theta): a sum over the classes observed so far."""
+    method, stream = make("icarl")
+    method.begin_task(stream.train[0])
+    before = method.student.head.weight.detach().clone()
+    method.step(batch_of(stream.train[0], 0))
+    moved = (method.student.head.weight != before).any(1)
+    assert moved.tolist() == [True] * 2 + [False] * 8
+
+
+def test_icarls_class_means_are_part_of_its_training(make):
+    method, stream = make("icarl")
+    learn(method, stream, 1)
+    with FlopCount() as count:
+        method.predict(stream.test[0].images[:1])
+    with FlopCount() as again:
+        method.class_means()
+    assert again.total > 20 * count.total  # of the means, of all exemplars, there was none left
+
+
+def test_x_der_renews_stored_logits_from_the_classes_just_learnt_on(make):
+    """Source: the authors' code, which at a task's end writes present and future slices anew."""
+    method, stream = make("x-der-rpc", buffer=60)
+    learn(method, stream, 2)
+    before = {name: column.clone() for name, column in method.buffer.held.items()}
+    task = stream.train[2]
+    method.begin_task(task)
+    method.end_task(task)
+    held, each = method.buffer.held, 10
+    first = (before["labels"] == 0).nonzero().flatten()[:each]
+    assert torch.equal(held["images"][:each], before["images"][first])
+    changed = (held["logits"][:each] != before["logits"][first]).any(0)
+    assert changed.tolist() == [False] * 4 + [True] * 6
+
+
+def test_fdr_keeps_as_much_as_fits_when_there_are_more_tasks_than_places(make):
+    method, stream = make("fdr", buffer=3, replay=2)
+    learn(method, stream, 5, steps=2)
+    assert len(method.buffer) == 3
+    assert method.buffer.held["task"].tolist() == [2, 3, 4]
 
 
 def test_er_tricks_correct_the_newest_classes_only_and_for_the_better(make):

@@ -153,7 +153,7 @@ class XDERRPC(Rehearsal):
                 kept = [(of == label).nonzero().flatten()[:each] for label in range(self.past)]
                 held = {name: column[torch.cat(kept)] for name, column in held.items()}
                 parts = [self.logits(self.augment(x)) for x in held["images"].split(CHUNK)]
-                later = (classes >= self.present).expand(len(held["labels"]), -1)
+                later = (classes >= self.past).expand(len(held["labels"]), -1)
                 renewed = torch.cat(parts)
                 held["logits"] = self.transplanted(held["logits"], renewed, held["labels"], later)
                 new = {name: torch.cat([held[name], new[name]]) for name in new}

@@ -45,6 +45,7 @@ PLUS = {
         "tau=0": 1.0,
         "merged=false:beta=1": 1.0,
         "optimizer=sgd:lr=0.1:momentum=0:weight_decay=0": 1.0,
+        "optimizer=sgd:lr=0.1:momentum=0:weight_decay=0:schedule=constant": 1.0,
     },
     "rehearsal": {
         "": 1.0,
