@@ -10,7 +10,7 @@ from rich.table import Table
 import lord.training as training
 from lord.cli.commands import given_by, named
 from lord.cli.flags import Flags
-from lord.cli.written import writing
+from lord.cli.written import check_new, writing
 from lord.config import UserError
 from lord.learner import write_json
 from lord.training.folder import environment
@@ -23,8 +23,8 @@ def bench(flags: Flags, methods: str, task: int | None, steps: int, out: Path | 
     names = named(methods)
     if steps < 1:
         raise UserError(f"steps: expected a number >= 1, got {steps}")
-    if out is not None and not out.parent.is_dir():
-        raise UserError(f"out: there is no folder '{out.parent}'")
+    if out is not None:
+        check_new(out)
     configs = [
         training.compose(name, given, preset=chosen.get("preset"), beside=names) for name in names
     ]

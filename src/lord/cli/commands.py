@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 import lord.training as training
-from lord.cli.flags import TYPED, Flags, Where
+from lord.cli.flags import TYPED, Flags, Where, split_of
 from lord.config import UserError, build, choose, fields
 from lord.data import DataConfig, load_images, measure_normalisation
 from lord.methods import METHODS, load_plugin
@@ -31,6 +31,12 @@ def given_by(flags: Flags) -> tuple[dict[str, Any], dict[str, Any]]:
     if flags.preset:
         chosen["preset"] = flags.preset
     typed = flags.given()
+    if isinstance(values.get("split"), str):
+        values["split"] = split_of(values["split"])
+    if "method" in chosen:  # of a variant in the file, what is typed comes first too
+        name, *own = str(chosen["method"]).split(":")
+        kept = [each for each in own if each.partition("=")[0] not in typed]
+        chosen["method"] = ":".join([name, *kept])
     # What is typed for all methods outdoes what the file says of one of them.
     values = {n: v for n, v in values.items() if n.rpartition(".")[2] not in typed}
     return values | typed, chosen
@@ -49,7 +55,7 @@ def run(
 ) -> None:
     given, chosen = given_by(flags)
     method = method or str(chosen.get("method", "lord"))
-    seed = checked_seed(chosen.get("seed", 0) if seed is None else seed)
+    seed = chosen.get("seed", 0) if seed is None else seed
     config = training.compose(method, given, preset=chosen.get("preset"), seed=seed)
     out = out or Path("runs") / f"{config.preset}-{training.folder_name(config)}"
     quiet = quiet or not here().first
@@ -231,9 +237,3 @@ def _table(records: list[Any]) -> None:
 
 def say(text: str) -> None:
     console.print(text, highlight=False, soft_wrap=True)
-
-
-def checked_seed(seed: Any) -> int:
-    if not isinstance(seed, int) or not 0 <= seed < 2**31:
-        raise UserError(f"seed: expected a whole number from 0 to {2**31 - 1}, got {seed!r}")
-    return seed

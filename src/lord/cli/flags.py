@@ -109,7 +109,7 @@ class Flags:
         for name in ("preset", "config", "plugin", "set"):
             own.pop(name, None)
         if self.split is not None:
-            own["split"] = _split(self.split)
+            own["split"] = split_of(self.split)
         own |= dict(assigned(each) for each in self.set or ())
         return own
 
@@ -136,7 +136,7 @@ class Where:
             raise UserError(f"address: only for --engine ray, got '{self.address}'")
 
 
-def _split(text: str) -> list[list[int]]:
+def split_of(text: str) -> list[list[int]]:
     try:
         return [[int(label) for label in task.split(",")] for task in text.split("/")]
     except ValueError:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from lord.cli.written import writing
+from lord.cli.written import check_new, writing
 from lord.config import UserError
 from lord.data import contact_sheet, decode, load_labelled
 from lord.learner import (
@@ -19,6 +19,7 @@ from lord.learner import (
     Learner,
     abandon,
     by_name,
+    check_unknown,
     coloured,
     exists,
     export_int8,
@@ -31,6 +32,7 @@ from lord.learner import (
     locked,
     write_atomic,
 )
+from lord.methods import load_plugin
 
 SIDE = 32
 """Pixels images are brought to, where nothing else is asked for."""
@@ -51,9 +53,13 @@ def learn(
 ) -> None:
     with locked(state, "learning"):
         if abandoned:
-            shape = _loaded(state).shape
             # What is to be learnt instead must be sound before anything is dropped.
-            load_labelled(folder, shape[1] if shape else resize or SIDE)
+            learner = _loaded(state)
+            if learner.sessions:
+                _check_settled(learner, state, given, resize)
+            learner_config(given)
+            side = learner.shape[1] if learner.shape and learner.sessions else resize or SIDE
+            check_unknown(learner, folder, load_labelled(folder, side)[2], again=again)
             abandon(state)
         if exists(state):
             learner = _loaded(state)
@@ -117,7 +123,7 @@ def predict(state: Path, files: Sequence[Path], *, as_json: bool) -> None:
 
 def inspect(state: Path, sheet: Path | None) -> None:
     if sheet is not None:
-        _check_new(sheet)
+        check_new(sheet)
     learner = _loaded(state)
     table = Table(
         "session", "images", "new classes", "level", "steps", "seconds", "FLOPs", "exam, %"
@@ -155,8 +161,10 @@ def inspect(state: Path, sheet: Path | None) -> None:
         console.print(f"written: {sheet}")
 
 
-def export(source: Path, out: Path, *, form: str, int8: bool) -> None:
-    _check_new(out)
+def export(source: Path, out: Path, *, form: str, int8: bool, plugin: Path | None) -> None:
+    if plugin:
+        load_plugin(plugin)
+    check_new(out)
     deployed, classes, images, labels = _exportable(source)
     if int8 and labels is None:
         raise UserError("int8: needs a learner's buffer to measure activations on")
@@ -221,14 +229,6 @@ def _contact_sheet(learner: Learner, file: Path) -> None:
     sheet = contact_sheet(held["images"][order], 20)
     with writing(file):
         write_atomic(file, lambda draft: sheet.save(draft, "PNG"))
-
-
-def _check_new(file: Path) -> None:
-    """See that a file can be written, before the work."""
-    if file.exists():
-        raise UserError(f"'{file}' exists: name a new file")
-    if not file.parent.is_dir():
-        raise UserError(f"cannot write '{file}': no folder '{file.parent}'")
 
 
 def _loaded(state: Path) -> Learner:

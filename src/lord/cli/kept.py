@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from lord.cli.flags import Whole
-from lord.config import UserError, assigned
+from lord.config import UserError, assigned, check_budget
 
 Switch = Annotated[bool, Parameter(negative="")]
 
@@ -69,11 +69,9 @@ def learn(
     own = {"method": method, "network": network, "width": width, "epochs": epochs, "seed": seed}
     given = {name: value for name, value in own.items() if value is not None}
     given |= dict(assigned(each) for each in set or ())
-    for name, limit in (("seconds", seconds), ("flops", flops)):
-        if limit is not None and not 0 < limit < float("inf"):
-            raise UserError(f"{name}: expected a number above 0, got {limit}")
-    if seconds and flops:
-        raise UserError("seconds and flops: give one of them")
+    check_budget(seconds, flops)
+    if not 0 <= checkpoint_every < float("inf"):
+        raise UserError(f"checkpoint_every: expected a number >= 0, got {checkpoint_every}")
     if resize is not None and not 4 <= resize <= 1024:
         raise UserError(f"resize: expected 4 to 1024, got {resize}")
     keep.learn(
@@ -85,7 +83,7 @@ def learn(
         flops,
         again=again,
         abandoned=abandon,
-        every=max(checkpoint_every, 0),
+        every=checkpoint_every,
     )
 
 
@@ -128,6 +126,7 @@ def export(
     *,
     format: Literal["onnx", "pt2"] = "onnx",
     int8: Switch = False,
+    plugin: Path | None = None,
 ) -> None:
     """Write a learner or a run's model for use elsewhere, preprocessing and class names inside.
 
@@ -144,10 +143,12 @@ def export(
     int8
         ONNX with weights and activations of eight bits; needs a learner with a buffer, and is
         written only if accuracy on the buffer holds.
+    plugin
+        Python file with networks of your own.
     """
     from lord.cli import keep
 
-    keep.export(source, out, form=format, int8=int8)
+    keep.export(source, out, form=format, int8=int8, plugin=plugin)
 
 
 COMMANDS = (learn, predict, inspect, export)

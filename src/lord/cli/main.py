@@ -265,7 +265,8 @@ def main(arguments: list[str] | None = None) -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     for stream in (sys.stdout, sys.stderr):  # names of files need not be UTF-8
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="surrogateescape")
+            utf8 = (stream.encoding or "").lower().replace("-", "") == "utf8"
+            stream.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
     TYPED[:] = sys.argv[1:] if arguments is None else arguments
     try:
         app(TYPED, exit_on_error=False, print_error=False)
@@ -288,6 +289,9 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # such as 'lord methods | head'
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:  # a path that cannot even be looked at, an output that is full
+        _complain(f"{error.filename or 'output'}: {error.strerror or error}")
+        sys.exit(2)
 
 
 def _complain(text: str) -> None:

@@ -48,6 +48,56 @@ def test_flags_come_before_the_file_and_the_file_before_presets(lord, tmp_path):
             assert f"lr: {wanted}\n" in (tmp_path / "a" / "config.yaml").read_text()
 
 
+def test_what_is_typed_comes_before_a_variant_in_the_file(lord, tmp_path):
+    assert lord("run --method er:epochs=2:replay=16 --width 4 --quiet --threads 1 --out a")[0] == 0
+    line = "run --config a/config.yaml --epochs 1 --quiet --out b"
+    assert lord(line)[0] == 0
+    record = read_record(tmp_path / "b")
+    assert (record.label, record.epochs, record.settings["replay"]) == ("er:replay=16", 1, 16)
+
+
+def test_classes_of_tasks_can_stand_in_the_file_as_they_are_typed(lord, tmp_path):
+    (tmp_path / "c.yaml").write_text("split: 7,1/0,2\nmethod: sgd\nepochs: 1\nwidth: 4\n")
+    assert lord("run --config c.yaml --quiet --threads 1 --out a")[0] == 0
+    again = (tmp_path / "a" / "config.yaml").read_text()
+    assert "split:\n- - 7\n  - 1\n- - 0\n  - 2\n" in again
+
+
+def test_a_terminal_without_unicode_is_told_all_the_same(tmp_path):
+    line = f"run --method sgd {QUICK.partition(' --set')[0]} --out {tmp_path / 'a'}"
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    for words in (line.split(), ["report", str(tmp_path / "a")]):
+        done = subprocess.run([sys.executable, "-m", "lord", *words], env=environment, check=False)
+        assert done.returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_an_output_that_is_full_is_answered_in_a_line():
+    words = [sys.executable, "-m", "lord", "methods", "er"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_of_ones_own_is_not_replaced(lord, tmp_path):
+    assert lord("run --method sgd --epochs 1 --width 4 --quiet --threads 1 --out c/a")[0] == 0
+    for name, line in [
+        ("c/report.html", "report c --html"),
+        ("bench.json", "bench --methods er --steps 1 --task 1 --width 4 --out bench.json"),
+        ("d/study.json", "compare --methods sgd --seeds 1 --epochs 1 --width 4 --out d"),
+        ("e/accuracy.json", "run --method sgd --epochs 1 --width 4 --out e"),
+        ("f/environment.json", "run --method sgd --epochs 1 --width 4 --out f"),
+    ]:
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("mine")
+        code, _, error = lord(line)
+        assert (code, len(error.strip().splitlines())) == (2, 1)
+        assert file.name in error
+        assert file.read_text() == "mine"
+
+
 def test_a_comparison_leaves_a_table_and_pictures_and_report_makes_them_again(lord, tmp_path):
     code, out, _ = lord(f"compare --methods sgd,lord --seeds 2 {QUICK} --out c")
     assert code == 0
@@ -196,6 +246,8 @@ MISTAKES = [
     ("methods lrod", "unknown method 'lrod' (did you mean 'lord'?)"),
     ("data nowhere", "no data at 'nowhere'"),
     ("learnt", "learnt"),
+    (f"run --out {'x' * 300}", "File name too long"),
+    (f"data {'x' * 300}", "File name too long"),
 ]
 
 
@@ -211,6 +263,9 @@ def test_a_mistake_is_answered_in_one_line_with_exit_code_2(lord, line, said):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("seed: true", "seed: expected a whole number from 0 to 2147483647, got True"),
+        ("buffer: .inf\npreset: s-cifar10\ndata: x", "buffer: expected int, got inf"),
+        ("split: 0,1/x", "split: expected class numbers such as 0,1/2,3, got '0,1/x'"),
         ("preset: 5", "unknown preset '5'"),
         ("preset: [a]", "unknown preset '['a']'"),
         ("data: 2024-13-01", "is not YAML: month must be in 1..12"),

@@ -123,6 +123,13 @@ def test_a_mistake_in_abandoning_costs_nothing(lord, tmp_path):
     code, _, error = lord(f"learn {folders[2]} --state {state} --abandon")
     assert (code, "its checksum is wrong" in error) == (2, True)
     assert len(load_learner(state)[0].sessions) == 1
+    (state / FINISHED).write_bytes(whole)
+    for settings, said in (("--width 9", "width: was settled as 8"), ("--set x=1", "setting 'x'")):
+        code, _, error = lord(f"learn {folders[2]} --state {state} --abandon {settings}")
+        assert (code, said in error) == (2, True)
+    code, _, error = lord(f"learn {folders[0]} --state {state} --abandon")
+    assert (code, "was learnt already, in session 1" in error) == (2, True)
+    assert load_learner(state)[0].unfinished
     (state / FINISHED).unlink()
     code, _, error = lord(f"learn {folders[2]} --state {state} --abandon")
     assert (code, "is not there" in error) == (2, True)
@@ -134,4 +141,7 @@ def test_abandoning_the_first_session_leaves_nothing_of_it(lord, tmp_path):
     code, _, error = lord(f"learn {one} --state {state} {MAKE} --set lr=1e30 --checkpoint-every 0")
     assert code == 2
     assert "make a learner with a lower lr" in error
+    code, _, error = lord(f"learn {one} --state {state} --abandon {MAKE.replace('2', '0', 1)}")
+    assert (code, "epochs: expected int >= 1, got 0" in error) == (2, True)
+    assert load_learner(state)[0].unfinished
     assert lord(f"learn {one} --state {state} --abandon {MAKE} --set lr=0.05")[0] == 0

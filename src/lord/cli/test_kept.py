@@ -64,6 +64,7 @@ def test_mistakes_are_answered_in_one_line(lord, tmp_path):
             "seconds: expected a number above 0",
         ),
         (f"learn {one} --state {tmp_path / 'new'} --seconds 1 --flops 1", "give one of them"),
+        (f"learn {one} --state {tmp_path / 'new'} --checkpoint-every nan", "number >= 0, got nan"),
         (f"learn {one} --state {tmp_path / 'file'}", "cannot write to"),
         (f"predict {tmp_path / 'new2'} x.png", "'lord learn' makes one"),
         (f"predict {state}", "name at least one image"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from lord.cli.commands import checked_seed, console, given_by, named, say
+from lord.cli.commands import console, given_by, named, say
 from lord.cli.flags import TYPED, Flags, Where
 from lord.training.tune import On, Tuning, make_plan, parse_space, write_tuning
 from lord.training.tune import tune as search
@@ -33,7 +33,7 @@ def tune(
         given,
         parse_space(space),
         preset=chosen.get("preset"),
-        seed=checked_seed(seed),
+        seed=seed,
         trials=trials,
         flops=flops,
         on=on,

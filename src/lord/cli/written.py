@@ -18,3 +18,15 @@ def writing(file: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"cannot write '{file}': {error.strerror or error}") from None
+
+
+def check_new(file: Path) -> None:
+    """See that a file can be written, before the work.
+
+    Raises:
+        UserError: if there is one already, or no folder for it.
+    """
+    if file.exists():
+        raise UserError(f"'{file}' exists: name a new file")
+    if not file.parent.is_dir():
+        raise UserError(f"cannot write '{file}': no folder '{file.parent}'")

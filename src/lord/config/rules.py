@@ -58,6 +58,17 @@ def chosen(config: type[Settings], values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in fields(config) if name in values}
 
 
+def check_budget(seconds: float | None, flops: float | None) -> None:
+    """Raises:
+    UserError: for what is no budget, or both.
+    """
+    for name, limit in (("seconds", seconds), ("flops", flops)):
+        if limit is not None and not 0 < limit < float("inf"):
+            raise UserError(f"{name}: expected a number above 0, got {limit}")
+    if seconds and flops:
+        raise UserError("seconds and flops: give one of them")
+
+
 def nearest(given: str, allowed: Iterable[str]) -> str:
     """A hint naming the closest allowed word, or nothing.
 

@@ -24,7 +24,12 @@ def cache_folder() -> Path:
     """$LORD_CACHE, or lord/ in the user's cache folder."""
     if own := os.environ.get("LORD_CACHE"):
         return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "lord"
+    if own := os.environ.get("XDG_CACHE_HOME"):
+        return Path(own) / "lord"
+    try:
+        return Path.home() / ".cache" / "lord"
+    except RuntimeError:  # a user without a home, as in some containers
+        return Path(tempfile.gettempdir()) / "lord"
 
 
 def content_key(files: Iterable[Path], root: Path, *options: object) -> str:

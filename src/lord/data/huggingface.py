@@ -21,7 +21,7 @@ def from_datasets(
         resize: side in pixels of the square all images are brought to; None: they have one size.
 
     Raises:
-        UserError: names a column that is missing, or images that differ in size.
+        UserError: names what is missing or does not fit.
     """
     tensors: dict[str, torch.Tensor] = {}
     for split, part in (("train", train), ("test", test)):
@@ -29,6 +29,8 @@ def from_datasets(
             if column not in part.column_names:
                 has = ", ".join(part.column_names)
                 raise UserError(f"no column '{column}' in the {split} split; it has: {has}")
+        if not len(part):
+            raise UserError(f"no images in the {split} split")
         grey = all(own.mode in ("L", "1") for own in part[image])
         pixels = [_pixels(own, "L" if grey else "RGB", resize) for own in part[image]]
         sizes = {own.shape for own in pixels}
@@ -40,6 +42,16 @@ def from_datasets(
     names = getattr(train.features[label], "names", None)
     top = int(tensors["train_labels"].max()) + 1
     classes = tuple(names) if names else tuple(map(str, range(top)))
+    for split in ("train", "test"):
+        given = tensors[f"{split}_labels"]
+        if wrong := [own for own in given.tolist() if not 0 <= own < len(classes)]:
+            raise UserError(
+                f"a label of the {split} split is {wrong[0]}, but there are {len(classes)} "
+                "classes, from 0 on"
+            )
+    one, two = (tuple(tensors[f"{split}_images"].shape[1:]) for split in ("train", "test"))
+    if one != two:
+        raise UserError(f"train images are {one}, test images {two}")
     return ImageData("Hugging Face dataset", str(train._fingerprint), **tensors, classes=classes)
 
 

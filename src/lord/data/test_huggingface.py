@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from lord.config import UserError
@@ -30,3 +31,15 @@ def test_a_missing_column_is_named():
     with pytest.raises(UserError, match="no column 'img' in the train split; it has: image, label"):
         from_datasets(train, train, image="img")
     assert np.asarray(train[0]["image"]).shape == (8, 8)
+
+
+def test_splits_that_do_not_fit_are_refused():
+    images, labels = DIGITS.train_images[:6], DIGITS.train_labels[:6]
+    train = split(images, labels)
+    for test, said in [
+        (split(images, torch.full((6,), -1)), "a label of the test split is -1, but there are 10"),
+        (split(images[:, :, :7], labels), r"train images are \(1, 8, 8\), test images \(1, 7, 8\)"),
+        (split(images[:0], labels[:0]), "no images in the test split"),
+    ]:
+        with pytest.raises(UserError, match=said):
+            from_datasets(train, test)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from lord.config import UserError
 from lord.data import DataConfig, decode, load_images, load_labelled, measure_normalisation
+from lord.data.cache import cache_folder
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +33,41 @@ def test_a_class_without_test_images_is_named(photos):
         file.unlink()
     with pytest.raises(UserError, match=r"class 'cat' has no test images .*; give a larger --hold"):
         load(photos / "train", holdout=0.3)
+
+
+def test_a_class_is_not_passed_over_for_files_that_cannot_be_read(photos):
+    (photos / "train" / "empty").mkdir()  # nothing there, nothing lost
+    (photos / "train" / ".hidden").mkdir()
+    assert load(photos).classes == ("ant", "bee", "cat")
+    (photos / "train" / "dog").mkdir()
+    (photos / "train" / "dog" / "1.HEIC").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"no image in '.*dog' can be read: .* end in \.heic; kn"):
+        load(photos)
+    with pytest.raises(UserError, match=r"no image in '.*dog' can be read"):
+        load_labelled(photos / "train", 8)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may look anywhere")
+def test_a_class_that_one_may_not_look_into_is_named(photos):
+    (photos / "train" / "bee").chmod(0)
+    with pytest.raises(UserError, match=r"cannot read '.*bee': Permission denied"):
+        load(photos)
+
+
+@pytest.mark.parametrize(
+    ("variables", "wanted"),
+    [
+        ({"XDG_CACHE_HOME": "/x"}, "/x/lord"),
+        ({"XDG_CACHE_HOME": "", "HOME": "/h"}, "/h/.cache/lord"),
+        ({"LORD_CACHE": "/own", "XDG_CACHE_HOME": "/x"}, "/own"),
+    ],
+)
+def test_the_cache_is_where_the_environment_says(monkeypatch, variables, wanted):
+    for name in ("LORD_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert str(cache_folder()) == wanted
 
 
 def test_a_label_that_no_training_image_has_is_named(tmp_path, pixels):

@@ -18,6 +18,8 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     dates: list[str] = []
     against: str | None = None
     """Label of what the others are compared with."""
+    labels: list[str] = []
+    """Of the runs the command makes, where that is known; others were there before."""
 
 
 def read_environment(folder: Path) -> dict[str, Any]:

@@ -3,7 +3,15 @@
 from lord.learner.checkpoint import has_state, load_state, previous, remove_state, save_state
 from lord.learner.export import Deployed, export_int8, export_onnx, export_pt2
 from lord.learner.files import locked, write_atomic, write_json, write_text
-from lord.learner.keep import STATE, abandon, coloured, exists, learn_folder, load_learner
+from lord.learner.keep import (
+    STATE,
+    abandon,
+    check_unknown,
+    coloured,
+    exists,
+    learn_folder,
+    load_learner,
+)
 from lord.learner.learner import Learner, Prediction
 from lord.learner.model import Model, load_model, save_model
 from lord.learner.session import Session
@@ -19,6 +27,7 @@ __all__ = [
     "Session",
     "abandon",
     "by_name",
+    "check_unknown",
     "coloured",
     "exists",
     "export_int8",

@@ -79,11 +79,7 @@ def learn_folder(
     """
     side = learner.shape[1] if learner.shape else resize
     images, labels, key = load_labelled(source, side)
-    known = [number for number, own in enumerate(learner.sessions, 1) if own.key.startswith(key)]
-    if known and not again and learner.unfinished is None:
-        raise UserError(
-            f"'{source}' was learnt already, in session {known[-1]}; --again does it anew"
-        )
+    known = check_unknown(learner, source, key, again=again or learner.unfinished is not None)
     if known:
         key = f"{key}-{len(known) + 1}"
     if learner.unfinished not in (None, key):
@@ -107,6 +103,20 @@ def learn_folder(
     )
     learner.save(folder / STATE)
     return session
+
+
+def check_unknown(learner: Learner, source: Path, key: str, *, again: bool) -> list[int]:
+    """The sessions in which images were learnt before; none, unless ``again``.
+
+    Raises:
+        UserError: names the last of them.
+    """
+    known = [number for number, own in enumerate(learner.sessions, 1) if own.key.startswith(key)]
+    if known and not again:
+        raise UserError(
+            f"'{source}' was learnt already, in session {known[-1]}; --again does it anew"
+        )
+    return known
 
 
 def coloured(images: Tensor, learner: Learner) -> Tensor:

@@ -9,7 +9,7 @@ import msgspec
 import torch
 from torch import Generator, Tensor
 
-from lord.config import UserError, first_line
+from lord.config import UserError, check_budget, first_line
 from lord.costs import FlopCount
 from lord.data import Augment, measure_normalisation
 from lord.learner.checkpoint import load_state, save_state
@@ -97,6 +97,7 @@ class Learner:
         Raises:
             UserError: for what does not fit, or where another session is unfinished.
         """
+        check_budget(seconds, flops)
         if (seconds or flops) and not METHODS[self.config.method].STEPS:
             raise UserError(f"method '{self.config.method}' trains when a session ends: no budget")
         labels, key = class_names(labels), str(key or len(self.sessions) + 1)
@@ -285,8 +286,9 @@ class Learner:
         self._method().shorten(task, course.total)
 
     def _fitting(self, images: Tensor, *, first: bool = False) -> Tensor:
-        if images.dtype != torch.uint8 or images.dim() != 4:
-            raise UserError(f"images: expected N x C x H x W uint8, got {images.dtype}")
+        if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.dim() != 4:
+            kind = f"{type(images).__name__} of {getattr(images, 'dtype', 'something')}"
+            raise UserError(f"images: expected a tensor, N x C x H x W uint8, got a {kind}")
         if not first and tuple(images.shape[1:]) != self.shape:
             raise UserError(f"images: expected N x {self.shape}, got {tuple(images.shape)}")
         return images

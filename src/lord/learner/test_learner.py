@@ -89,6 +89,27 @@ def test_a_budget_ends_a_falling_schedule_when_it_ends_the_session(method):
     assert descent.steps == learner.sessions[1].steps * (2 if method == "fdr" else 1)
 
 
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        ({"seconds": float("nan")}, "seconds: expected a number above 0, got nan"),
+        ({"flops": float("inf")}, "flops: expected a number above 0, got inf"),
+        ({"seconds": 1, "flops": 1e9}, "seconds and flops: give one of them"),
+    ],
+)
+def test_what_is_no_budget_is_refused_before_anything_is_learnt(budget, said):
+    learner = small()
+    with pytest.raises(UserError, match=said):
+        learner.learn(*digits("0", "1"), **budget)
+    assert learner.unfinished is None
+
+
+def test_images_that_are_no_tensor_are_refused_as_such():
+    images, labels = digits("0", "1")
+    with pytest.raises(UserError, match=r"expected a tensor, .* got a ndarray of uint8"):
+        small().learn(images.numpy(), labels)
+
+
 def test_a_budget_for_what_does_not_learn_by_steps_is_refused():
     with pytest.raises(UserError, match="'gdumb' trains when a session ends: no budget"):
         small(method="gdumb").learn(*digits("0", "1"), flops=1e9)
@@ -194,7 +215,7 @@ def test_small_classes_give_no_exam():
 @pytest.mark.parametrize(
     ("images", "labels", "said"),
     [
-        (torch.zeros(2, 1, 8, 8), ["a", "b"], "expected N x C x H x W uint8"),
+        (torch.zeros(2, 1, 8, 8), ["a", "b"], "N x C x H x W uint8, got a Tensor of torch.float32"),
         (
             torch.zeros(2, 1, 8, 8, dtype=torch.uint8),
             ["a"],

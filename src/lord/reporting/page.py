@@ -86,4 +86,7 @@ def _origin(rows: Sequence[Row], study: Study | None) -> str:
         lines += [f"{name}: {'; '.join(values)}  " for name, values in named if values]
         if study.dates:
             lines.append(f"from {min(study.dates)} to {max(study.dates)}")
+        shown = {row.records[0].label or row.method for row in rows}
+        if study.labels and (others := sorted(shown - {*study.labels})):
+            lines += ["", f"Made otherwise, as their folders say: {', '.join(others)}."]
     return "\n".join(lines)

@@ -21,7 +21,8 @@ class Difference:
         seeds: their number.
         mean: of the differences.
         low, high: 95 % confidence interval of the mean (Student's t); None for one seed.
-        p: of the exact paired permutation test, two-sided; None for one seed.
+        p: of the paired permutation test, two-sided; exact up to 16 seeds, of 65,536 sampled
+            permutations beyond; None for one seed.
     """
 
     seeds: int

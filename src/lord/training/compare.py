@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lord.config import UserError, choose
 from lord.data import DataConfig, ImageData, load_images
-from lord.evaluation import RunRecord, Study, finished, read_environment, read_record
+from lord.evaluation import RunRecord, Study, finished, read_environment, read_record, read_study
 from lord.learner import locked, remove_state, write_json
 from lord.streams import make_stream
 from lord.training.config import RunConfig, difference, flat, folder_name, read_yaml
@@ -41,6 +41,7 @@ def compare(
         UserError: if a finished run in ``out`` had another configuration, or a run failed.
     """
     run_all = ENGINES[choose("engine", engine, ENGINES)]
+    read_study(out)  # nothing else is written over
     with locked(out, "comparing"):
         folders = {out / folder_name(config): config for config in configs}
         kept = [] if overwrite else [folder for folder in folders if finished(folder)]
@@ -81,7 +82,8 @@ def describe(
         dates.append(made["date"])
     found = {name: sorted(values) for name, values in seen.items()}
     span = [min(dates), max(dates)] if dates else []
-    study = Study(command=command, dates=span, against=against, **found)
+    labels = list(dict.fromkeys(config.label for config in configs))
+    study = Study(command=command, dates=span, against=against, labels=labels, **found)
     write_json(out / "study.json", study)
 
 

@@ -102,6 +102,8 @@ def compose(
     Raises:
         UserError: names the setting, what was given and what is allowed.
     """
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
+        raise UserError(f"seed: expected a whole number from 0 to {2**31 - 1}, got {seed!r}")
     label, (method, own) = method, parse_variant(method)
     kind = METHODS[choose("method", method, METHODS)]
     others = [parse_variant(other)[0] for other in beside]
@@ -138,7 +140,7 @@ def published(method: str, preset: str, given: Mapping[str, Any]) -> dict[str, A
         return {}
     try:
         size = int(given.get("buffer", PRESETS[preset].settings.get("buffer", 0)))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         size = 0  # refused later, by name
     return rows[min(rows, key=lambda row: abs(row - size))]
 

@@ -16,6 +16,8 @@ from lord.config import UserError
 from lord.learner import remove_state, write_json, write_text
 
 RESULTS = ("summary.json", "metrics.jsonl", "model.safetensors", "classes.json", "buffer.png")
+ALONE = ("accuracy.json", "environment.json")
+"""Left too, but no results to anybody who has not them all."""
 CHECKPOINT = "checkpoint.safetensors"
 CONFIG = "config.yaml"
 MADE = "# of this run, complete: 'lord run --config' repeats it\n"
@@ -33,9 +35,12 @@ def claim(folder: Path, *, overwrite: bool) -> None:
         raise UserError(
             f"'{folder}' already holds results ({held[0]}): give another --out, or --overwrite"
         )
-    own = folder / CONFIG
-    if own.is_file() and not is_ours(folder):
-        raise UserError(f"'{own}' is not a run's, and would be replaced: give another --out")
+    if not is_ours(folder):
+        for own in (folder / name for name in (CONFIG, *ALONE)):
+            if own.is_file():
+                raise UserError(
+                    f"'{own}' is not a run's, and would be replaced: give another --out"
+                )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in held:

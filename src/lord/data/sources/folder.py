@@ -30,6 +30,8 @@ def recognises(path: Path) -> bool:
 
 def files(path: Path) -> list[Path]:
     roots = [_root(path), *([test] if (test := _test(path)) else [])]
+    for root in roots:
+        _see_that_all_are_read(root)
     return [file for root in roots for _, file in _pictures(root)]
 
 
@@ -73,11 +75,34 @@ def _test(path: Path) -> Path | None:
     return next((path / name for name in TEST if (path / name).is_dir()), None)
 
 
+def _see_that_all_are_read(root: Path) -> None:
+    """See that no class is passed over; an empty folder is none.
+
+    Raises:
+        UserError: names a folder that cannot be looked into, or holds other files than pictures.
+    """
+    for folder in _classes(root):
+        try:
+            os.scandir(folder).close()
+        except OSError as error:
+            raise UserError(f"cannot read '{folder}': {error.strerror}") from None
+        endings = {file.suffix.lower() for file in folder.rglob("[!.]*") if file.is_file()}
+        if endings and not endings & ENDINGS:
+            raise UserError(
+                f"no image in '{folder}' can be read: files there end in "
+                f"{', '.join(sorted(endings))}; known: {', '.join(sorted(ENDINGS))}"
+            )
+
+
+def _classes(root: Path, without: Sequence[str] = ()) -> Iterator[Path]:
+    for folder in sorted(root.iterdir()) if root.is_dir() else ():
+        if folder.is_dir() and not folder.name.startswith(".") and folder.name not in without:
+            yield folder
+
+
 def _pictures(root: Path, without: Sequence[str] = ()) -> Iterator[tuple[str, Path]]:
     """(class, file) of every picture below root/<class>/, in a fixed order."""
-    for folder in sorted(root.iterdir()) if root.is_dir() else ():
-        if not folder.is_dir() or folder.name.startswith(".") or folder.name in without:
-            continue
+    for folder in _classes(root, without):
         name = os.fsencode(folder.name).decode(errors="backslashreplace")  # need not be UTF-8
         for file in sorted(folder.rglob("*")):
             if file.suffix.lower() in ENDINGS and file.is_file():

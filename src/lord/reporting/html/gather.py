@@ -204,7 +204,8 @@ def _command(
 ) -> str:
     """What makes the run again. Only records of whole configurations tell foreign flags."""
     known = record.settings if record and "epochs" in record.settings else ()
-    return repeat(study.command if study else "", label, seed, folder, known)
+    own = study is not None and (not study.labels or label in study.labels)
+    return repeat(study.command if study and own else "", label, seed, folder, known)
 
 
 def _add_classes(run: ShownRun, folder: Path, budget: Budget) -> None:

@@ -116,6 +116,20 @@ def test_a_comparisons_command_is_left_what_the_runs_method_knows(tmp_path):
     assert "--set draws=1" in commands["lord"]
 
 
+def test_a_run_of_an_earlier_comparison_is_not_given_the_last_ones_command(tmp_path):
+    for method, epochs in (("er", 1), ("sgd", 2)):
+        line = f"compare --methods {method} --seeds 1 --width 4 --epochs {epochs} --stop-after 1"
+        words = [*LORD, *line.split(), "--out", str(tmp_path / "c")]
+        assert subprocess.run(words).returncode == 0
+    (shown,) = gather(tmp_path / "c").studies
+    commands = {run.label: run.command for run in shown.runs}
+    assert "--epochs 2 --stop-after 1 --method sgd" in commands["sgd"]
+    config = tmp_path / "c" / "er-seed0" / "config.yaml"
+    assert commands["er"] == f"lord run --config {config} --out again"
+    assert subprocess.run([*LORD, "report", str(tmp_path / "c")]).returncode == 0
+    assert "Made otherwise, as their folders say: er." in (tmp_path / "c/README.md").read_text()
+
+
 def test_other_files_of_that_name_are_no_runs(study, tmp_path):
     shutil.copytree(study, tmp_path / "c")
     for name, text in {"a": "date: 2020-13-45", "b": "on: push", "d": "[1]", "e": "x: ["}.items():

@@ -12,6 +12,8 @@ from lord.config import UserError
 from lord.reporting.html.gather import Page, gather
 
 FILE = "report.html"
+MADE = b'<meta name="generator" content="lord report">'
+"""In every page; no other file is replaced."""
 STYLES = ("uplot/uPlot.min.css", "style.css", "parts.css")
 SCRIPTS = (
     "uplot/uPlot.iife.min.js",
@@ -30,6 +32,8 @@ def write_page(folder: Path) -> Path:
     if not page.studies:
         raise UserError(f"no run in '{folder}'")
     draft, file = folder / f".{FILE}", folder / FILE
+    if file.is_file() and MADE not in file.read_bytes():
+        raise UserError(f"'{file}' was not made by 'lord report': move it, it would be replaced")
     try:
         draft.write_text(render(encoded(page)), encoding="utf-8")
         draft.replace(file)
