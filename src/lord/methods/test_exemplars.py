@@ -99,6 +99,14 @@ def test_x_ders_transplanted_logits_stay_below_that_of_the_label(make):
         assert fresh[row, 2:].max().item() == pytest.approx(limit.item(), rel=1e-5)
 
 
+def test_x_ders_transplanted_logits_do_not_explode_where_the_labels_is_not_positive(make):
+    method, _ = make("x-der-rpc")
+    stored, now = -torch.rand(4, 10), 1e-3 * torch.rand(4, 10)
+    at = (torch.arange(10) >= 2).expand(4, 10)
+    fresh = method.transplanted(stored, now, torch.tensor([0, 1, 0, 1]), at)
+    assert torch.equal(fresh[:, 2:], now[:, 2:])
+
+
 def test_x_der_moves_running_statistics_only_with_its_first_draw(make):
     method, stream = make("x-der-rpc")
     learn(method, stream, 1)

@@ -26,8 +26,9 @@ class XDERRPC(Rehearsal):
     equally many of each class. The first outputs but one of the network's head are the features
     the polytope reads.
 
-    Departure: the learning rate has no milestones. Published values for S-CIFAR-100 are those of
-    ten tasks.
+    Departures: the learning rate has no milestones; the authors' code scales where the own class's
+    stored logit is negative too, by ratios without bound. Published values for S-CIFAR-100 are
+    those of ten tasks.
     """
 
     name = "x-der-rpc"
@@ -121,7 +122,8 @@ class XDERRPC(Rehearsal):
         truth = stored.gather(1, labels[:, None])
         low = torch.finfo(now.dtype).min
         top = now.masked_fill(~at, low).max(1, keepdim=True).values
-        scale = torch.where(top > truth, self.config.gamma * truth / top, 1.0)
+        above = (top > truth) & (truth > 0)  # else the ratio has no bound
+        scale = torch.where(above, self.config.gamma * truth / top, 1.0)
         return torch.where(at, now * scale, stored)
 
     def _renew(self, draw: Any, now: Tensor) -> None:
