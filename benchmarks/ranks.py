@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     result: dict[str, object] = {}
-    for width, precision in ((16, "fp32"), (64, "fp32"), (64, "bf16")):
+    for width, precision in ((16, "fp32"), (64, "bf16")):
         for method in ("er", "lord"):
             given = f"--method {method} --width {width} --precision {precision}"
             times: dict[str, list[float]] = {way: [] for way in WAYS}
