@@ -25,6 +25,8 @@ WAYS = {
     "one process, two threads": "--threads 2",
 }
 
+SIZES = ((16, "fp32", "er"), (16, "fp32", "lord"), (64, "bf16", "er"))
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -32,18 +34,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     result: dict[str, object] = {}
-    for width, precision in ((16, "fp32"), (64, "bf16")):
-        for method in ("er", "lord"):
-            given = f"--method {method} --width {width} --precision {precision}"
-            times: dict[str, list[float]] = {way: [] for way in WAYS}
-            for _ in range(3):
-                for way in WAYS:
-                    times[way].append(seconds(options.data, way, given))
-            medians = {way: round(statistics.median(taken), 2) for way, taken in times.items()}
-            alone = medians["one process"]
-            gain = {way: round(alone / taken, 2) for way, taken in medians.items()}
-            result[given] = {"seconds": times, "medians": medians, "times as fast": gain}
-            print(given, gain, flush=True)
+    for width, precision, method in SIZES:
+        given = f"--method {method} --width {width} --precision {precision}"
+        times: dict[str, list[float]] = {way: [] for way in WAYS}
+        for _ in range(3):
+            for way in WAYS:
+                times[way].append(seconds(options.data, way, given))
+        medians = {way: round(statistics.median(taken), 2) for way, taken in times.items()}
+        alone = medians["one process"]
+        gain = {way: round(alone / taken, 2) for way, taken in medians.items()}
+        result[given] = {"seconds": times, "medians": medians, "times as fast": gain}
+        print(given, gain, flush=True)
     told = {
         "run": f"python {RUN}",
         "command": shlex.join(["python", *sys.argv]),
