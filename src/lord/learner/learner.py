@@ -9,14 +9,14 @@ import msgspec
 import torch
 from torch import Generator, Tensor
 
-from lord.config import UserError, check_budget, first_line
+from lord.config import UserError, first_line
 from lord.costs import FlopCount
 from lord.data import Augment, measure_normalisation
 from lord.learner.checkpoint import load_state, save_state
 from lord.learner.exam import Exam, mean_fall
-from lord.learner.session import Course, Session, billed, class_names, fingerprint
-from lord.learner.setup import LearnerConfig, augmentation, learner_config, make_method
-from lord.methods import METHODS, Batch, Method, take_over
+from lord.learner.session import Course, Session, billed, class_names, fingerprint, told
+from lord.learner.setup import LearnerConfig, augmentation, bounded, learner_config, make_method
+from lord.methods import Batch, Method, take_over
 from lord.streams import Task, batches
 
 PROBE = 4
@@ -97,9 +97,7 @@ class Learner:
         Raises:
             UserError: for what does not fit, or where another session is unfinished.
         """
-        check_budget(seconds, flops)
-        if (seconds or flops) and not METHODS[self.config.method].STEPS:
-            raise UserError(f"method '{self.config.method}' trains when a session ends: no budget")
+        bounded(self.config, seconds, flops)
         labels, key = class_names(labels), str(key or len(self.sessions) + 1)
         own = self._course and (self._course.session.key, self._course.given)
         if own and own != (key, fingerprint(images, labels)):
@@ -287,8 +285,7 @@ class Learner:
 
     def _fitting(self, images: Tensor, *, first: bool = False) -> Tensor:
         if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.dim() != 4:
-            kind = f"{type(images).__name__} of {getattr(images, 'dtype', 'something')}"
-            raise UserError(f"images: expected a tensor, N x C x H x W uint8, got a {kind}")
+            raise UserError(f"images: expected a tensor, N x C x H x W uint8, got {told(images)}")
         if not first and tuple(images.shape[1:]) != self.shape:
             raise UserError(f"images: expected N x {self.shape}, got {tuple(images.shape)}")
         return images

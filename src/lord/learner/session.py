@@ -86,3 +86,8 @@ def billed(session: Session, count: FlopCount) -> Iterator[None]:
     yield
     session.seconds += time.perf_counter() - start
     session.flops += count.total - before
+
+
+def told(images: object) -> str:
+    """What was given as images, in words."""
+    return f"a {type(images).__name__} of {getattr(images, 'dtype', 'no dtype')}"

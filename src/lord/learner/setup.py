@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 from torch import Generator, nn
 
-from lord.config import Settings, UserError, build, choose, chosen, fields
+from lord.config import Settings, UserError, build, check_budget, choose, chosen, fields
 from lord.config.rules import Count
 from lord.data import Augment
 from lord.methods import METHODS, Method, OptimizerConfig, Setting
@@ -78,6 +78,17 @@ def _registered(module: nn.Module) -> str:
 
 
 _OWN: dict[str, nn.Module] = {}
+
+
+def bounded(config: LearnerConfig, seconds: float | None, flops: float | None) -> None:
+    """See that a session can be given this budget, if any.
+
+    Raises:
+        UserError: if it is none, or the method does not learn by its steps.
+    """
+    check_budget(seconds, flops)
+    if (seconds or flops) and not METHODS[config.method].STEPS:
+        raise UserError(f"method '{config.method}' trains when a session ends: no budget")
 
 
 def learner_config(given: dict[str, Any]) -> LearnerConfig:

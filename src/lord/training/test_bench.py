@@ -91,7 +91,7 @@ def test_the_command_writes_everything_it_measured(tmp_path, capsys):
     [
         (["--steps", "0"], "steps: expected a number >= 1, got 0"),
         (["--methods", "lrod"], "lrod"),
-        (["--out", "nowhere/b.json"], "there is no folder 'nowhere'"),
+        (["--out", "nowhere/b.json"], "no folder 'nowhere'"),
     ],
 )
 def test_mistakes_are_one_line(flags, said, capsys):
