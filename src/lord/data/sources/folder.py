@@ -86,7 +86,12 @@ def _see_that_all_are_read(root: Path) -> None:
             os.scandir(folder).close()
         except OSError as error:
             raise UserError(f"cannot read '{folder}': {error.strerror}") from None
-        endings = {file.suffix.lower() for file in folder.rglob("[!.]*") if file.is_file()}
+        endings = set()
+        for file in folder.rglob("[!.]*"):
+            if file.is_file():
+                endings.add(file.suffix.lower())
+                if file.suffix.lower() in ENDINGS:
+                    break  # the first picture will do
         if endings and not endings & ENDINGS:
             raise UserError(
                 f"no image in '{folder}' can be read: files there end in "
