@@ -12,6 +12,7 @@ IN_WHEEL = re.compile(
 )
 IN_SDIST = re.compile(
     r"(src|docs|examples|benchmarks|results|\.ci)/.+\.(py|npz|txt|md|css|svg|png|json|js|html)|"
+    r"results/.+\.(csv|yaml)|"
     r"src/lord/py\.typed|src/lord/reporting/html/uplot/LICENSE|\.ci/run|\.gitignore|"
     r"(PKG-INFO|LICENSE|Makefile|pyproject\.toml|constraints\.txt|CITATION\.cff|[A-Z]+\.md)"
 )
