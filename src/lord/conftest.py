@@ -1,7 +1,12 @@
 """What the tests share. Two processes on two cores: one thread each."""
 
+import contextlib
 import os
+import random
+import signal
+import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -49,3 +54,26 @@ def photos(tmp_path: Path, pixels: np.ndarray) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(folder / f"{place:02}.png")
     return tmp_path / "photos"
+
+
+def stamp(file: Path) -> int | None:
+    """When it was written last."""
+    with contextlib.suppress(FileNotFoundError):
+        return file.stat().st_mtime_ns
+    return None
+
+
+def killed(
+    process: subprocess.Popen[bytes], file: Path, before: int | None, source: random.Random
+) -> bool:
+    """Kill it at a random moment, once ``file`` is no longer that of ``before``.
+
+    Returns:
+        Whether it was still there to be killed.
+    """
+    until = time.monotonic() + 60
+    while stamp(file) == before and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.01)  # until it has come a step further
+    time.sleep(source.random())
+    process.kill()
+    return process.wait() == -signal.SIGKILL

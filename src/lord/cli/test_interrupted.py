@@ -1,9 +1,7 @@
 """Sessions of a learner killed, gone on with and abandoned: real processes."""
 
-import contextlib
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -12,6 +10,7 @@ import pytest
 import torch
 
 from lord.cli.conftest import MAKE, photos
+from lord.conftest import killed, stamp
 from lord.learner import STATE, load_learner
 from lord.learner.keep import FINISHED
 
@@ -44,12 +43,6 @@ def same(one, other):
     return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
 
 
-def stamp(file):
-    """When it was written last."""
-    with contextlib.suppress(FileNotFoundError):
-        return file.stat().st_mtime_ns
-
-
 def check_kills(tmp_path, kills, seed):
     folders, source = weeks(tmp_path), random.Random(seed)
     for folder in folders:
@@ -60,17 +53,10 @@ def check_kills(tmp_path, kills, seed):
         for folder in folders:
             while True:
                 before = stamp(parts / STATE)
-                process, until = session(folder, parts), time.monotonic() + 60
-                if done < kills:
-                    while stamp(parts / STATE) == before and time.monotonic() < until:
-                        if process.poll() is not None:
-                            break
-                        time.sleep(0.01)  # until it has come a step further
-                    time.sleep(source.random())
-                    process.kill()
-                    if process.wait() == -signal.SIGKILL:
-                        done += 1
-                        continue
+                process = session(folder, parts)
+                if done < kills and killed(process, parts / STATE, before, source):
+                    done += 1
+                    continue
                 if process.wait() in (0, 2):  # 2: it had ended before it could be killed
                     break
         assert same(tensors(parts), tensors(tmp_path / "whole"))

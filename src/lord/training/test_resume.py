@@ -1,13 +1,10 @@
 """Runs that are stopped and go on, among them real processes that are killed."""
 
-import contextlib
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -15,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from lord.config import UserError
+from lord.conftest import killed, stamp
 from lord.evaluation import read_record
 from lord.learner import locked, save_state
 from lord.methods import METHODS, moved
@@ -148,12 +146,6 @@ def test_overwriting_forgets_the_checkpoint(tmp_path, monkeypatch):
     assert not list(tmp_path.glob("checkpoint*"))
 
 
-def stamp(file):
-    """When it was written last."""
-    with contextlib.suppress(FileNotFoundError):
-        return file.stat().st_mtime_ns
-
-
 def killed_and_resumed(folder, kills, source):
     """Run the command, kill it at random moments, resume it until it is done; returns kills."""
     line = "run --method lord --set candidates=8 --width 8 --epochs 2 --threads 1"
@@ -161,13 +153,8 @@ def killed_and_resumed(folder, kills, source):
     command = [sys.executable, "-m", "lord", *line.split()]
     done = 0
     while done < kills and not (folder / "summary.json").exists():
-        process, file = subprocess.Popen(command), folder / CHECKPOINT
-        before, until = stamp(file), time.monotonic() + 60
-        while stamp(file) == before and process.poll() is None and time.monotonic() < until:
-            time.sleep(0.01)  # until it has come a step further
-        time.sleep(source.random())
-        process.kill()
-        done += process.wait() == -signal.SIGKILL
+        before = stamp(folder / CHECKPOINT)
+        done += killed(subprocess.Popen(command), folder / CHECKPOINT, before, source)
     subprocess.run(command, check=True)
     return done
 
