@@ -24,8 +24,8 @@ WEEKS = (
     *([COMMON] * 6),
 )
 WAYS = {
-    "lord+ (selection)": {},
-    "reservoir": {"admission": 0},
+    "selection": {"keep": "reservoir"},
+    "reservoir": {"admission": 0, "keep": "reservoir"},
     "balanced": {"admission": 0, "keep": "balanced"},
 }
 

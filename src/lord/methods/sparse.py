@@ -21,8 +21,8 @@ class SparseConfig(BufferConfig, frozen=True):
     """A batch is offered to the buffer with chance exp(-admission * the share of the network that
     stands for the past): 0 offers all."""
     keep: Literal["reservoir", "balanced", "losses"] = "reservoir"
-    """What an accepted row replaces: any; one of the largest class; one of a large class and
-    small loss."""
+    """What is kept of the rows offered: any, alike; as many of each class as came, up to an equal
+    share; rather those of small classes and of large loss."""
     draws: Annotated[int, Meta(ge=1, le=2)] = 2
     """Draws a rehearsal: 2 as in DER++, or 1 for both terms on one draw."""
     alpha: NonNegative = 0.2

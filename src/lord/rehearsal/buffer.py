@@ -47,8 +47,11 @@ class Buffer:
         order = self.offered + torch.arange(count)
         drawn = torch.rand(count, generator=self.generator, dtype=torch.float64) * (order + 1)
         slots = torch.where(order < self.size, order, drawn.long()).tolist()
-        kept = {slot: row for row, slot in enumerate(slots) if slot < self.size}  # a later row wins
         self.offered += count
+        self._place({slot: row for row, slot in enumerate(slots) if slot < self.size}, rows)
+
+    def _place(self, kept: dict[int, int], rows: dict[str, Tensor]) -> None:
+        """Put rows, by their numbers, into slots; of two for one slot only the later is named."""
         for name, values in rows.items():
             if name not in self.columns:
                 self.columns[name] = values.new_zeros((self.size, *values.shape[1:]))

@@ -1,18 +1,75 @@
-"""Reservoirs that choose what a new row replaces."""
+"""Buffers that choose what a new row replaces."""
+
+from collections import Counter
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from lord.rehearsal.buffer import Buffer
 
 
-class Choosy(Buffer):
-    """Every row offered is accepted with a reservoir's chance; what it replaces is drawn by
-    weight. ``labels`` is one of the columns."""
+class Balanced(Buffer):
+    """As many of each class as came of it, up to an equal share (Chrysakis and Moens 2020, ICML).
 
-    def weights(self) -> Tensor:
-        """Of each row held, its chance to be replaced, up to a factor."""
-        raise NotImplementedError
+    Once it is full, a row of a class that has never been the largest replaces one of the largest;
+    a row of one that has been takes the place of one of its own, with the chance a reservoir of
+    its class alone would give it. So what came seldom stays. ``labels`` is one of the columns;
+    they are read on the host: where they are on another device, an offer waits for it.
+    """
+
+    def __init__(self, size: int, generator: Generator) -> None:
+        super().__init__(size, generator)
+        self.seen: Counter[int] = Counter()
+        """Rows offered of each class."""
+        self.largest: set[int] = set()
+        """Classes that are, or have been, the largest in a full buffer."""
+
+    def offer(self, **rows: Tensor) -> None:
+        held = self.held["labels"].tolist() if self.columns else []
+        placed: dict[int, int] = {}
+        for row, label in enumerate(rows["labels"].tolist()):
+            self.offered += 1
+            self.seen[label] += 1
+            slot = self._slot(held, label)
+            if slot is not None:
+                placed[slot] = row
+                held[slot : slot + 1] = [label]
+        self._place(placed, rows)
+
+    def _slot(self, held: list[int], label: int) -> int | None:
+        """Where a row of this class goes, if anywhere."""
+        if len(held) < self.size:
+            return len(held)
+        sizes = Counter(held)
+        most = max(sizes.values())
+        self.largest |= {own for own, count in sizes.items() if count == most}
+        accepted, place = torch.rand(2, generator=self.generator, dtype=torch.float64).tolist()
+        if label not in self.largest:
+            among = [slot for slot, own in enumerate(held) if sizes[own] == most]
+        elif accepted * self.seen[label] < sizes[label]:
+            among = [slot for slot, own in enumerate(held) if own == label]
+        else:
+            return None
+        return among[int(place * len(among))]
+
+    def state_dict(self) -> dict[str, Any]:
+        own = {"seen": list(self.seen.items()), "largest": sorted(self.largest)}
+        return super().state_dict() | own
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.seen = Counter(dict(state["seen"]))
+        self.largest = set(state["largest"])
+
+
+class LossAware(Buffer):
+    """Rows of large classes and of small loss go first (Buzzega et al. 2020, arXiv:2010.05595).
+
+    Every row offered is accepted with a reservoir's chance; what it replaces is drawn by weight.
+    ``labels`` and ``losses`` are among the columns. The weight is half the class's size and half
+    the negative loss, the latter in units of mean loss times mean size, scaled to between 0 and 1.
+    """
 
     def offer(self, **rows: Tensor) -> None:
         count = len(next(iter(rows.values())))
@@ -28,29 +85,10 @@ class Choosy(Buffer):
                 for name, values in rows.items():
                     self.columns[name].index_copy_(0, slot, values[row : row + 1])
 
-    def _counts(self) -> Tensor:
-        """For each row held, how many there are of its class."""
+    def weights(self) -> Tensor:
+        """Of each row held, its chance to be replaced, up to a factor."""
         labels = self.held["labels"]
-        return (labels[:, None] == labels[None, :]).sum(1).float()
-
-
-class Balanced(Choosy):
-    """A new row replaces one of the largest class."""
-
-    def weights(self) -> Tensor:
-        counts = self._counts()
-        return (counts == counts.max()).float()
-
-
-class LossAware(Choosy):
-    """Rows of large classes and of small loss go first (Buzzega et al. 2020, arXiv:2010.05595).
-
-    ``losses`` is one of the columns. The weight is half the class's size and half the negative
-    loss, the latter in units of mean loss times mean size, scaled to reach from 0 to 1.
-    """
-
-    def weights(self) -> Tensor:
-        counts = self._counts()
+        counts = (labels[:, None] == labels[None, :]).sum(1).float()
         losses = self.held["losses"].float()
         scale = losses.abs().mean() * counts.mean()
         raw = 0.5 * counts - 0.5 * losses / scale.clamp(min=1e-12)

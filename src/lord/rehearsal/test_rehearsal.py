@@ -128,12 +128,52 @@ def test_a_balanced_buffer_only_ever_shrinks_its_largest_class(labels, size, see
     assert len(buffer) == min(size, len(labels))
 
 
+@given(st.lists(st.integers(1, 60), min_size=2, max_size=5), st.integers(5, 40), st.integers(0, 9))
+def test_a_balanced_buffer_has_all_of_a_rare_class_and_as_many_of_the_others(came, size, seed):
+    buffer, source = Balanced(size, generator(seed)), generator(seed)
+    labels = torch.cat([torch.full((count,), label) for label, count in enumerate(came)])
+    for part in labels[torch.randperm(len(labels), generator=source)].split(7):
+        buffer.offer(labels=part)
+    kept = buffer.held["labels"].bincount(minlength=len(came)).tolist()
+    most = max(kept)
+    for own, count in zip(kept, came, strict=True):
+        # Nothing of a rare class is lost, and common ones differ by one at most.
+        assert own == count or own >= most - 1
+
+
+def test_within_a_class_a_balanced_buffer_is_a_reservoir():
+    source, early = generator(5), 0
+    for _ in range(300):
+        buffer = Balanced(10, source)
+        for start in range(0, 100, 10):
+            numbers = torch.arange(start, start + 10)
+            buffer.offer(labels=numbers % 2, numbers=numbers)
+        early += int((buffer.columns["numbers"] < 50).sum())
+    assert abs(early - 1500) < 150  # half of what is kept came in the first half
+
+
+def test_a_balanced_buffer_goes_on_from_its_state():
+    whole, parted = (Balanced(8, generator(3)) for _ in range(2))
+    batches = [torch.randint(0, 4, (6,), generator=generator(n)) for n in range(12)]
+    for labels in batches:
+        whole.offer(labels=labels)
+    for place, labels in enumerate(batches):
+        if place == 6:
+            again = Balanced(8, generator(0))
+            again.generator.set_state(parted.generator.get_state())
+            again.load_state_dict(parted.state_dict())
+            parted = again
+        parted.offer(labels=labels)
+    assert torch.equal(whole.columns["labels"], parted.columns["labels"])
+
+
 def test_rows_are_accepted_with_a_reservoirs_chance_whatever_they_replace():
     source, late = generator(5), 0
     for _ in range(400):
-        buffer = Balanced(10, source)
-        buffer.offer(labels=torch.zeros(10, dtype=torch.long))
-        buffer.offer(labels=torch.ones(10, dtype=torch.long))
+        buffer = LossAware(10, source)
+        for label in (0, 1):
+            labels = torch.full((10,), label)
+            buffer.offer(labels=labels, losses=torch.ones(10))
         late += int(buffer.columns["labels"].sum())
     expected = sum(10 / seen for seen in range(11, 21))  # less where a one replaces a one
     assert 0.7 * expected < late / 400 < expected
