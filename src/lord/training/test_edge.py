@@ -6,11 +6,16 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from lord.data import DataConfig, load_images
 from lord.evaluation import read_record
 
 GIB = 1 << 30
+
+pytestmark = pytest.mark.skipif(
+    torch.version.cuda is not None, reason="a build of torch for GPUs takes that much by itself"
+)
 
 
 def run_within(limit, line, out):
