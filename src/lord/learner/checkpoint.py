@@ -14,7 +14,7 @@ from torch import Tensor
 from lord.config import UserError, first_line
 from lord.learner.files import write_atomic
 
-FORMAT = 1
+FORMAT = 2
 Packed = dict[str, Any]
 
 
@@ -94,7 +94,8 @@ def _read(file: Path) -> Any:
             raise ValueError("its checksum is wrong")
         content = json.loads(text)
         if content["format"] != FORMAT:
-            raise ValueError(f"it has format {content['format']}, known: {FORMAT}")
+            has = f"it has format {content['format']}, known: {FORMAT}"
+            raise UserError(f"the checkpoint '{file}' is another version's: {has}")
         return _unpack(content["state"], tensors)
     except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
         said = first_line(error)

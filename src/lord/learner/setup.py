@@ -17,6 +17,10 @@ HORIZON = 10
 """Sessions after which the student has grown to what ten tasks of the protocol lead to. How many
 will come is not known; later ones find it as wide as it gets."""
 
+UNEVEN: dict[str, dict[str, Any]] = {"lord+": {"keep": "balanced", "admission": 0.0}}
+"""Settings by method, where none are given: over months classes come unevenly, and of a rare one
+a reservoir soon has nothing left."""
+
 
 class LearnerConfig(Settings, frozen=True):
     """What a learner is made with; it cannot change afterwards."""
@@ -39,7 +43,7 @@ def make_method(
     kind = METHODS[config.method]
     network = first_network(config.network, classes=classes, shape=shape, seed=config.seed)
     values = PRESETS["images"].settings | kind.PRESETS.get("images", {}).get(0, {})
-    values |= {"ladder": "short"} | config.settings
+    values |= {"ladder": "short"} | UNEVEN.get(config.method, {}) | config.settings
     setting = Setting(
         network=network,
         augment=augment,

@@ -105,17 +105,23 @@ def test_without_a_whole_state_both_are_named(tmp_path):
         load_state(tmp_path / "t.safetensors")
 
 
+def test_a_state_of_another_version_is_refused_by_name(tmp_path):
+    text = json.dumps({"format": 3, "state": {"value": 0}})
+    save_file({}, tmp_path / "s.safetensors", {"lord": text, "digest": _digest(text, {})})
+    with pytest.raises(UserError, match="is another version's: it has format 3, known: 2"):
+        load_state(tmp_path / "s.safetensors")
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "[" * 100_000,
         "{}",
         "null",
-        json.dumps({"format": 1, "state": {"tensor": "9", "last": False}}),
-        json.dumps({"format": 1, "state": {"pickle": "cos\nsystem"}}),
-        json.dumps({"format": 1, "state": {"tensor": "0", "last": True}}),
-        json.dumps({"format": 1, "state": {"dict": [[[], {"value": 0}]]}}),
-        json.dumps({"format": 2, "state": {"value": 0}}),
+        json.dumps({"format": 2, "state": {"tensor": "9", "last": False}}),
+        json.dumps({"format": 2, "state": {"pickle": "cos\nsystem"}}),
+        json.dumps({"format": 2, "state": {"tensor": "0", "last": True}}),
+        json.dumps({"format": 2, "state": {"dict": [[[], {"value": 0}]]}}),
     ],
 )
 def test_hostile_content_with_a_right_checksum_is_refused(tmp_path, text):

@@ -52,6 +52,16 @@ def test_it_learns_over_sessions_with_new_classes_and_old_ones_that_come_back():
     assert all(0 <= p.confidence <= 1 and p.label in learner.classes for p in sure)
 
 
+def test_a_class_that_came_seldom_stays_in_the_buffer():
+    learner, (images, labels) = small(epochs=1), digits("0", "1", "2")
+    rare = [row for row, label in enumerate(labels) if label == "2"][:3]
+    common = [row for row, label in enumerate(labels) if label != "2"]
+    for rows in (common + rare, common, common):
+        learner.learn(images[rows], [labels[row] for row in rows])
+    held = learner.method.buffer.held["labels"].tolist()
+    assert held.count(learner.classes.index("2")) == 3
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_new_classes_leave_what_the_old_ones_score(method):
     learner = small(method=method)
