@@ -87,7 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, help="CIFAR-10, any layout")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--kill-after", type=float, default=20, help="seconds into week three")
+    parser.add_argument("--kill-after", type=float, default=8, help="seconds into week three")
     parser.add_argument("--settings", default="", help="of lord learn, for another learner")
     parser.add_argument("--seeds", type=int, default=1, help="the uninterrupted session over seeds")
     options = parser.parse_args()
