@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from lord.data import DataConfig, ImageData, load_images
-from lord.learner import Learner, load_learner, write_text
+from lord.learner import STATE, Learner, load_learner, write_text
 from lord.training.folder import environment
 
 WEEKS = (
@@ -46,16 +46,19 @@ def folders(images: ImageData, root: Path) -> list[Path]:
     return made
 
 
-def learn(week: Path, state: Path, first: list[str], kill_after: float | None = None) -> str:
-    """``lord learn`` as typed; killed after so many seconds, if any."""
+def learn(week: Path, state: Path, first: list[str], kill: bool = False) -> str:
+    """``lord learn`` as typed; or killed when it has written its second checkpoint."""
     command = [sys.executable, "-m", "lord", "learn", str(week), "--state", str(state)]
-    command += ["--checkpoint-every", "5", *first]
+    command += ["--checkpoint-every", "2", *first]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    if kill_after is not None:
-        time.sleep(kill_after)
+    if kill:
+        for _ in range(2):
+            before = (state / STATE).stat().st_mtime_ns
+            while (state / STATE).stat().st_mtime_ns == before and process.poll() is None:
+                time.sleep(0.05)
         process.send_signal(signal.SIGKILL)
     said = process.communicate()[0]
-    ended = -signal.SIGKILL if kill_after is not None else 0
+    ended = -signal.SIGKILL if kill else 0
     if process.returncode != ended:
         raise SystemExit(f"{' '.join(command)}: ended with {process.returncode}")
     return said
@@ -87,7 +90,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, help="CIFAR-10, any layout")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--kill-after", type=float, default=8, help="seconds into week three")
     parser.add_argument("--settings", default="", help="of lord learn, for another learner")
     parser.add_argument("--seeds", type=int, default=1, help="the uninterrupted session over seeds")
     options = parser.parse_args()
@@ -110,7 +112,7 @@ def main() -> None:
         for number, week in enumerate(weeks):
             first = given * (not number)
             if number == 2:
-                learn(week, killed, first, options.kill_after)
+                learn(week, killed, first, kill=True)
                 half, _ = load_learner(killed)
                 result["killed in"] = f"week {len(half.sessions) + 1}"
                 result["unfinished"] = half.unfinished is not None
