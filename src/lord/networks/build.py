@@ -13,6 +13,7 @@ from lord.networks.cnn import SmallCNN
 from lord.networks.families import MLP, VGG, BottleneckNet, DenseNet, MobileNet, SqueezeNet
 from lord.networks.layernorm import ConvNeXt, VisionTransformer
 from lord.networks.own import Make, check_outputs, library_network, maker
+from lord.networks.pointwise import in_channels_last
 from lord.networks.resnet import ResNet18
 
 NETWORKS: dict[str, Make] = {
@@ -73,8 +74,7 @@ def register_network(name: str, network: nn.Module | Make) -> str:
 
 def build_network(config: NetworkConfig, *, classes: int, channels: int) -> nn.Module:
     """The network as PyTorch initialises it, in channels-last memory order."""
-    network = found(config.network)(classes, config.width, channels)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return in_channels_last(found(config.network)(classes, config.width, channels))
 
 
 def first_network(

@@ -12,9 +12,11 @@ are the mean over shares (in DistributedDataParallel, the first process's).
 """
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -77,7 +79,8 @@ def joined(device: str) -> Iterator[Ranks]:
     """Inside, the processes of a run are in touch, and their optimizers step along one gradient.
 
     Raises:
-        LostError: if one of them is lost.
+        LostError: if one of them is lost, or this one is told to stop: torchrun tells the others
+            when one is lost, and may be quicker than they are to notice.
     """
     ranks = here()
     if ranks.world == 1:
@@ -90,20 +93,32 @@ def joined(device: str) -> Iterator[Ranks]:
     import_module("torch._dynamo")
     dist.init_process_group("nccl" if device == "cuda" else "gloo")
     handle = register_optimizer_step_pre_hook(lambda optimizer, *_: _one_gradient(optimizer))
+    before = signal.signal(signal.SIGTERM, partial(_told_to_stop, ranks))
     try:
         yield ranks
     except RuntimeError as error:
         said = first_line(error)
         if "gloo" not in said.lower() and not isinstance(error, dist.DistError):
             raise
-        raise LostError(
-            f"process {ranks.rank} of {ranks.world} lost another one; the same command with "
-            "--resume goes on from the last checkpoint"
-        ) from None
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends already, and is to say why
+        raise _lost(ranks, "lost another one") from None
     finally:
         handle.remove()
+    signal.signal(signal.SIGTERM, before)
     dist.barrier()  # one that leaves early is lost to those still in touch
     dist.destroy_process_group()
+
+
+def _told_to_stop(ranks: Ranks, number: int, _: object) -> None:
+    signal.signal(number, signal.SIG_IGN)
+    raise _lost(ranks, "was told to stop, or another one is lost")
+
+
+def _lost(ranks: Ranks, what: str) -> LostError:
+    return LostError(
+        f"process {ranks.rank} of {ranks.world} {what}; the same command with --resume goes on "
+        "from the last checkpoint"
+    )
 
 
 def spread(network: nn.Module, ranks: Ranks) -> None:
