@@ -13,13 +13,12 @@ from torch import Tensor
 
 from lord.cli.written import check_new, writing
 from lord.config import UserError
-from lord.data import contact_sheet, decode, load_labelled
+from lord.data import contact_sheet, decode
 from lord.learner import (
     Deployed,
     Learner,
-    abandon,
+    before_interrupted,
     by_name,
-    check_unknown,
     coloured,
     exists,
     export_int8,
@@ -52,20 +51,13 @@ def learn(
     every: float,
 ) -> None:
     with locked(state, "learning"):
-        if abandoned:
-            # What is to be learnt instead must be sound before anything is dropped.
-            learner = _loaded(state)
-            if learner.sessions:
-                _check_settled(learner, state, given, resize)
-            learner_config(given)
-            side = learner.shape[1] if learner.shape and learner.sessions else resize or SIDE
-            check_unknown(learner, folder, load_labelled(folder, side)[2], again=again)
-            abandon(state)
-        if exists(state):
-            learner = _loaded(state)
-            _check_settled(learner, state, given, resize)
+        if abandoned:  # nothing is dropped before something else is learnt
+            before = before_interrupted(state)
         else:
-            learner = Learner(**given)
+            before = _loaded(state) if exists(state) else None
+        if before:
+            _check_settled(before, state, given, resize)
+        learner = before or Learner(**given)
         if learner.unfinished:
             console.print("going on with a session that was interrupted")
         try:

@@ -8,6 +8,7 @@ import time
 
 import pytest
 import torch
+from PIL import Image
 
 from lord.cli.conftest import MAKE, photos
 from lord.conftest import killed, stamp
@@ -115,6 +116,11 @@ def test_a_mistake_in_abandoning_costs_nothing(lord, tmp_path):
         assert (code, said in error) == (2, True)
     code, _, error = lord(f"learn {folders[0]} --state {state} --abandon")
     assert (code, "was learnt already, in session 1" in error) == (2, True)
+    colour = tmp_path / "colour"
+    (colour / "9").mkdir(parents=True)
+    Image.new("RGB", (8, 8), "red").save(colour / "9" / "0.png")
+    code, _, error = lord(f"learn {colour} --state {state} --abandon")
+    assert (code, "learnt grey ones, these are in colour" in error) == (2, True)
     assert load_learner(state)[0].unfinished
     (state / FINISHED).unlink()
     code, _, error = lord(f"learn {folders[2]} --state {state} --abandon")
@@ -129,5 +135,8 @@ def test_abandoning_the_first_session_leaves_nothing_of_it(lord, tmp_path):
     assert "make a learner with a lower lr" in error
     code, _, error = lord(f"learn {one} --state {state} --abandon {MAKE.replace('2', '0', 1)}")
     assert (code, "epochs: expected int >= 1, got 0" in error) == (2, True)
+    lone = photos(tmp_path / "lone", "3")
+    code, _, error = lord(f"learn {lone} --state {state} --abandon")
+    assert (code, "only one class (3); the first session needs two" in error) == (2, True)
     assert load_learner(state)[0].unfinished
     assert lord(f"learn {one} --state {state} --abandon {MAKE} --set lr=0.05")[0] == 0

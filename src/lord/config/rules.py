@@ -3,6 +3,7 @@
 import difflib
 import math
 from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 from typing import (
     Annotated,
     Any,
@@ -58,13 +59,40 @@ def chosen(config: type[Settings], values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in fields(config) if name in values}
 
 
+def expect(name: str, value: object, kind: type | tuple[type, ...], what: str) -> None:
+    """See that an argument is of this kind.
+
+    Args:
+        what: such as "a path".
+
+    Raises:
+        UserError: names it, if not.
+    """
+    if not isinstance(value, kind):
+        raise UserError(f"{name}: expected {what}, got {value!r}")
+
+
+def as_path(name: str, value: object) -> Path:
+    """A path given as text or as one.
+
+    Raises:
+        UserError: if it is neither, or empty.
+    """
+    if value == "":
+        raise UserError(f"{name}: expected a path, got nothing")
+    expect(name, value, (str, Path), "a path")
+    return Path(str(value))
+
+
 def check_budget(seconds: float | None, flops: float | None) -> None:
     """Raises:
     UserError: for what is no budget, or both.
     """
     for name, limit in (("seconds", seconds), ("flops", flops)):
-        if limit is not None and not 0 < limit < float("inf"):
-            raise UserError(f"{name}: expected a number above 0, got {limit}")
+        if limit is None:
+            continue
+        if not isinstance(limit, int | float) or not 0 < limit < float("inf"):
+            raise UserError(f"{name}: expected a number above 0, got {limit!r}")
     if seconds and flops:
         raise UserError("seconds and flops: give one of them")
 

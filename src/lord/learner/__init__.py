@@ -5,8 +5,7 @@ from lord.learner.export import Deployed, export_int8, export_onnx, export_pt2
 from lord.learner.files import locked, write_atomic, write_json, write_text
 from lord.learner.keep import (
     STATE,
-    abandon,
-    check_unknown,
+    before_interrupted,
     coloured,
     exists,
     learn_folder,
@@ -25,9 +24,8 @@ __all__ = [
     "Prediction",
     "STATE",
     "Session",
-    "abandon",
+    "before_interrupted",
     "by_name",
-    "check_unknown",
     "coloured",
     "exists",
     "export_int8",

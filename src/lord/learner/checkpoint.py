@@ -14,7 +14,7 @@ from torch import Tensor
 from lord.config import UserError, first_line
 from lord.learner.files import write_atomic
 
-FORMAT = 2
+FORMAT = 3
 Packed = dict[str, Any]
 
 
@@ -67,6 +67,30 @@ def load_state(path: Path) -> tuple[Any, str | None]:
 def previous(path: Path) -> Path:
     """Where the state before the last one is."""
     return path.with_name(f"{path.stem}-before{path.suffix}")
+
+
+def own_file(path: Path) -> Path:
+    """``path``, if writing a state there costs nobody anything else.
+
+    Raises:
+        UserError: if there is a folder, or a file that is no state, or one beside it that would go.
+    """
+    for file in (path, previous(path)):
+        if file.is_dir():
+            raise UserError(f"'{file}' is a folder: name a file")
+        if file.exists() and not _ours(file):
+            raise UserError(f"'{file}' exists and is no state of a learner: name another file")
+    if not path.parent.is_dir():
+        raise UserError(f"cannot write '{path}': no folder '{path.parent}'")
+    return path
+
+
+def _ours(file: Path) -> bool:
+    try:
+        with safe_open(file, framework="pt") as opened:
+            return {"lord", "digest"} <= (opened.metadata() or {}).keys()
+    except (SafetensorError, OSError):
+        return False
 
 
 def has_state(path: Path) -> bool:

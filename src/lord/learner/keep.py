@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lord.config import UserError
 from lord.data import load_labelled
-from lord.learner.checkpoint import has_state, previous
+from lord.learner.checkpoint import has_state, previous, save_state
 from lord.learner.learner import Learner
 from lord.learner.session import Session
 
@@ -32,24 +32,22 @@ def load_learner(folder: Path) -> tuple[Learner, str | None]:
     return Learner.load(folder / STATE)
 
 
-def abandon(folder: Path) -> None:
-    """Go back to before the session that was interrupted; to nothing, if that was the first.
+def before_interrupted(folder: Path) -> Learner | None:
+    """The learner in a folder as it was before the session that was interrupted; None, if that was
+    its first. On disk all stays as it is, until something else is learnt.
 
     Raises:
         UserError: if no session was interrupted, or the state before it is not there or damaged.
     """
-    state, finished = folder / STATE, folder / FINISHED
+    finished = folder / FINISHED
     learner, _ = load_learner(folder)
     if not learner.unfinished:
         raise UserError(f"abandon: no session was interrupted in '{folder}'")
-    if learner.sessions and not finished.exists():
+    if not learner.sessions:
+        return None
+    if not finished.exists():
         raise UserError(f"abandon: '{finished}', what was learnt before, is not there")
-    if learner.sessions:
-        Learner.load(finished)  # whole, or nothing is touched
-        finished.replace(state)
-    else:
-        state.unlink(missing_ok=True)
-    previous(state).unlink(missing_ok=True)
+    return Learner.load(finished)[0]
 
 
 def learn_folder(
@@ -88,21 +86,25 @@ def learn_folder(
             f"'{source}' holds now; to go back to before it, give --abandon"
         )
     if learner.unfinished is None and learner.sessions:
-        learner.save(folder / FINISHED)
+        _save(learner, folder / FINISHED)
         previous(folder / FINISHED).unlink(missing_ok=True)
     last = time.monotonic()
 
     def pause() -> None:
         nonlocal last
         if time.monotonic() - last >= every:
-            learner.save(folder / STATE)
+            _save(learner, folder / STATE)
             last = time.monotonic()
 
     session = learner.learn(
         coloured(images, learner), labels, key=key, seconds=seconds, flops=flops, pause=pause
     )
-    learner.save(folder / STATE)
+    _save(learner, folder / STATE)
     return session
+
+
+def _save(learner: Learner, file: Path) -> None:
+    save_state({"learner": learner.state_dict()}, file)
 
 
 def check_unknown(learner: Learner, source: Path, key: str, *, again: bool) -> list[int]:
@@ -120,7 +122,13 @@ def check_unknown(learner: Learner, source: Path, key: str, *, again: bool) -> l
 
 
 def coloured(images: Tensor, learner: Learner) -> Tensor:
-    """Grey images in three channels, where the learner has learnt coloured ones."""
+    """Grey images in three channels, where the learner has learnt coloured ones.
+
+    Raises:
+        UserError: for coloured ones, where it has learnt grey ones.
+    """
+    if learner.shape and learner.shape[0] == 1 and images.shape[1] == 3:
+        raise UserError("images: this learner has learnt grey ones, these are in colour")
     if learner.shape and learner.shape[0] == 3 and images.shape[1] == 1:
         return images.expand(-1, 3, -1, -1).contiguous()
     return images

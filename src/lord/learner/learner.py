@@ -9,18 +9,22 @@ import msgspec
 import torch
 from torch import Generator, Tensor
 
-from lord.config import UserError, first_line
+from lord.config import UserError, as_path, choose, expect, first_line
 from lord.costs import FlopCount
 from lord.data import Augment, measure_normalisation
-from lord.learner.checkpoint import load_state, save_state
+from lord.learner.checkpoint import load_state, own_file, save_state
 from lord.learner.exam import Exam, mean_fall
-from lord.learner.session import Course, Session, billed, class_names, fingerprint, told
+from lord.learner.session import (
+    Course,
+    Session,
+    billed,
+    check_images,
+    class_names,
+    fingerprint,
+)
 from lord.learner.setup import LearnerConfig, augmentation, bounded, learner_config, make_method
 from lord.methods import Batch, Method, take_over
 from lord.streams import Task, batches
-
-PROBE = 4
-"""Steps after which a budget's number of steps is settled."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class Learner:
     """
 
     def __init__(self, config: LearnerConfig | None = None, **settings: Any) -> None:
+        if config is not None:
+            expect("config", config, LearnerConfig, "a LearnerConfig, or settings by name")
         self.config = config or learner_config(settings)
         self.classes: list[str] = []
         self.sessions: list[Session] = []
@@ -98,6 +104,7 @@ class Learner:
             UserError: for what does not fit, or where another session is unfinished.
         """
         bounded(self.config, seconds, flops)
+        check_images(images, self.shape)
         labels, key = class_names(labels), str(key or len(self.sessions) + 1)
         own = self._course and (self._course.session.key, self._course.given)
         if own and own != (key, fingerprint(images, labels)):
@@ -113,11 +120,14 @@ class Learner:
             if not course.done:
                 with billed(session, count):
                     method.begin_task(task)
-                course.before = session.seconds, session.flops
             while not course.total or course.done < course.total:
                 with billed(session, count):
                     self._step(task, course)
-                self._settle(task, course, seconds, flops)
+                spent = session.seconds if seconds else session.flops
+                if not (budget := seconds or flops):
+                    course.total = course.total or method.setting.steps(task)
+                elif course.settle(budget, spent):
+                    method.shorten(course.total)
                 pause()
             with billed(session, count):
                 method.end_task(task)
@@ -134,7 +144,8 @@ class Learner:
             UserError: for images of another size, or before anything was learnt.
         """
         method, found = self._method(), []
-        for part in self._fitting(images).split(256):
+        check_images(images, self.shape)
+        for part in images.split(256):
             best = method.predict(part)[:, : len(self.classes)].softmax(1).max(1)
             if not best.values.isfinite().all():
                 raise UserError("what was learnt is no number any more: lr was too high")
@@ -143,10 +154,22 @@ class Learner:
         return found
 
     def evaluate(self, images: Tensor, labels: Sequence[str]) -> float:
-        """Share of the images whose class is predicted, in percent. labels: class name of each."""
-        found = self.predict(images)
+        """Share of the images whose class is predicted, in percent.
+
+        Args:
+            images: N x C x H x W uint8; at least one.
+            labels: class name of each.
+
+        Raises:
+            UserError: for what does not fit, a class never learnt, or before anything was learnt.
+        """
+        found, labels = self.predict(images), class_names(labels)
+        if len(found) != len(labels) or not labels:
+            raise UserError(f"labels: one for each image, got {len(labels)} for {len(found)}")
+        for label in set(labels):
+            choose("class", label, self.classes)
         right = sum(p.label == label for p, label in zip(found, labels, strict=True))
-        return 100 * right / max(len(labels), 1)
+        return 100 * right / len(labels)
 
     def examined(self) -> list[float]:
         """Accuracy on the exam images of each session, in percent; nan where it has none."""
@@ -198,22 +221,22 @@ class Learner:
             learner._course = Course(**own | {"session": msgspec.convert(own["session"], Session)})
         return learner
 
-    def save(self, path: Path) -> None:
-        """Write everything to ``path``, atomically; what was there is kept beside it.
+    def save(self, path: str | Path) -> None:
+        """Write everything to the file ``path``, atomically; the state there was is kept beside it.
 
         Raises:
-            UserError: if it cannot be written.
+            UserError: if it cannot be written, or there is something else.
         """
-        save_state({"learner": self.state_dict()}, path)
+        save_state({"learner": self.state_dict()}, own_file(as_path("path", path)))
 
     @classmethod
-    def load(cls, path: Path) -> tuple["Learner", str | None]:
+    def load(cls, path: str | Path) -> tuple["Learner", str | None]:
         """The learner saved at ``path``, and what is to be said if that file was damaged.
 
         Raises:
             UserError: if there is none, or none is whole.
         """
-        state, note = load_state(path)
+        state, note = load_state(path := as_path("path", path))
         try:
             return cls.from_state(state["learner"]), note
         except Exception as error:  # any value in it may be another
@@ -226,7 +249,6 @@ class Learner:
         new = sorted(set(labels) - set(self.classes))
         if len(self.classes) + len(new) < 2:
             raise UserError(f"only one class ({', '.join(new)}); the first session needs two")
-        images = self._fitting(images, first=not self.sessions)
         if not len(self.exam.others(images)):
             raise UserError("images: all of them are kept apart to examine what was learnt")
         shape, seed = (images.shape[1], images.shape[2], images.shape[3]), self.config.seed
@@ -266,29 +288,6 @@ class Learner:
         course.place, course.done = course.place + 1, course.done + 1
         if not scalars["loss"].isfinite():
             raise UserError("the loss is no number: --abandon, or make a learner with a lower lr")
-
-    def _settle(
-        self, task: Task, course: Course, seconds: float | None, flops: float | None
-    ) -> None:
-        """Decide how many steps there will be, as soon as a step's cost is known."""
-        if course.total or (course.done < PROBE and (seconds or flops)):
-            return
-        course.total = self._method().setting.steps(task)
-        session, (start, begun) = course.session, course.before
-        if seconds:
-            each = (session.seconds - start) / course.done
-            course.total = course.done + int(max(seconds - session.seconds, 0) / each)
-        elif flops:
-            step = (session.flops - begun) / course.done
-            course.total = course.done + int(max(flops - session.flops, 0) / max(step, 1))
-        self._method().shorten(task, course.total)
-
-    def _fitting(self, images: Tensor, *, first: bool = False) -> Tensor:
-        if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.dim() != 4:
-            raise UserError(f"images: expected a tensor, N x C x H x W uint8, got {told(images)}")
-        if not first and tuple(images.shape[1:]) != self.shape:
-            raise UserError(f"images: expected N x {self.shape}, got {tuple(images.shape)}")
-        return images
 
     def _method(self) -> Method:
         if self.method is None:

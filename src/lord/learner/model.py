@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Generator, Tensor, nn
 
 from lord.channels import assemble
-from lord.config import UserError, first_line
+from lord.config import UserError, as_path, first_line
 from lord.data import Augment
 from lord.networks import NetworkConfig, build_network, initialised
 
@@ -44,8 +44,11 @@ class Model:
         Raises:
             ValueError: for images of another shape or type.
         """
+        wrong = f"expected a tensor of N x {self.shape} uint8 images, got "
+        if not isinstance(images, Tensor):
+            raise ValueError(wrong + f"a {type(images).__name__}")
         if images.dtype != torch.uint8 or tuple(images.shape[1:]) != self.shape:
-            raise ValueError(f"expected N x {self.shape} uint8 images, got {images.shape}")
+            raise ValueError(wrong + f"{tuple(images.shape)} of {images.dtype}")
         plain = Generator(images.device)
         augment = Augment(self.mean, self.std, crop=0, flip=False, generator=plain)
         return self.network(augment.normalise(images))
@@ -74,7 +77,7 @@ def load_model(path: str | Path) -> Model:
     Raises:
         UserError: if there is no such file, or it is not a whole model of ours.
     """
-    path = Path(path)
+    path = as_path("path", path)
     file = path / "model.safetensors" if path.is_dir() else path
     try:
         with safe_open(file, framework="pt") as opened:

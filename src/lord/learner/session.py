@@ -2,15 +2,21 @@
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import msgspec
+import torch
 from torch import Tensor
 
 from lord.config import UserError
 from lord.costs import FlopCount
+
+PROBE = 4
+"""Steps after which a budget's number of steps is first settled."""
+SMALLEST = 4
+"""Pixels of an image's side."""
 
 
 class Session(msgspec.Struct):
@@ -49,7 +55,8 @@ class Course:
         done: steps so far.
         order: of the images in this pass; None before one starts.
         place: batches of this pass that are done.
-        before: seconds and FLOPs spent before the first step.
+        settled: after which step ``total`` was last settled, by a budget.
+        spent: of the budget, by then.
     """
 
     session: Session
@@ -58,7 +65,20 @@ class Course:
     done: int = 0
     order: Tensor | None = None
     place: int = 0
-    before: tuple[float, int] = (0.0, 0)
+    settled: int = 0
+    spent: float = 0.0
+
+    def settle(self, budget: float, spent: float) -> bool:
+        """Settle how many steps there will be, and again whenever twice as many are done: what a
+        step costs is known better and better. Returns whether that has just happened."""
+        if self.done == 1:  # not counted: what later steps use again is made in it
+            self.settled, self.spent = 1, spent
+        if self.done < max(PROBE, 2 * self.settled):
+            return False
+        each = (spent - self.spent) / (self.done - self.settled)
+        self.total = self.done + int(max(budget - spent, 0) / max(each, 1e-9))
+        self.settled, self.spent = self.done, spent
+        return True
 
 
 def class_names(labels: Sequence[str]) -> list[str]:
@@ -67,6 +87,8 @@ def class_names(labels: Sequence[str]) -> list[str]:
     Raises:
         UserError: where one is no name.
     """
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
+        raise UserError(f"labels: expected a class name for each image, got {labels!r}")
     if wrong := [label for label in labels if not isinstance(label, str)]:
         raise UserError(f"labels: expected the name of each image's class, got {wrong[0]!r}")
     return [str(label) for label in labels]  # numpy has a kind of its own
@@ -88,6 +110,20 @@ def billed(session: Session, count: FlopCount) -> Iterator[None]:
     session.flops += count.total - before
 
 
-def told(images: object) -> str:
-    """What was given as images, in words."""
-    return f"a {type(images).__name__} of {getattr(images, 'dtype', 'no dtype')}"
+def check_images(images: object, shape: tuple[int, ...] | None) -> None:
+    """See that these are images, and of the shape of those before, if there were any.
+
+    Raises:
+        UserError: if not.
+    """
+    if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.dim() != 4:
+        what = f"a {type(images).__name__} of {getattr(images, 'dtype', 'no dtype')}"
+        what += f" and {tuple(size)}" if (size := getattr(images, "shape", None)) else ""
+        raise UserError(f"images: expected a tensor, N x C x H x W uint8, got {what}")
+    if shape is None and min(images.shape[2:]) < SMALLEST:
+        raise UserError(
+            f"images: expected N x C x H x W, sides of at least {SMALLEST} pixels, got "
+            f"{tuple(images.shape)}; of N x H x W x C, images.permute(0, 3, 1, 2) makes it"
+        )
+    if shape is not None and tuple(images.shape[1:]) != shape:
+        raise UserError(f"images: expected N x {shape}, got {tuple(images.shape)}")

@@ -9,7 +9,7 @@ from torch import Generator, nn
 from lord.config import Settings, UserError, build, check_budget, choose, chosen, fields
 from lord.config.rules import Count
 from lord.data import Augment
-from lord.methods import METHODS, Method, OptimizerConfig, Setting
+from lord.methods import METHODS, Method, MethodConfig, OptimizerConfig, Setting
 from lord.networks import NetworkConfig, first_network, register_network
 from lord.streams import PRESETS, batches
 
@@ -40,21 +40,28 @@ def make_method(
     config: LearnerConfig, shape: tuple[int, int, int], classes: int, augment: Augment
 ) -> Method:
     """The method as if it had learnt nothing, with so many classes."""
-    kind = METHODS[config.method]
     network = first_network(config.network, classes=classes, shape=shape, seed=config.seed)
-    values = PRESETS["images"].settings | kind.PRESETS.get("images", {}).get(0, {})
-    values |= {"ladder": "short"} | UNEVEN.get(config.method, {}) | config.settings
+    own, optimizer = _built(config)
     setting = Setting(
         network=network,
         augment=augment,
-        optimizer=build(OptimizerConfig, chosen(OptimizerConfig, values)),
+        optimizer=optimizer,
         shape=shape,
         classes=classes,
         tasks=HORIZON,
         steps=lambda task: config.epochs * len(batches(len(task.labels), config.batch)),
         generator=Generator().manual_seed(config.seed + 1),
     )
-    return kind(build(kind.Config, chosen(kind.Config, values)), setting)
+    return METHODS[config.method](own, setting)
+
+
+def _built(config: LearnerConfig) -> tuple[MethodConfig, OptimizerConfig]:
+    """The method's settings and the optimizer's, checked."""
+    kind = METHODS[config.method]
+    values = PRESETS["images"].settings | kind.PRESETS.get("images", {}).get(0, {})
+    values |= {"ladder": "short"} | UNEVEN.get(config.method, {}) | config.settings
+    own = build(kind.Config, chosen(kind.Config, values))
+    return own, build(OptimizerConfig, chosen(OptimizerConfig, values))
 
 
 def augmentation(
@@ -122,4 +129,7 @@ def learner_config(given: dict[str, Any]) -> LearnerConfig:
     known = {*fields(kind.Config), *fields(OptimizerConfig)}
     for name in rest:
         choose("setting", name, sorted(known | {*fields(LearnerConfig)}))
-    return build(LearnerConfig, own | {"network": build(NetworkConfig, network), "settings": rest})
+    parts = {"network": build(NetworkConfig, network), "settings": rest}
+    config = build(LearnerConfig, own | parts)
+    _built(config)
+    return config

@@ -5,34 +5,18 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from lord.config import UserError
-from lord.data import DataConfig, load_images
 from lord.learner import Learner
+from lord.learner.conftest import digits, small
 from lord.learner.exam import SIZE
+from lord.learner.session import Course, Session
 from lord.methods import METHODS as KINDS
 
-DIGITS = load_images(DataConfig())
-SMALL = {"network": "cnn", "width": 8, "epochs": 2, "candidates": 8}
 METHODS = ("lord+", "lord", "er-las", "er", "der++")
-
-
-def digits(*names, train=True):
-    images = DIGITS.train_images if train else DIGITS.test_images
-    labels = DIGITS.train_labels if train else DIGITS.test_labels
-    rows = torch.isin(labels, torch.tensor([int(n) for n in names])).nonzero().flatten()
-    return images[rows], [str(label) for label in labels[rows].tolist()]
-
-
-def small(**settings):
-    method = settings.get("method", "lord+")
-    own = (
-        SMALL
-        if method.startswith("lord")
-        else {k: v for k, v in SMALL.items() if k != "candidates"}
-    )
-    return Learner(**(own | {"buffer": 64} | settings))
 
 
 def test_it_learns_over_sessions_with_new_classes_and_old_ones_that_come_back():
@@ -97,32 +81,6 @@ def test_a_budget_ends_a_falling_schedule_when_it_ends_the_session(method):
     descent = learner.method.descent
     assert descent.done == descent.steps
     assert descent.steps == learner.sessions[1].steps * (2 if method == "fdr" else 1)
-
-
-@pytest.mark.parametrize(
-    ("budget", "said"),
-    [
-        ({"seconds": float("nan")}, "seconds: expected a number above 0, got nan"),
-        ({"flops": float("inf")}, "flops: expected a number above 0, got inf"),
-        ({"seconds": 1, "flops": 1e9}, "seconds and flops: give one of them"),
-    ],
-)
-def test_what_is_no_budget_is_refused_before_anything_is_learnt(budget, said):
-    learner = small()
-    with pytest.raises(UserError, match=said):
-        learner.learn(*digits("0", "1"), **budget)
-    assert learner.unfinished is None
-
-
-def test_images_that_are_no_tensor_are_refused_as_such():
-    images, labels = digits("0", "1")
-    with pytest.raises(UserError, match=r"expected a tensor, .* got a ndarray of uint8"):
-        small().learn(images.numpy(), labels)
-
-
-def test_a_budget_for_what_does_not_learn_by_steps_is_refused():
-    with pytest.raises(UserError, match="'gdumb' trains when a session ends: no budget"):
-        small(method="gdumb").learn(*digits("0", "1"), flops=1e9)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -222,24 +180,6 @@ def test_small_classes_give_no_exam():
     assert math.isnan(session.exam[0])
 
 
-@pytest.mark.parametrize(
-    ("images", "labels", "said"),
-    [
-        (torch.zeros(2, 1, 8, 8), ["a", "b"], "N x C x H x W uint8, got a Tensor of torch.float32"),
-        (
-            torch.zeros(2, 1, 8, 8, dtype=torch.uint8),
-            ["a"],
-            "labels: one for each image, got 1 for 2",
-        ),
-        (torch.zeros(2, 1, 8, 8, dtype=torch.uint8), ["a", "a"], r"only one class \(a\)"),
-        (torch.zeros(2, 1, 8, 8, dtype=torch.uint8), [0, 1], "expected the name .* class, got 0"),
-    ],
-)
-def test_what_does_not_fit_is_refused(images, labels, said):
-    with pytest.raises(UserError, match=said):
-        small().learn(images, labels)
-
-
 def test_names_may_be_numpys_and_keys_numbers(tmp_path):
     images, labels = digits("0", "1")
     learner = small(epochs=1)
@@ -247,37 +187,6 @@ def test_names_may_be_numpys_and_keys_numbers(tmp_path):
     learner.save(tmp_path / "s.safetensors")
     back, _ = Learner.load(tmp_path / "s.safetensors")
     assert (back.classes, back.sessions[0].key) == (["0", "1"], "3")
-
-
-def test_a_refused_session_leaves_nothing_behind():
-    images, labels = digits("0", "1")
-    learner = Learner(network=nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), method="er", epochs=1)
-    large = (images // 4).repeat(1, 3, 2, 2)
-    with pytest.raises(UserError, match=r"does not take images of \(3, 16, 16\)"):
-        learner.learn(large, ["wrong " + label for label in labels])
-    learner.learn(images, labels)
-    assert learner.classes == ["0", "1"]
-    assert learner.normalisation[0][0] == pytest.approx((images / 255).mean().item(), abs=1e-5)
-
-
-def test_images_of_another_size_and_unknown_settings_are_refused():
-    learner = small(epochs=1)
-    with pytest.raises(UserError, match="nothing was learnt yet"):
-        learner.predict(torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
-    learner.learn(*digits("0", "1"))
-    with pytest.raises(UserError, match=r"expected N x \(1, 8, 8\), got \(4, 1, 9, 9\)"):
-        learner.learn(torch.zeros(4, 1, 9, 9, dtype=torch.uint8), ["a", "b"] * 2)
-    with pytest.raises(UserError, match="unknown setting 'widht'"):
-        Learner(widht=3)
-    with pytest.raises(UserError, match="unknown method 'lord-'"):
-        Learner(method="lord-")
-    with pytest.raises(UserError, match="batch: expected"):
-        Learner(batch=1)
-    with pytest.raises(UserError, match="ladder: of a learner it is short or long"):
-        Learner(ladder="auto")
-    assert Learner(settings={"lr": 0.3}).config.settings["lr"] == 0.3
-    with pytest.raises(UserError, match="settings: expected names and values, got '1'"):
-        Learner(settings="1")
 
 
 def test_modules_of_ones_own_are_told_apart():
@@ -291,3 +200,17 @@ def test_modules_of_ones_own_are_told_apart():
     assert Learner(network=one, seed=1).config.network == narrow.config.network
     narrow.learn(*digits("0", "1"))
     assert narrow.learn(*digits("2")).new_classes == ["2"]
+
+
+@given(
+    first=st.floats(1, 100),
+    costs=st.lists(st.floats(0.5, 2), min_size=8, max_size=8),
+    budget=st.floats(300, 1000),
+)
+def test_a_budget_is_used_up_though_the_first_steps_cost_more(first, costs, budget):
+    course, spent = Course(Session("a", 1, []), "b"), 0.0
+    while not course.total or course.done < course.total:
+        course.done += 1
+        spent += first if course.done == 1 else costs[course.done % len(costs)]
+        course.settle(budget, spent)
+    assert 0.8 * budget < spent < 1.2 * budget

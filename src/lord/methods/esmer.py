@@ -56,8 +56,8 @@ class ESMER(MeanER):
         super().begin_task(task)
         self.place, self.length = 0, self.setting.steps(task)
 
-    def shorten(self, task: Task, steps: int) -> None:
-        super().shorten(task, steps)
+    def shorten(self, steps: int) -> None:
+        super().shorten(steps)
         self.length = steps
 
     def step(self, batch: Batch) -> Scalars:

@@ -31,9 +31,9 @@ class FDR(Rehearsal):
         alpha: NonNegative = 1.0
         """Weight of the distance to stored outputs."""
 
-    def begin_task(self, task: Task) -> None:
-        updates = 2 if len(self.buffer) else 1
-        self.descent.begin(updates * self.setting.steps(task))
+    @property
+    def updates(self) -> int:
+        return 2 if len(self.buffer) else 1
 
     def step(self, batch: Batch) -> Scalars:
         loss = F.cross_entropy(self.student(self.augment(batch.images)), batch.labels)

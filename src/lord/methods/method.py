@@ -122,13 +122,18 @@ class Method(ABC):
         """The network that predicts: the student, where a method has no better one."""
         return self.student
 
+    @property
+    def updates(self) -> int:
+        """Updates a step makes, in this task."""
+        return 1
+
     def begin_task(self, task: Task) -> None:
         """A task starts."""
-        self.descent.begin(self.setting.steps(task))
+        self.descent.begin(self.updates * self.setting.steps(task))
 
-    def shorten(self, task: Task, steps: int) -> None:
-        """The task will have so many steps, not those ``begin_task`` took it to have."""
-        self.descent.steps = round(self.descent.steps * steps / self.setting.steps(task))
+    def shorten(self, steps: int) -> None:
+        """The task will have so many steps, not those it was taken to have."""
+        self.descent.steps = self.updates * steps
 
     @abstractmethod
     def step(self, batch: Batch) -> Scalars:

@@ -61,8 +61,8 @@ class SparseRehearsal(Rehearsal):
         super().begin_task(task)
         self.task, self.begun, self.length = task.index, self.steps, self.setting.steps(task)
 
-    def shorten(self, task: Task, steps: int) -> None:
-        super().shorten(task, steps)
+    def shorten(self, steps: int) -> None:
+        super().shorten(steps)
         self.length = steps
 
     def draw(self) -> list[SimpleNamespace]:
