@@ -41,6 +41,10 @@ PUBLIC = {
 __all__ = [*PUBLIC, "__version__"]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def __getattr__(name: str) -> Any:
     if name not in PUBLIC:
         raise AttributeError(f"module 'lord' has no attribute '{name}'")

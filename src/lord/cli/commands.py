@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 import lord.training as training
-from lord.cli.flags import TYPED, Flags, Where, split_of
+from lord.cli.flags import TYPED, Flags, Where
 from lord.config import UserError, build, choose, fields
 from lord.data import DataConfig, load_images, measure_normalisation
 from lord.methods import METHODS, load_plugin
@@ -31,8 +31,6 @@ def given_by(flags: Flags) -> tuple[dict[str, Any], dict[str, Any]]:
     if flags.preset:
         chosen["preset"] = flags.preset
     typed = flags.given()
-    if isinstance(values.get("split"), str):
-        values["split"] = split_of(values["split"])
     if "method" in chosen:  # of a variant in the file, what is typed comes first too
         name, *own = str(chosen["method"]).split(":")
         kept = [each for each in own if each.partition("=")[0] not in typed]
@@ -177,7 +175,9 @@ def report(folder: Path, *, html: bool) -> None:
 def methods(name: str | None) -> None:
     if name is not None:
         method = METHODS[choose("method", name, METHODS)]
-        console.print(f"{name}: {(method.__doc__ or '').strip()}\n", highlight=False)
+        paragraphs = (method.__doc__ or "").strip().split("\n\n")
+        about = "\n\n".join(" ".join(each.split()) for each in paragraphs)
+        console.print(f"{name}: {about}\n", highlight=False)
         table = Table("setting", "default")
         for field in fields(method.Config):
             table.add_row(field, str(getattr(method.Config(), field)))

@@ -19,6 +19,17 @@ def whole(_: Any, tokens: Sequence[Token]) -> int:
         raise UserError(f"{name}: expected a whole number, got '{tokens[0].value}'") from None
 
 
+def see_no_empty(words: list[str]) -> None:
+    """See that no value is empty, as of a variable that is not set: '' is the folder one is in.
+
+    Raises:
+        UserError: names the flag.
+    """
+    for before, word in zip(["lord", *words], words, strict=False):
+        if not word or (word.startswith("--") and word.endswith("=")):
+            raise UserError(f"{word[:-1] or before}: expected a value, got nothing")
+
+
 TYPED: list[str] = []
 """The words of the command being run, for what it leaves to say where it came from."""
 
@@ -108,8 +119,8 @@ class Flags:
         own = {name: value for name, value in vars(self).items() if value is not None}
         for name in ("preset", "config", "plugin", "set"):
             own.pop(name, None)
-        if self.split is not None:
-            own["split"] = split_of(self.split)
+        if self.split is not None and (self.tasks or self.order):
+            raise UserError("split: spells the tasks out; leave --tasks and --order out")
         own |= dict(assigned(each) for each in self.set or ())
         return own
 
@@ -134,10 +145,3 @@ class Where:
             raise UserError(f"jobs: expected a number >= 0, got {self.jobs}")
         if self.address is not None and self.engine == "local":
             raise UserError(f"address: only for --engine ray, got '{self.address}'")
-
-
-def split_of(text: str) -> list[list[int]]:
-    try:
-        return [[int(label) for label in task.split(",")] for task in text.split("/")]
-    except ValueError:
-        raise UserError(f"split: expected class numbers such as 0,1/2,3, got '{text}'") from None

@@ -124,7 +124,7 @@ def export(
     out: Path,
     /,
     *,
-    format: Literal["onnx", "pt2"] = "onnx",
+    format: Literal["onnx", "pt2"] | None = None,
     int8: Switch = False,
     plugin: Path | None = None,
 ) -> None:
@@ -139,7 +139,7 @@ def export(
     out
         File to write.
     format
-        onnx, or pt2 for torch.export.
+        onnx, or pt2 for torch.export; by default what the file's name ends in, else onnx.
     int8
         ONNX with weights and activations of eight bits; needs a learner with a buffer, and is
         written only if accuracy on the buffer holds.
@@ -148,7 +148,11 @@ def export(
     """
     from lord.cli import keep
 
-    keep.export(source, out, form=format, int8=int8, plugin=plugin)
+    ending = out.suffix[1:].lower()
+    if format and ending in ("onnx", "pt2") and ending != format:
+        raise UserError(f"format: {format}, but '{out}' ends in .{ending}")
+    form = format or ("pt2" if ending == "pt2" else "onnx")
+    keep.export(source, out, form=form, int8=int8, plugin=plugin)
 
 
 COMMANDS = (learn, predict, inspect, export)

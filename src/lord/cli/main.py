@@ -11,7 +11,7 @@ from rich.console import Console
 
 import lord
 from lord.cli import kept, tuning
-from lord.cli.flags import TYPED, Flags, Where, Whole
+from lord.cli.flags import TYPED, Flags, Where, Whole, see_no_empty
 from lord.config import LostError, UserError
 
 EXAMPLES = """
@@ -269,6 +269,7 @@ def main(arguments: list[str] | None = None) -> None:
             stream.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
     TYPED[:] = sys.argv[1:] if arguments is None else arguments
     try:
+        see_no_empty(TYPED)
         app(TYPED, exit_on_error=False, print_error=False)
     except UnusedCliTokensError as error:
         word = (error.unused_tokens or ["?"])[0]

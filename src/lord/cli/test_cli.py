@@ -193,6 +193,14 @@ def test_help_has_examples_and_is_quick():
     assert min(times) < 5  # torch alone would take about two; half a second is measured elsewhere
 
 
+def test_a_methods_description_is_broken_where_the_terminal_ends(lord, monkeypatch):
+    monkeypatch.setattr("lord.cli.commands.console.width", 60)
+    _, out, _ = lord("methods esmer")
+    lines = out.partition("┏")[0].splitlines()
+    assert lines.count("") <= 2
+    assert all(len(line) > 40 for line in lines[:-1] if line and not line.endswith((".", ". ")))
+
+
 MISTAKES = [
     ("report . --port 80", "port: is for --watch"),
     ("report . --watch --port 70000", "port: expected 0 to 65535, got 70000"),
@@ -210,7 +218,7 @@ MISTAKES = [
     ("run --tasks 11", "tasks: at most 10, the number of classes, got 11"),
     ("run --tasks 3", "tasks: must divide the 10 classes, got 3"),
     ("run --split 0,1/x", "split: expected class numbers such as 0,1/2,3, got '0,1/x'"),
-    ("run --buffer 10", "buffer: must hold at least one minibatch of 32, got 10"),
+    ("run --buffer 10", "buffer: holds 10, fewer than the 32 that replay draws"),
     ("run --set rho", "set: expected NAME=VALUE, such as rho=0.25, got 'rho'"),
     ("run --set rh=1", "unknown setting 'rh' (did you mean 'rho'?)"),
     ("run --method sgd --buffer 100", "sgd has no setting 'buffer'"),
@@ -224,7 +232,10 @@ MISTAKES = [
     ("run --out /proc/1/x", "cannot write to '/proc/1/x'"),
     ("run --lr 1e30 --width 8 --threads 1 --method sgd", "the loss became"),
     ("compare --methods lord,err", "unknown method 'err' (did you mean 'er'?)"),
-    ("compare --methods er,sgd --set rho=1", "er and sgd has no setting 'rho'"),
+    (
+        "compare --methods er,sgd --set rho=1",
+        "er and sgd have no setting 'rho'; er has: statistics",
+    ),
     ("compare --seeds 0", "seeds: expected a number >= 1, got 0"),
     ("compare --jobs -1", "jobs: expected a number >= 0, got -1"),
     ("compare --methods ,", "methods: expected names separated by commas, got ','"),
@@ -246,6 +257,13 @@ MISTAKES = [
     ("methods lrod", "unknown method 'lrod' (did you mean 'lord'?)"),
     ("data nowhere", "no data at 'nowhere'"),
     ("learnt", "learnt"),
+    ("run --method", "--method"),
+    ("run --split 0,1/2 --tasks 2", "split: spells the tasks out; leave --tasks and --order out"),
+    ("run --split 0,1/2 --scenario permuted", "split: is for tasks of new classes, not for perm"),
+    ("run --nesterov", "nesterov: needs sgd and a momentum above 0, got sgd and 0"),
+    ("run --method er:lr=1:lr=2", "lr is given twice in 'er:lr=1:lr=2'"),
+    ("run --threads 100000", "threads: expected int <= 1024, got 100000"),
+    ("run --out=", "--out: expected a value, got nothing"),
     (f"run --out {'x' * 300}", "File name too long"),
     (f"data {'x' * 300}", "File name too long"),
 ]
@@ -286,7 +304,7 @@ def test_results_are_kept_unless_overwritten(lord):
     assert lord(f"run {QUICK} --quiet --out a")[0] == 0
     code, _, error = lord(f"run {QUICK} --quiet --out a")
     assert code == 2
-    assert "'a' already holds results (summary.json): give another --out, or --overwrite" in error
+    assert "'a' already holds results: give another --out, or --overwrite" in error
     assert lord(f"run {QUICK} --quiet --out a --overwrite")[0] == 0
 
 

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 
 from lord.cli.conftest import DIGITS, MAKE, photos
-from lord.learner import STATE, Learner, load_learner, previous
+from lord.config import UserError
+from lord.learner import STATE, Learner, load_learner, load_model, previous
 
 
 def test_images_are_learnt_week_by_week_and_told_apart(lord, tmp_path):
@@ -117,6 +118,37 @@ def test_nothing_is_written_over(lord, tmp_path):
     assert lord(f"inspect {state} --sheet {tmp_path / 'sheet'}")[0] == 0  # whatever its name is
     code, _, error = lord(f"export {state} /proc/x.pt2 --format pt2")
     assert (code, error.startswith("error: cannot write '/proc/x.pt2'")) == (2, True)
+
+
+def test_a_folder_of_weeks_is_not_taken_for_classes(lord, tmp_path):
+    one, state = photos(tmp_path / "weeks" / "one", "0", "1"), tmp_path / "state"
+    assert lord(f"learn {one} --state {state} {MAKE}")[0] == 0
+    code, _, error = lord(f"learn {tmp_path / 'weeks'} --state {state}")
+    assert code == 2
+    assert f"would make 'one' a class, but it holds a folder of class '0': name '{one}'" in error
+
+
+def test_a_learner_and_a_runs_model_are_told_apart(lord, tmp_path):
+    one, state = photos(tmp_path / "one", "0", "1"), tmp_path / "state"
+    assert lord(f"learn {one} --state {state} {MAKE}")[0] == 0
+    assert lord("run --method sgd --epochs 1 --width 4 --quiet --threads 1 --out run")[0] == 0
+    code, _, error = lord(f"predict run {one / '0' / '0.png'}")
+    assert (code, error) == (
+        2,
+        "error: 'run' holds a run's model, not a learner: lord.load_model takes it\n",
+    )
+    with pytest.raises(UserError, match=r"is a learner, not a run's model: lord.Learner.load"):
+        load_model(state)
+    assert Learner.load(state)[0].classes == ["0", "1"]
+
+
+def test_the_name_of_an_export_tells_its_format(lord, tmp_path):
+    one, state = photos(tmp_path / "one", "0", "1"), tmp_path / "state"
+    assert lord(f"learn {one} --state {state} {MAKE}")[0] == 0
+    assert lord(f"export {state} a.pt2")[0] == 0
+    assert torch.export.load(tmp_path / "a.pt2").module()
+    code, _, error = lord(f"export {state} b.pt2 --format onnx")
+    assert (code, error) == (2, "error: format: onnx, but 'b.pt2' ends in .pt2\n")
 
 
 def test_a_learner_can_be_looked_at_before_its_buffer_holds_anything(lord, tmp_path):

@@ -40,8 +40,8 @@ def tune(
     trials
         Runs in all, shared equally among the methods.
     flops
-        Training FLOPs in all, shared equally among the methods: no trial is begun that would
-        exceed them.
+        Training FLOPs in all, shared equally among the methods: a first trial of each tells what
+        one costs; after that none is begun that would exceed them.
     on
         held-out: training images that are not trained on; test-stream: the test images, after
         which no figure on them is independent any more.

@@ -12,7 +12,11 @@ def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
     ('lord', {'rho': '0.25', 'merged': True})
     """
     name, *assignments = text.split(":")
-    return name, dict(assigned(each) for each in assignments)
+    settings = [assigned(each) for each in assignments]
+    names = [own for own, _ in settings]
+    if twice := [own for own in names if names.count(own) > 1]:
+        raise UserError(f"{twice[0]} is given twice in '{text}'")
+    return name, dict(settings)
 
 
 def assigned(text: str) -> tuple[str, Any]:

@@ -129,7 +129,8 @@ def _decoded(pictures: Pictures, path: Path, config: DataConfig) -> tuple[Arrays
         counts = np.bincount(part.labels, minlength=len(pictures.classes))
         if not counts.all():
             lacks = pictures.classes[int(counts.argmin())]
-            more = "; give a larger --holdout" if split == "test" and config.holdout else ""
+            give = "larger" if split == "test" else "smaller"
+            more = f"; give a {give} --holdout than {config.holdout:g}" if config.holdout else ""
             raise UserError(f"class '{lacks}' has no {split} images in '{path}'{more}")
         arrays[f"{split}_images"] = _pixels(part, path, config.resize)
         arrays[f"{split}_labels"] = part.labels
@@ -164,7 +165,7 @@ def _pixels(part: Part, path: Path, resize: int | None) -> np.ndarray:
     if resize and part.images.shape[1:3] != (resize, resize):
         height, width = part.images.shape[1:3]
         raise UserError(
-            f"resize: '{path}' holds arrays of {height} x {width} pixels, which are not resized"
-            + (f"; give --resize {height}" if height == width else "")
+            f"resize: '{path}' holds arrays of {height} x {width} pixels, which are not resized to "
+            f"{resize} x {resize}" + (f"; begin with --resize {height}" if height == width else "")
         )
     return part.images

@@ -208,7 +208,7 @@ def test_missing_empty_and_unknown_paths_are_named(tmp_path, photos):
         (tmp_path / "empty", "the folder is empty"),
         (tmp_path / "notes", "no known data layout"),
         (photos / "train", "no test split .* give --holdout 0.2"),
-        (photos / "train" / "ant", "no known data layout"),
+        (photos / "train" / "ant", "put those of each class in a folder"),
     ]:
         with pytest.raises(UserError, match=said):
             load(path)

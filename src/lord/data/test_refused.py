@@ -91,7 +91,9 @@ def test_a_learner_checks_its_images_as_a_run_does(tmp_path, pixels):
         with pytest.raises(UserError, match=said):
             load_labelled(file, 8)
     np.savez(file, x_train=pixels, y_train=np.arange(24) % 2)
-    with pytest.raises(UserError, match=r"arrays of 8 x 8 pixels, .* not resized; give --resize 8"):
+    with pytest.raises(
+        UserError, match=r"arrays of 8 x 8 pixels, .* not resized to 32 x 32; begin with --resize 8"
+    ):
         load_labelled(file, 32)
     (tmp_path / "batches").mkdir()
     (tmp_path / "batches" / "batches.meta").write_bytes(b"")

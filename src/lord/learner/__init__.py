@@ -1,10 +1,9 @@
 """What is kept: a learner and its state, a trained model, its predictions."""
 
-from lord.learner.checkpoint import has_state, load_state, previous, remove_state, save_state
+from lord.learner.checkpoint import STATE, has_state, load_state, previous, remove_state, save_state
 from lord.learner.export import Deployed, export_int8, export_onnx, export_pt2
 from lord.learner.files import locked, write_atomic, write_json, write_text
 from lord.learner.keep import (
-    STATE,
     before_interrupted,
     coloured,
     exists,

@@ -15,6 +15,8 @@ from lord.config import UserError, first_line
 from lord.learner.files import write_atomic
 
 FORMAT = 3
+STATE = "state.safetensors"
+"""In the folder of a learner."""
 Packed = dict[str, Any]
 
 

@@ -1,17 +1,17 @@
 """A learner's folder: its state, and a lock so that only one process has it."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
 
 from lord.config import UserError
 from lord.data import load_labelled
-from lord.learner.checkpoint import has_state, previous, save_state
+from lord.learner.checkpoint import STATE, has_state, previous, save_state
 from lord.learner.learner import Learner
 from lord.learner.session import Session
 
-STATE = "state.safetensors"
 FINISHED = "state-finished.safetensors"
 """The state before the last session."""
 
@@ -28,8 +28,12 @@ def load_learner(folder: Path) -> tuple[Learner, str | None]:
         UserError: if there is none, or none is whole.
     """
     if not exists(folder):
+        if (folder / "model.safetensors").exists():
+            raise UserError(
+                f"'{folder}' holds a run's model, not a learner: lord.load_model takes it"
+            )
         raise UserError(f"no learner at '{folder}': 'lord learn' makes one")
-    return Learner.load(folder / STATE)
+    return Learner.load(folder)
 
 
 def before_interrupted(folder: Path) -> Learner | None:
@@ -77,6 +81,7 @@ def learn_folder(
     """
     side = learner.shape[1] if learner.shape else resize
     images, labels, key = load_labelled(source, side)
+    _see_no_weeks(learner, source, labels)
     known = check_unknown(learner, source, key, again=again or learner.unfinished is not None)
     if known:
         key = f"{key}-{len(known) + 1}"
@@ -119,6 +124,23 @@ def check_unknown(learner: Learner, source: Path, key: str, *, again: bool) -> l
             f"'{source}' was learnt already, in session {known[-1]}; --again does it anew"
         )
     return known
+
+
+def _see_no_weeks(learner: Learner, source: Path, labels: Sequence[str]) -> None:
+    """See that folders of known classes are not taken for classes themselves.
+
+    Raises:
+        UserError: names one.
+    """
+    if set(labels) & set(learner.classes):
+        return
+    for new in sorted(set(labels)):
+        for inner in (source / new).glob("*/"):
+            if inner.name in learner.classes:
+                raise UserError(
+                    f"'{source}' would make '{new}' a class, but it holds a folder of class "
+                    f"'{inner.name}': name '{source / new}' instead"
+                )
 
 
 def coloured(images: Tensor, learner: Learner) -> Tensor:

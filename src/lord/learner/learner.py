@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from lord.config import UserError, as_path, choose, expect, first_line
 from lord.costs import FlopCount
 from lord.data import Augment, measure_normalisation
-from lord.learner.checkpoint import load_state, own_file, save_state
+from lord.learner.checkpoint import STATE, load_state, own_file, save_state
 from lord.learner.exam import Exam, mean_fall
 from lord.learner.session import (
     Course,
@@ -23,7 +23,7 @@ from lord.learner.session import (
     fingerprint,
 )
 from lord.learner.setup import LearnerConfig, augmentation, bounded, learner_config, make_method
-from lord.methods import Batch, Method, take_over
+from lord.methods import Batch, Method, take_over, take_step
 from lord.streams import Task, batches
 
 
@@ -53,8 +53,7 @@ class Learner:
     """
 
     def __init__(self, config: LearnerConfig | None = None, **settings: Any) -> None:
-        if config is not None:
-            expect("config", config, LearnerConfig, "a LearnerConfig, or settings by name")
+        expect("config", config, (LearnerConfig, type(None)), "a LearnerConfig, or settings by name")
         self.config = config or learner_config(settings)
         self.classes: list[str] = []
         self.sessions: list[Session] = []
@@ -231,12 +230,14 @@ class Learner:
 
     @classmethod
     def load(cls, path: str | Path) -> tuple["Learner", str | None]:
-        """The learner saved at ``path``, and what is to be said if that file was damaged.
+        """The learner saved at ``path``, a file or the folder of ``lord learn``, and what is to be
+        said if that file was damaged.
 
         Raises:
             UserError: if there is none, or none is whole.
         """
-        state, note = load_state(path := as_path("path", path))
+        path = as_path("path", path)
+        state, note = load_state(path := path / STATE if path.is_dir() else path)
         try:
             return cls.from_state(state["learner"]), note
         except Exception as error:  # any value in it may be another
@@ -284,7 +285,7 @@ class Learner:
         rows = course.order[cut[course.place]]
         if len(rows) == 1:  # twice, augmented apart: batch-norm cannot take one
             rows = rows.repeat(2)
-        scalars = self._method().step(Batch(task.images[rows], task.labels[rows], rows))
+        scalars = take_step(self._method(), Batch(task.images[rows], task.labels[rows], rows))
         course.place, course.done = course.place + 1, course.done + 1
         if not scalars["loss"].isfinite():
             raise UserError("the loss is no number: --abandon, or make a learner with a lower lr")

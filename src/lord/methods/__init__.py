@@ -10,6 +10,7 @@ from lord.methods.method import (
     Scalars,
     Setting,
     moved,
+    take_step,
 )
 from lord.methods.optim import Descent, OptimizerConfig
 from lord.methods.registry import METHODS, load_plugin, register
@@ -31,4 +32,5 @@ __all__ = [
     "recomputed_statistics",
     "register",
     "take_over",
+    "take_step",
 ]

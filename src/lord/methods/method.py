@@ -77,7 +77,7 @@ class BufferConfig(MethodConfig, frozen=True):
     def __post_init__(self) -> None:
         if self.buffer < self.replay:
             raise UserError(
-                f"buffer: must hold at least one minibatch of {self.replay}, got {self.buffer}"
+                f"buffer: holds {self.buffer}, fewer than the {self.replay} that replay draws"
             )
 
 
@@ -185,6 +185,21 @@ class Method(ABC):
                 own.load_state_dict(value)
             else:
                 setattr(self, name, value)
+
+
+def take_step(method: Method, batch: Batch) -> Scalars:
+    """Let a method learn from one batch.
+
+    Raises:
+        UserError: if it does not tell its loss.
+    """
+    scalars = method.step(batch)
+    if not isinstance(scalars, dict) or not isinstance(scalars.get("loss"), Tensor):
+        raise UserError(
+            f"method '{method.name}': expected step to return tensors by name, 'loss' among them, "
+            f"got {scalars!r}"
+        )
+    return scalars
 
 
 def moved(value: Any, device: torch.device) -> Any:

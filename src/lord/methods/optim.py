@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from lord.config import Settings
+from lord.config import Settings, UserError
 from lord.config.rules import Momentum, NonNegative, Positive
 from lord.methods.muon import Muon
 
@@ -23,11 +23,18 @@ class OptimizerConfig(Settings, frozen=True):
     momentum: Momentum = 0.0
     """Share of the last update that goes on."""
     nesterov: bool = False
-    """Nesterov's momentum; needs a momentum above 0."""
+    """Nesterov's momentum; of sgd, and with a momentum above 0."""
     weight_decay: NonNegative = 0.0
     """Pull of every weight towards 0, times the learning rate."""
     schedule: Literal["constant", "cosine", "triangle"] = "constant"
     """Learning rate over a task: constant; cosine to 0; rising for a fifth, then falling to 0."""
+
+    def __post_init__(self) -> None:
+        if self.nesterov and (self.optimizer != "sgd" or not self.momentum):
+            raise UserError(
+                "nesterov: needs sgd and a momentum above 0, got "
+                f"{self.optimizer} and {self.momentum:g}"
+            )
 
 
 def share_of_peak(schedule: str, progress: float) -> float:
@@ -62,7 +69,7 @@ class Descent:
                 trained,
                 lr=config.lr,
                 momentum=config.momentum,
-                nesterov=config.nesterov and config.momentum > 0,
+                nesterov=config.nesterov,
                 weight_decay=config.weight_decay,
                 fused=trained[0].device.type in FUSED,
             )

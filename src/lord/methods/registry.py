@@ -20,7 +20,7 @@ from lord.methods.lord import LoRD
 from lord.methods.lord_plus import LoRDPlus
 from lord.methods.lwf import LwF
 from lord.methods.mean_er import CLSER, MeanER
-from lord.methods.method import Method
+from lord.methods.method import Method, MethodConfig
 from lord.methods.sgd import SGD, Joint
 from lord.methods.si import SI
 from lord.methods.xder import XDERRPC
@@ -40,8 +40,18 @@ def register(method: type[Method]) -> type[Method]:
     """Make a method of your own known by its name; a class decorator.
 
     Raises:
-        UserError: if the name is taken or would not do on a command line.
+        UserError: if it is no method, or not a whole one; or the name is taken or would not do on
+            a command line.
     """
+    if not (isinstance(method, type) and issubclass(method, Method)):
+        raise UserError(f"plugin: expected a subclass of lord.methods.Method, got {method!r}")
+    if lacking := [
+        *sorted(method.__abstractmethods__),
+        *(() if hasattr(method, "name") else ["name"]),
+    ]:
+        raise UserError(f"plugin: {method.__qualname__} lacks {', '.join(lacking)}")
+    if not (isinstance(method.Config, type) and issubclass(method.Config, MethodConfig)):
+        raise UserError(f"plugin: {method.__qualname__}.Config is no lord.methods.MethodConfig")
     known = METHODS.get(method.name, method)
     same = (known.__module__, known.__qualname__) == (method.__module__, method.__qualname__)
     if not same or set(method.name) & set(" :,=./"):  # the same again: a notebook's cell, run twice

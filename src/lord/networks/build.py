@@ -8,7 +8,7 @@ import torch
 from msgspec import Meta
 from torch import nn
 
-from lord.config import Settings, UserError, choose
+from lord.config import Settings, UserError, choose, expect, first_line
 from lord.networks.cnn import SmallCNN
 from lord.networks.families import MLP, VGG, BottleneckNet, DenseNet, MobileNet, SqueezeNet
 from lord.networks.layernorm import ConvNeXt, VisionTransformer
@@ -63,9 +63,14 @@ def register_network(name: str, network: nn.Module | Make) -> str:
             module, of which copies are made: its weights are kept, its last linear layer gets as
             many outputs as there are classes.
 
+    Registered again, a name stands for the later one.
+
     Raises:
-        UserError: if the name is taken by one of ours or would not do on a command line.
+        UserError: if it is neither, or the name is one of ours or would not do on a command line.
     """
+    expect("network's name", name, str, "text")
+    if not callable(network):
+        raise UserError(f"network '{name}': expected a module or a function, got {network!r}")
     if name in OURS or set(name) & set(" :,=./") or not name:
         raise UserError(f"network: its name must be new and plain, got '{name}'")
     NETWORKS[name] = maker(network)
@@ -73,8 +78,27 @@ def register_network(name: str, network: nn.Module | Make) -> str:
 
 
 def build_network(config: NetworkConfig, *, classes: int, channels: int) -> nn.Module:
-    """The network as PyTorch initialises it, in channels-last memory order."""
-    return in_channels_last(found(config.network)(classes, config.width, channels))
+    """The network as PyTorch initialises it, in channels-last memory order.
+
+    Raises:
+        UserError: if a user's function does not make one.
+    """
+    make, name = found(config.network), config.network
+    try:
+        network = make(classes, config.width, channels)
+    except UserError:
+        raise
+    except Exception as error:  # it is the user's
+        if name in OURS:
+            raise
+        call = f"({classes}, {config.width}, {channels})"
+        said = f"{type(error).__name__}: {first_line(error)}"
+        raise UserError(f"network '{name}' cannot be made, called with {call}: {said}") from error
+    if not isinstance(network, nn.Module):
+        raise UserError(
+            f"network '{name}': expected its function to return a module, got {network!r}"
+        )
+    return in_channels_last(network)
 
 
 def first_network(

@@ -68,7 +68,10 @@ def with_outputs(network: nn.Module, classes: int) -> nn.Module:
     twin, name = copy.deepcopy(network), head_name(network)
     old = twin.get_submodule(name)
     assert isinstance(old, nn.Linear)
-    twin.set_submodule(name, nn.Linear(old.in_features, classes, bias=old.bias is not None))
+    new = nn.Linear(old.in_features, classes, bias=old.bias is not None)
+    if not name:
+        return new
+    twin.set_submodule(name, new)
     return twin
 
 

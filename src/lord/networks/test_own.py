@@ -102,6 +102,26 @@ def test_a_module_that_is_no_classifier_is_refused_with_the_reason(made, said):
         first_network(NetworkConfig(network="odd"), classes=3, shape=(1, 8, 8), seed=0)
 
 
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (5, "network 'odd': expected a module or a function, got 5"),
+        (lambda *_: None, "network 'odd': expected its function to return a module, got None"),
+        (lambda classes: Mine(classes), r"cannot be made, called with \(3, 64, 1\): TypeError"),
+        (lambda *_: 1 / 0, "ZeroDivisionError: division by zero"),
+        (nn.Linear(64, 10), r"Linear does not take images of \(1, 8, 8\)"),
+    ],
+)
+def test_what_makes_no_network_is_refused_in_one_line(made, said):
+    def use():
+        name = register_network("odd", made)
+        first_network(NetworkConfig(network=name), classes=3, shape=(1, 8, 8), seed=0)
+
+    with pytest.raises(UserError, match=said) as error:
+        use()
+    assert "\n" not in str(error.value)
+
+
 def test_images_a_network_does_not_take_are_refused():
     register_network("mine", Mine())
     with pytest.raises(UserError, match=r"Mine does not take images of \(3, 8, 8\)"):

@@ -40,6 +40,8 @@ class StreamConfig(Settings, frozen=True):
         if self.skip + self.subset + self.validation > 1 + 1e-9:
             given = f"{self.skip} + {self.subset} + {self.validation}"
             raise UserError(f"skip + subset + validation: at most 1 in all, got {given}")
+        if self.split is not None and self.scenario != "classes":
+            raise UserError(f"split: is for tasks of new classes, not for {self.scenario}")
 
 
 @dataclass(frozen=True)

@@ -4,23 +4,23 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from lord.config import UserError, choose
+from lord.config import UserError, as_path, choose, expect
 from lord.data import DataConfig, ImageData, load_images
 from lord.evaluation import RunRecord, Study, finished, read_environment, read_record, read_study
 from lord.learner import locked, remove_state, write_json
 from lord.streams import make_stream
 from lord.training.config import RunConfig, difference, flat, folder_name, read_yaml
 from lord.training.engines import ENGINES, Job
-from lord.training.folder import CHECKPOINT, CONFIG
+from lord.training.folder import CHECKPOINT, CONFIG, check_apart
 
 
 def compare(
     configs: Sequence[RunConfig],
-    out: Path,
+    out: str | Path,
     *,
     jobs: int = 0,
     overwrite: bool = False,
-    plugin: Path | None = None,
+    plugin: str | Path | None = None,
     engine: str = "local",
     address: str | None = None,
     say: Callable[[str], None] = print,
@@ -40,6 +40,11 @@ def compare(
     Raises:
         UserError: if a finished run in ``out`` had another configuration, or a run failed.
     """
+    expect("configs", configs, Sequence, "a list of what lord.compose gives")
+    for config in configs:
+        expect("configs", config, RunConfig, "what lord.compose gives")
+        check_apart(as_path("out", out), config.data.data)
+    out, plugin = as_path("out", out), None if plugin is None else as_path("plugin", plugin)
     run_all = ENGINES[choose("engine", engine, ENGINES)]
     read_study(out)  # nothing else is written over
     with locked(out, "comparing"):

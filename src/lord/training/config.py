@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 
-from lord.config import Settings, UserError, build, choose, chosen, fields, parse_variant
+from lord.config import Settings, UserError, build, choose, chosen, expect, fields, parse_variant
 from lord.config.rules import Count, Natural, NonNegative
 from lord.data import DataConfig
 from lord.methods import METHODS, MethodConfig, OptimizerConfig
@@ -28,7 +28,7 @@ class TrainingConfig(Settings, frozen=True):
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of forward and backward passes; bf16 by autocast."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: Natural = 0
+    threads: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 0
     """CPU threads; 0 for as many as there are cores."""
     evaluate_every: Natural = 0
     """Steps between evaluations within a task, for the stability gap; 0 for none."""
@@ -104,6 +104,8 @@ def compose(
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
         raise UserError(f"seed: expected a whole number from 0 to {2**31 - 1}, got {seed!r}")
+    expect("method", method, str, "its name")
+    expect("given", given or {}, Mapping, "settings by name")
     label, (method, own) = method, parse_variant(method)
     kind = METHODS[choose("method", method, METHODS)]
     others = [parse_variant(other)[0] for other in beside]
@@ -115,6 +117,8 @@ def compose(
         raise UserError(f"preset '{preset}' needs --data PATH: {protocol.about}")
     layers = [protocol.settings, published(method, preset, given), given]
     merged = {name: value for layer in layers for name, value in layer.items()}
+    if isinstance(merged.get("split"), str):
+        merged["split"] = split_of(merged["split"])
     parts: dict[str, Any] = {
         part: build(section, chosen(section, merged)) for part, section in SECTIONS.items()
     }
@@ -126,6 +130,18 @@ def compose(
         settings=build(kind.Config, chosen(kind.Config, merged)),
         **parts,
     )
+
+
+def split_of(text: str) -> list[list[int]]:
+    """Classes of each task, as typed: 0,1/2,3.
+
+    Raises:
+        UserError: if they are no numbers.
+    """
+    try:
+        return [[int(label) for label in task.split(",")] for task in text.split("/")]
+    except ValueError:
+        raise UserError(f"split: expected class numbers such as 0,1/2,3, got '{text}'") from None
 
 
 def published(method: str, preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,8 +244,10 @@ def _for_method(given: dict[str, Any], method: str, beside: Collection[str]) -> 
         choose("setting", setting, sorted(known))
         who = [owner] if owner else [method, *beside]
         if setting not in SHARED and not any(setting in fields(METHODS[m].Config) for m in who):
-            has = ", ".join(fields(METHODS[who[0]].Config))
-            raise UserError(f"{' and '.join(who)} has no setting '{setting}'; it has: {has}")
+            names, known_to = " and ".join(dict.fromkeys(who)), fields(METHODS[who[0]].Config)
+            verb = "has" if len(set(who)) == 1 else "have"
+            has = f"{who[0]} has: {', '.join(known_to)}"
+            raise UserError(f"{names} {verb} no setting '{setting}'; {has}")
         if owner in ("", method):
             values[setting] = value
     return values

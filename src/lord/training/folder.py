@@ -13,6 +13,7 @@ import torch
 import yaml
 
 from lord.config import UserError
+from lord.data.sources import recognise
 from lord.learner import remove_state, write_json, write_text
 
 RESULTS = ("summary.json", "metrics.jsonl", "model.safetensors", "classes.json", "buffer.png")
@@ -32,9 +33,9 @@ def claim(folder: Path, *, overwrite: bool) -> None:
     """
     held = [name for name in RESULTS if (folder / name).exists()]
     if held and not overwrite:
-        raise UserError(
-            f"'{folder}' already holds results ({held[0]}): give another --out, or --overwrite"
-        )
+        begun = is_ours(folder) and not (folder / "summary.json").exists()
+        on = "a run that has not ended: --resume goes on with it; else" if begun else "results:"
+        raise UserError(f"'{folder}' already holds {on} give another --out, or --overwrite")
     if not is_ours(folder):
         for own in (folder / name for name in (CONFIG, *ALONE)):
             if own.is_file():
@@ -50,6 +51,18 @@ def claim(folder: Path, *, overwrite: bool) -> None:
         (folder / ".writable").unlink()
     except OSError as error:
         raise UserError(f"cannot write to '{folder}': {error.strerror}") from None
+
+
+def check_apart(folder: Path, images: str) -> None:
+    """See that results do not come to lie among the images, where they would be taken for a class.
+
+    Raises:
+        UserError: if they would.
+    """
+    path = Path(images)
+    inside = path.is_dir() and folder.resolve().is_relative_to(path.resolve())
+    if inside and recognise(path)[0] == "image folder":
+        raise UserError(f"out: '{folder}' is in the folder of the images: give another --out")
 
 
 def is_ours(folder: Path) -> bool:

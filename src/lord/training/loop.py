@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from lord.config import UserError
 from lord.costs import Meter
 from lord.evaluation import Matrices, Scores, score
-from lord.methods import Batch, Method, moved, recomputed_statistics
+from lord.methods import Batch, Method, moved, recomputed_statistics, take_step
 from lord.streams import Stream, Task, batches
 
 INTERVAL = 25
@@ -153,7 +153,7 @@ class Loop:
             chosen = chosen.repeat(2)
         with self._spent_on("step"):
             batch = Batch(task.images[chosen], task.labels[chosen], chosen)
-            self.pending.append(self.method.step(batch))
+            self.pending.append(take_step(self.method, batch))
         self.steps += 1
         self.images += len(chosen)
         if len(self.pending) == INTERVAL:

@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 from torch import Generator
 
-from lord.config import UserError
+from lord.config import UserError, as_path, expect
 from lord.costs import Meter, uncounted
 from lord.data import Augment, ImageData, load_images, measure_normalisation
 from lord.evaluation import RunRecord, finished, read_record
@@ -21,7 +21,7 @@ from lord.methods import METHODS, Method, Setting
 from lord.networks import first_network
 from lord.streams import Stream, batches, make_stream
 from lord.training.config import RunConfig, difference, flat, folder_name, read_yaml
-from lord.training.folder import CHECKPOINT, CONFIG, RunFolder, claim, is_ours
+from lord.training.folder import CHECKPOINT, CONFIG, RunFolder, check_apart, claim, is_ours
 from lord.training.leave import last_scores, leave, record_of
 from lord.training.loop import Loop
 from lord.training.progress import Journal
@@ -31,7 +31,7 @@ from lord.training.trackers import library, tracker
 
 def run(
     config: RunConfig,
-    out: Path | None = None,
+    out: str | Path | None = None,
     *,
     overwrite: bool = False,
     resume: bool = False,
@@ -53,6 +53,10 @@ def run(
         UserError: for data that does not fit, a folder that holds results, or a loss that is no
             number any more. What was written by then stays.
     """
+    expect("config", config, RunConfig, "what lord.compose gives")
+    out = None if out is None else as_path("out", out)
+    if out is not None:
+        check_apart(out, config.data.data)
     if resume and out is not None and finished(out):
         difference(read_yaml(out / CONFIG), flat(config), out)
         return read_record(out)

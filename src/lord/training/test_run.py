@@ -95,7 +95,7 @@ def test_bf16_learns_too():
 def test_results_are_not_overwritten_unasked(tmp_path):
     run(compose("sgd", SMALL), tmp_path)
     before = (tmp_path / "summary.json").read_bytes()
-    with pytest.raises(UserError, match=r"already holds results .* or --overwrite"):
+    with pytest.raises(UserError, match=r"already holds results: .* or --overwrite"):
         run(compose("er", SMALL), tmp_path)
     assert (tmp_path / "summary.json").read_bytes() == before
     run(compose("er", SMALL), tmp_path, overwrite=True)

@@ -29,6 +29,10 @@ def recognise(path: Path) -> tuple[str, ModuleType]:
     for name, source in SOURCES.items():
         if source.recognises(path):
             return name, source
+    if path.is_dir() and any(file.suffix.lower() in folder.ENDINGS for file in path.iterdir()):
+        raise UserError(
+            f"images lie in '{path}' itself: put those of each class in a folder, {path}/CLASS/"
+        )
     raise UserError(
         f"no known data layout at '{path}'; known: parquet shards (train-*.parquet), CIFAR python "
         "archives, the Tiny-ImageNet folder, image folders (train/<class>/*.png), .npz"

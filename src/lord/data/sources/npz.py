@@ -1,6 +1,7 @@
 """NumPy archives: x_train, y_train, and x_test, y_test or a holdout; class_names if wanted."""
 
 from pathlib import Path
+from zipfile import is_zipfile
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
@@ -20,6 +21,9 @@ def files(path: Path) -> list[Path]:
 def read(path: Path) -> Pictures:
     try:
         with path.open("rb") as file:
+            if not is_zipfile(file):
+                raise ValueError("it is no archive of arrays, as numpy.savez writes it")
+            file.seek(0)
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, NpzFile):
                 raise ValueError("it is one array, not an archive of several")

@@ -60,7 +60,7 @@ def plan_of(*methods, space=LR, **options):
     ],
 )
 def test_a_space_that_cannot_be_is_answered_by_one_line(text, said):
-    width = {"width": 8} if text.startswith("width") else {}
+    width = {"width": 8} if text.startswith("width") else {"momentum": 0.9}
     with pytest.raises(UserError) as error:
         make_plan(["er"], width, parse_space([text]), trials=9)
     assert said in str(error.value)
@@ -97,7 +97,9 @@ def test_each_method_has_the_part_of_the_space_it_knows_typed_as_its_settings_ar
         [*LR, "epochs=1..3", "replay=16,32", "lord.rho=0.25,1", "nesterov=true,false"]
     )
     both = ["er", "lord"]
-    er, own = (space_of(name, name, space, {"width": 8}, None, both) for name in both)
+    er, own = (
+        space_of(name, name, space, {"width": 8, "momentum": 0.9}, None, both) for name in both
+    )
     assert set(er) == {"lr", "epochs", "replay", "nesterov"}
     assert set(own) == {*er, "rho"}
     assert (er["epochs"].low, er["epochs"].high) == (1, 3)

@@ -1,0 +1,81 @@
+"""What a run or a comparison is given and cannot use: one line each, and nothing is lost."""
+
+import pytest
+from PIL import Image
+from torch import nn
+
+from lord.config import UserError
+from lord.methods import METHODS, Method, register
+from lord.training import compare, compose, run
+
+SMALL = {"epochs": 1, "width": 8, "threads": 1}
+
+
+def test_an_interrupted_run_names_the_flag_that_goes_on_with_it(tmp_path):
+    run(compose("sgd", SMALL), str(tmp_path))  # a path may be text
+    (tmp_path / "summary.json").unlink()
+    with pytest.raises(UserError, match="a run that has not ended: --resume goes on with it"):
+        run(compose("sgd", SMALL), tmp_path)
+
+
+def test_results_do_not_come_to_lie_among_the_images(tmp_path):
+    photos = tmp_path / "photos"
+    for name in ("ant", "bee"):
+        (photos / name).mkdir(parents=True)
+        Image.new("L", (8, 8)).save(photos / name / "0.png")
+    config = compose("sgd", SMALL | {"data": str(photos)})
+    for act in (lambda: run(config, photos / "out"), lambda: compare([config], photos)):
+        with pytest.raises(UserError, match="is in the folder of the images: give another"):
+            act()
+    assert sorted(own.name for own in photos.iterdir()) == ["ant", "bee"]
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (lambda: run("lord"), "config: expected what lord.compose gives, got 'lord'"),
+        (lambda: run(compose("sgd", SMALL), 5), "out: expected a path, got 5"),
+        (lambda: run(compose("sgd", SMALL), ""), "out: expected a path, got nothing"),
+        (lambda: compare(["lord"], "out"), "configs: expected what lord.compose gives"),
+        (lambda: compare(5, "out"), "configs: expected a list of what lord.compose gives, got 5"),
+        (lambda: compose(5), "method: expected its name, got 5"),
+        (lambda: compose("lord", "epochs=5"), "given: expected settings by name, got 'epochs=5'"),
+    ],
+)
+def test_a_wrong_argument_is_answered_in_one_line(act, said):
+    with pytest.raises(UserError, match=said):
+        act()
+
+
+class Silent(METHODS["sgd"]):
+    name = "silent"
+
+    def step(self, batch):
+        super().step(batch)
+
+
+class Half(Method):
+    name = "half"
+
+
+class Unset(METHODS["sgd"]):
+    name = "unset"
+    Config = dict
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        (Silent, "method 'silent': expected step to return tensors by name, .* got None"),
+        (Half, "plugin: Half lacks step"),
+        (Unset, "plugin: Unset.Config is no lord.methods.MethodConfig"),
+        (nn.Linear, "plugin: expected a subclass of lord.methods.Method, got"),
+        (5, "plugin: expected a subclass of lord.methods.Method, got 5"),
+    ],
+)
+def test_what_is_no_whole_method_is_refused_in_one_line(method, said):
+    try:
+        with pytest.raises(UserError, match=said):
+            run(compose(register(method).name, SMALL))
+    finally:
+        METHODS.pop("silent", None)
