@@ -53,7 +53,7 @@ class Learner:
     """
 
     def __init__(self, config: LearnerConfig | None = None, **settings: Any) -> None:
-        expect("config", config, (LearnerConfig, type(None)), "a LearnerConfig, or settings by name")
+        expect("config", config, (LearnerConfig, type(None)), "a LearnerConfig or settings by name")
         self.config = config or learner_config(settings)
         self.classes: list[str] = []
         self.sessions: list[Session] = []

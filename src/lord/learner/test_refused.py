@@ -86,7 +86,7 @@ def test_images_of_another_size_and_unknown_settings_are_refused():
 
 
 WRONG = [
-    (lambda new, _: Learner("lord"), "config: expected a LearnerConfig, or settings by name, got"),
+    (lambda new, _: Learner("lord"), "config: expected a LearnerConfig or settings by name, got"),
     (lambda new, _: Learner({"lr": 0.1}), "config: expected a LearnerConfig"),
     (lambda new, _: Learner(lr=-1), "lr: expected float > 0.0, got -1"),
     (lambda new, _: Learner(alpha="much"), "alpha: expected float, got 'much'"),
