@@ -2,8 +2,10 @@
 
 import copy
 import json
+import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +62,7 @@ def export_onnx(deployed: Deployed, classes: Sequence[str], images: Tensor, path
         UserError: if onnx is not installed, or the two differ.
     """
     session = _runtime()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quiet():
         batch = torch.export.Dim("batch", min=1, max=4096)
         program = torch.onnx.export(
             deployed,
@@ -114,18 +115,19 @@ def export_int8(fp32: Path, images: Tensor, labels: Tensor, path: Path) -> tuple
             part = next(self.parts, None)
             return None if part is None else {"images": part.numpy()}
 
-    write_atomic(
-        path,
-        lambda draft: quantize_static(
-            fp32,
-            draft,
-            Reader(),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-        ),
-    )
+    with _quiet():
+        write_atomic(
+            path,
+            lambda draft: quantize_static(
+                fp32,
+                draft,
+                Reader(),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+            ),
+        )
     shares = []
     for file in (fp32, path):
         guesses = session(file).run(None, {"images": images.contiguous().numpy()})[0].argmax(1)
@@ -137,6 +139,19 @@ def export_int8(fp32: Path, images: Tensor, labels: Tensor, path: Path) -> tuple
             "kept; not written"
         )
     return shares[0], shares[1]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Inside, libraries warn of nothing: what they write is checked."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _runtime() -> Any:

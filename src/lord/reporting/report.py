@@ -70,6 +70,8 @@ def find_records(folder: Path) -> list[RunRecord]:
         try:
             records = msgspec.json.decode(kept.read_bytes(), type=list[RunRecord])
         except msgspec.MsgspecError as error:
+            if (folder / "config.yaml").is_file():
+                raise UserError(f"the run in '{folder}' is not whole: no accuracy.json") from None
             raise UserError(f"{kept} is not a comparison's summary: {error}") from None
     else:
         records = []

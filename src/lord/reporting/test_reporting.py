@@ -139,6 +139,9 @@ def test_a_folder_without_results_is_named(tmp_path):
     (tmp_path / "summary.json").write_text("[{}]")
     with pytest.raises(UserError, match=r"summary\.json is not a comparison's summary"):
         find_studies(tmp_path)
+    (tmp_path / "config.yaml").write_text("")
+    with pytest.raises(UserError, match=r"the run in '.*' is not whole: no accuracy\.json"):
+        find_studies(tmp_path)
 
 
 def test_studies_are_found_with_their_runs_and_without(tmp_path):
