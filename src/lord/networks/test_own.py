@@ -128,6 +128,12 @@ def test_images_a_network_does_not_take_are_refused():
         first_network(NetworkConfig(network="mine"), classes=3, shape=(3, 8, 8), seed=0)
 
 
+def test_a_transformer_says_how_large_images_may_be():
+    said = r"does not take images of \(3, 64, 64\): at most 64 patches of 4 x 4 pixels, got 256"
+    with pytest.raises(UserError, match=said):
+        first_network(NetworkConfig(network="vit", width=8), classes=2, shape=(3, 64, 64), seed=0)
+
+
 @pytest.mark.parametrize("library", ["torchvision", "timm"])
 def test_a_library_that_is_not_there_is_named(library):
     try:
