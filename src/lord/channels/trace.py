@@ -1,5 +1,6 @@
 """The channel map of any traced network, found by torch-pruning's dependency graph."""
 
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
@@ -71,7 +72,8 @@ def _graph(network: nn.Module, example: Tensor) -> tuple[tp.DependencyGraph, lis
         UserError: where torch-pruning's arithmetic fails: channel shuffles, unusual reshapes.
     """
     try:
-        with torch.enable_grad():
+        with torch.enable_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch-pruning gives up on is refused here
             graph = tp.DependencyGraph().build_dependency(
                 network, example, verbose=False, unwrapped_parameters=_raw(network)
             )
