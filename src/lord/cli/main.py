@@ -72,8 +72,6 @@ def run(
     """
     from lord.cli import commands
 
-    if overwrite and resume:
-        raise UserError("resume: goes on with what is there, --overwrite replaces it: give one")
     commands.run(
         flags or Flags(),
         method,

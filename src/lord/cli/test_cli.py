@@ -244,7 +244,7 @@ MISTAKES = [
     ("compare --seeds 2.5", "seeds: expected a whole number, got '2.5'"),
     ("compare --methods er:epochs", "expected NAME=VALUE, such as rho=0.25, got 'epochs'"),
     ("compare --methods er:rho=1", "er has no setting 'rho'"),
-    ("run --plugin gone.py", "plugin: expected a Python file, got 'gone.py'"),
+    ("run --plugin gone.py", "plugin: no such file as 'gone.py'"),
     ("run --subset 0.8 --skip 0.3", "skip + subset + validation: at most 1 in all, got 0.3 + 0.8"),
     ("run --scenario turned", "unknown value of scenario 'turned'"),
     ("run --method x-der-rpc --scenario rotated", "x-der-rpc needs tasks of new classes only"),

@@ -62,7 +62,7 @@ def test_mistakes_are_answered_in_one_line(lord, tmp_path):
         (f"learn {one} --state {tmp_path / 'new'} --resize 1", "resize: expected 4 to 1024, got 1"),
         (
             f"learn {one} --state {tmp_path / 'new'} --seconds -1",
-            "seconds: expected a number above 0",
+            "seconds: expected a finite number above 0",
         ),
         (f"learn {one} --state {tmp_path / 'new'} --seconds 1 --flops 1", "give one of them"),
         (f"learn {one} --state {tmp_path / 'new'} --checkpoint-every nan", "number >= 0, got nan"),

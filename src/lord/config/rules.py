@@ -92,7 +92,7 @@ def check_budget(seconds: float | None, flops: float | None) -> None:
         if limit is None:
             continue
         if not isinstance(limit, int | float) or not 0 < limit < float("inf"):
-            raise UserError(f"{name}: expected a number above 0, got {limit!r}")
+            raise UserError(f"{name}: expected a finite number above 0, got {limit!r}")
     if seconds and flops:
         raise UserError("seconds and flops: give one of them")
 
@@ -132,6 +132,8 @@ def build(config: type[T], values: Mapping[str, Any]) -> T:
 def _convert(name: str, value: Any, hint: Any) -> Any:
     if get_origin(hint) is Literal:
         return choose(f"value of {name}", str(value), get_args(hint))
+    if isinstance(value, float):  # numpy has a kind of its own
+        value = float(value)
     try:
         converted = msgspec.convert(value, hint, strict=False)
     except msgspec.ValidationError as error:

@@ -1,5 +1,6 @@
 from typing import Literal
 
+import numpy as np
 import pytest
 
 from lord.config import Settings, UserError, build, choose
@@ -40,6 +41,10 @@ def test_a_wrong_value_is_answered_with_field_given_and_allowed(values, said):
     with pytest.raises(UserError) as error:
         build(Example, values)
     assert str(error.value) == said
+
+
+def test_numpys_numbers_are_numbers():
+    assert build(Example, {"lr": np.float64(0.5)}) == Example(lr=0.5)
 
 
 def test_a_configuration_cannot_be_changed():

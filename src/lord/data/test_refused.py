@@ -115,6 +115,21 @@ def test_what_is_no_archive_is_refused(tmp_path, content):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names are not bytes there")
+def test_a_name_is_the_same_in_either_form_of_unicode(tmp_path):
+    for week, name in (("one", "gr\u00fcn"), ("two", "gru\u0308n")):
+        for own in (name, "b"):
+            (tmp_path / week / own).mkdir(parents=True)
+            Image.new("L", (8, 8)).save(tmp_path / week / own / "0.png")
+    one, two = (load_labelled(tmp_path / week, 8)[1] for week in ("one", "two"))
+    assert one == two == ["b", "gr\u00fcn"]
+
+
+def test_images_beside_the_classes_are_not_passed_over(photos):
+    Image.new("L", (8, 8)).save(photos / "train" / "stray.png")
+    with pytest.raises(UserError, match=r"stray\.png' is in no class's folder"):
+        load_images(DataConfig(data=str(photos)))
+
+
 def test_names_need_not_be_utf8(photos):
     (photos / "train" / "cat").rename(os.fsdecode(os.fsencode(photos / "train") + b"/caf\xe9"))
     (photos / "test" / "cat").rename(os.fsdecode(os.fsencode(photos / "test") + b"/caf\xe9"))

@@ -77,9 +77,9 @@ def own_file(path: Path) -> Path:
     Raises:
         UserError: if there is a folder, or a file that is no state, or one beside it that would go.
     """
+    if path.is_dir():
+        raise UserError(f"'{path}' is a folder: name a file")
     for file in (path, previous(path)):
-        if file.is_dir():
-            raise UserError(f"'{file}' is a folder: name a file")
         if file.exists() and not _ours(file):
             raise UserError(f"'{file}' exists and is no state of a learner: name another file")
     if not path.parent.is_dir():

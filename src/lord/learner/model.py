@@ -43,13 +43,13 @@ class Model:
         """N x C x H x W uint8 images to N x classes logits.
 
         Raises:
-            ValueError: for images of another shape or type.
+            UserError: for images of another shape or type.
         """
         wrong = f"expected a tensor of N x {self.shape} uint8 images, got "
         if not isinstance(images, Tensor):
-            raise ValueError(wrong + f"a {type(images).__name__}")
+            raise UserError(wrong + f"a {type(images).__name__}")
         if images.dtype != torch.uint8 or tuple(images.shape[1:]) != self.shape:
-            raise ValueError(wrong + f"{tuple(images.shape)} of {images.dtype}")
+            raise UserError(wrong + f"{tuple(images.shape)} of {images.dtype}")
         plain = Generator(images.device)
         augment = Augment(self.mean, self.std, crop=0, flip=False, generator=plain)
         return self.network(augment.normalise(images))
@@ -82,7 +82,12 @@ def load_model(path: str | Path) -> Model:
     file = path / "model.safetensors" if path.is_dir() else path
     try:
         with safe_open(file, framework="pt") as opened:
-            header = json.loads((opened.metadata() or {})["lord"])
+            notes = opened.metadata() or {}
+            if "digest" in notes:
+                raise UserError(
+                    f"'{file}' is a state, not a model: lord.Learner.load takes a learner's"
+                )
+            header = json.loads(notes["lord"])
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         if header["format"] != FORMAT:
             raise UserError(f"'{file}' has format {header['format']}, known: {FORMAT}")

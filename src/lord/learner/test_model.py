@@ -44,7 +44,7 @@ def test_a_narrow_model_is_loaded_with_all_it_needs(tmp_path):
 def test_images_of_another_shape_or_type_are_refused(saved):
     model = load_model(saved)
     for wrong in (IMAGES.float(), IMAGES[:, :, :4], [1]):
-        with pytest.raises(ValueError, match="expected a tensor of N x"):
+        with pytest.raises(UserError, match="expected a tensor of N x"):
             model.predict(wrong)
 
 

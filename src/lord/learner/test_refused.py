@@ -13,8 +13,8 @@ from lord.learner.conftest import digits, small
 @pytest.mark.parametrize(
     ("budget", "said"),
     [
-        ({"seconds": float("nan")}, "seconds: expected a number above 0, got nan"),
-        ({"flops": float("inf")}, "flops: expected a number above 0, got inf"),
+        ({"seconds": float("nan")}, "seconds: expected a finite number above 0, got nan"),
+        ({"flops": float("inf")}, "flops: expected a finite number above 0, got inf"),
         ({"seconds": 1, "flops": 1e9}, "seconds and flops: give one of them"),
     ],
 )
@@ -104,6 +104,7 @@ WRONG = [
     (lambda _, old: old.evaluate(digits("0")[0][:2], ["0"]), "one for each image, got 1 for 2"),
     (lambda _, old: old.evaluate(digits("0")[0][:0], []), "one for each image, got 0 for 0"),
     (lambda _, old: old.evaluate(digits("0")[0][:1], ["O"]), "unknown class 'O'.*; known: 0, 1"),
+    (lambda _, old: old.save("."), "'.' is a folder: name a file"),
     (lambda *_: load_model(None), "path: expected a path, got None"),
     (lambda *_: load_model(""), "path: expected a path, got nothing"),
 ]
@@ -142,6 +143,8 @@ def test_a_learner_is_saved_over_nothing_but_a_learner(tmp_path, learnt):
     with pytest.raises(UserError, match=r"cannot write .* no folder"):
         learnt.save(tmp_path / "none" / "a")
     assert photo.read_bytes() == b"a photograph"
+    with pytest.raises(UserError, match=r"is a state, not a model: lord\.Learner\.load"):
+        load_model(own)
 
 
 def test_numpy_images_are_refused_while_a_session_is_unfinished():

@@ -67,6 +67,8 @@ def load_plugin(path: Path) -> None:
         UserError: if it cannot be run.
     """
     spec = importlib.util.spec_from_file_location(path.stem, path)
+    if not path.exists():
+        raise UserError(f"plugin: no such file as '{path}'")
     if not path.is_file() or spec is None or spec.loader is None:
         raise UserError(f"plugin: expected a Python file, got '{path}'")
     try:

@@ -40,6 +40,8 @@ def compare(
     Raises:
         UserError: if a finished run in ``out`` had another configuration, or a run failed.
     """
+    if not isinstance(jobs, int) or jobs < 0:
+        raise UserError(f"jobs: expected a number >= 0, got {jobs!r}")
     expect("configs", configs, Sequence, "a list of what lord.compose gives")
     for config in configs:
         expect("configs", config, RunConfig, "what lord.compose gives")

@@ -55,6 +55,9 @@ def run(
     """
     expect("config", config, RunConfig, "what lord.compose gives")
     out = None if out is None else as_path("out", out)
+    if resume and (overwrite or out is None):
+        why = "--overwrite replaces it: give one" if overwrite else "there is no out"
+        raise UserError(f"resume: goes on with what is there, {why}")
     if out is not None:
         check_apart(out, config.data.data)
     if resume and out is not None and finished(out):

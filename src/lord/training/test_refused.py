@@ -38,6 +38,12 @@ def test_results_do_not_come_to_lie_among_the_images(tmp_path):
         (lambda: run(compose("sgd", SMALL), ""), "out: expected a path, got nothing"),
         (lambda: compare(["lord"], "out"), "configs: expected what lord.compose gives"),
         (lambda: compare(5, "out"), "configs: expected a list of what lord.compose gives, got 5"),
+        (lambda: compare([], "out", jobs=-1), "jobs: expected a number >= 0, got -1"),
+        (lambda: run(compose("sgd", SMALL), resume=True), "resume: .* there is no out"),
+        (
+            lambda: run(compose("sgd", SMALL), "out", resume=True, overwrite=True),
+            "resume: .* --overwrite replaces it: give one",
+        ),
         (lambda: compose(5), "method: expected its name, got 5"),
         (lambda: compose("lord", "epochs=5"), "given: expected settings by name, got 'epochs=5'"),
     ],

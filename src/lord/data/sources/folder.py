@@ -1,6 +1,7 @@
 """Plain image folders: train/<class>/* with test/ or val/, or one tree of <class>/*."""
 
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -79,8 +80,12 @@ def _see_that_all_are_read(root: Path) -> None:
     """See that no class is passed over; an empty folder is none.
 
     Raises:
-        UserError: names a folder that cannot be looked into, or holds other files than pictures.
+        UserError: names a folder that cannot be looked into, or holds other files than pictures, or
+            a picture beside them.
     """
+    for file in sorted(root.iterdir()):
+        if file.suffix.lower() in ENDINGS and file.is_file():
+            raise UserError(f"'{file}' is in no class's folder")
     for folder in _classes(root):
         try:
             os.scandir(folder).close()
@@ -109,6 +114,7 @@ def _pictures(root: Path, without: Sequence[str] = ()) -> Iterator[tuple[str, Pa
     """(class, file) of every picture below root/<class>/, in a fixed order."""
     for folder in _classes(root, without):
         name = os.fsencode(folder.name).decode(errors="backslashreplace")  # need not be UTF-8
+        name = unicodedata.normalize("NFC", name)  # one name, whichever system wrote the folder
         for file in sorted(folder.rglob("*")):
             if file.suffix.lower() in ENDINGS and file.is_file():
                 yield name, file
