@@ -55,12 +55,14 @@ interface: .venv/installed  ## write the public interface down anew, after a cha
 
 speed: .venv/installed build/peers  ## results/speed again; half an hour, nothing else running
 	mkdir -p results/speed
+	rm -f results/speed/width*.json  # 'lord bench' replaces nothing
 	$(BENCH) --width 16 --threads 1 --steps 12 --precision fp32 --out results/speed/width16-fp32-1thread.json
 	$(BENCH) --width 16 --threads 1 --steps 12 --precision bf16 --out results/speed/width16-bf16-1thread.json
 	$(BENCH) --width 64 --threads 2 --steps 4 --precision fp32 --out results/speed/width64-fp32-2threads.json
 	$(BENCH) --width 64 --threads 2 --steps 4 --precision bf16 --out results/speed/width64-bf16-2threads.json
 	$(BIN)/python benchmarks/growth_of_cost.py --data $(TINY) --out results/speed/growth.json
 	$(BIN)/python benchmarks/compiled.py --out results/speed/compiled.json
+	GOMP_SPINCOUNT=1000 $(BIN)/python benchmarks/batch_norm.py --out results/speed/batch_norm.json
 	build/peers/bin/python benchmarks/peers.py --data $(CIFAR10) --out results/speed/peers.json
 
 build/peers: benchmarks/requirements-peers.txt  ## Avalanche, with a torch and torchvision of its own

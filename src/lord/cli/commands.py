@@ -9,9 +9,9 @@ from rich.table import Table
 
 import lord.training as training
 from lord.cli.flags import TYPED, Flags, Where
-from lord.config import UserError, build, choose, fields
+from lord.config import UserError, build, choose, fields, load_plugin
 from lord.data import DataConfig, load_images, measure_normalisation
-from lord.methods import METHODS, load_plugin
+from lord.methods import METHODS
 from lord.reporting import CONVENTION, find_studies, missing, summarise, terminal, write_report
 from lord.reporting.html import watch as serve
 from lord.reporting.html import write_page

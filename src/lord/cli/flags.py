@@ -30,6 +30,19 @@ def see_no_empty(words: list[str]) -> None:
             raise UserError(f"{word[:-1] or before}: expected a value, got nothing")
 
 
+def with_set(given: dict[str, Any], more: Sequence[str] | None) -> dict[str, Any]:
+    """What was given by flags, and by ``--set``.
+
+    Raises:
+        UserError: for what is given twice.
+    """
+    for name, value in map(assigned, more or ()):
+        if name in given:
+            raise UserError(f"{name}: is given twice, as {given[name]} and as {value}")
+        given = given | {name: value}
+    return given
+
+
 TYPED: list[str] = []
 """The words of the command being run, for what it leaves to say where it came from."""
 
@@ -121,8 +134,7 @@ class Flags:
             own.pop(name, None)
         if self.split is not None and (self.tasks or self.order):
             raise UserError("split: spells the tasks out; leave --tasks and --order out")
-        own |= dict(assigned(each) for each in self.set or ())
-        return own
+        return with_set(own, self.set)
 
 
 @Parameter(name="*")

@@ -12,7 +12,7 @@ from rich.table import Table
 from torch import Tensor
 
 from lord.cli.written import check_new, writing
-from lord.config import UserError
+from lord.config import UserError, load_plugin
 from lord.data import contact_sheet, decode
 from lord.learner import (
     Deployed,
@@ -24,6 +24,7 @@ from lord.learner import (
     export_int8,
     export_onnx,
     export_pt2,
+    is_locked,
     learn_folder,
     learner_config,
     load_learner,
@@ -31,7 +32,7 @@ from lord.learner import (
     locked,
     write_atomic,
 )
-from lord.methods import load_plugin
+from lord.training.folder import holds_run
 
 SIDE = 32
 """Pixels images are brought to, where nothing else is asked for."""
@@ -49,8 +50,12 @@ def learn(
     again: bool,
     abandoned: bool,
     every: float,
+    plugin: Path | None,
 ) -> None:
+    if plugin:
+        load_plugin(plugin)
     with locked(state, "learning"):
+        _see_no_run(state)
         if abandoned:  # nothing is dropped before something else is learnt
             before = before_interrupted(state)
         else:
@@ -83,6 +88,16 @@ def learn(
     console.print(_exam(learner), highlight=False)
 
 
+def _see_no_run(state: Path) -> None:
+    """See that a learner and a run do not come to share a folder.
+
+    Raises:
+        UserError: if they would.
+    """
+    if holds_run(state) and not exists(state):
+        raise UserError(f"state: '{state}' holds a run's results: give another folder")
+
+
 def _check_settled(
     learner: Learner, state: Path, given: dict[str, Any], resize: int | None
 ) -> None:
@@ -97,10 +112,10 @@ def _check_settled(
             raise UserError(f"{name}: was {was} when '{state}' was made, got {wanted[name]}")
 
 
-def predict(state: Path, files: Sequence[Path], *, as_json: bool) -> None:
+def predict(state: Path, files: Sequence[Path], *, as_json: bool, plugin: Path | None) -> None:
     if not files:
         raise UserError("files: name at least one image")
-    learner = _loaded(state)
+    learner = _loaded(state, plugin)
     if learner.shape is None:
         raise UserError("nothing was learnt yet")
     encoded = [(str(file), file.read_bytes) for file in files]
@@ -113,10 +128,10 @@ def predict(state: Path, files: Sequence[Path], *, as_json: bool) -> None:
             print(f"{file}  {found.label}  {100 * found.confidence:.0f} %")
 
 
-def inspect(state: Path, sheet: Path | None) -> None:
+def inspect(state: Path, sheet: Path | None, plugin: Path | None) -> None:
     if sheet is not None:
         check_new(sheet)
-    learner = _loaded(state)
+    learner = _loaded(state, plugin)
     table = Table(
         "session", "images", "new classes", "level", "steps", "seconds", "FLOPs", "exam, %"
     )
@@ -146,7 +161,10 @@ def inspect(state: Path, sheet: Path | None) -> None:
     facts.add_row("spent", f"{spent[0]:.0f} s, {spent[1]:.3g} FLOPs")
     facts.add_row("forgetting", _exam(learner))
     if learner.unfinished:
-        facts.add_row("unfinished", "a session was interrupted; learn its images again to go on")
+        how = "a session was interrupted; learn its images again to go on"
+        if is_locked(state):
+            how = "a session is going on; this is its last checkpoint"
+        facts.add_row("unfinished", how)
     console.print(facts)
     if sheet is not None:
         _contact_sheet(learner, sheet)
@@ -207,8 +225,9 @@ def _shares(exam: Sequence[float]) -> str:
 
 
 def _exam(learner: Learner) -> str:
-    last = learner.sessions[-1].exam if learner.sessions else []
-    fell = learner.forgetting
+    if not learner.sessions:
+        return "no session has ended yet"
+    last, fell = learner.sessions[-1].exam, learner.forgetting
     said = f"exam, images never learnt, by session: {_shares(last)}"
     return said + " %" + ("" if fell is None else f"; forgetting {fell:.1f}")
 
@@ -223,7 +242,9 @@ def _contact_sheet(learner: Learner, file: Path) -> None:
         write_atomic(file, lambda draft: sheet.save(draft, "PNG"))
 
 
-def _loaded(state: Path) -> Learner:
+def _loaded(state: Path, plugin: Path | None = None) -> Learner:
+    if plugin:
+        load_plugin(plugin)
     learner, note = load_learner(state)
     if note:
         Console(stderr=True, markup=False).print(note, highlight=False, soft_wrap=True)

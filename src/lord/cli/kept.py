@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from lord.cli.flags import Whole
-from lord.config import UserError, assigned, check_budget
+from lord.cli.flags import Whole, with_set
+from lord.config import UserError, check_budget
 
 Switch = Annotated[bool, Parameter(negative="")]
 
@@ -28,6 +28,7 @@ def learn(
     again: Switch = False,
     abandon: Switch = False,
     checkpoint_every: float = 60.0,
+    plugin: Path | None = None,
 ) -> None:
     """Learn the images in a folder; the first call makes the learner, later ones go on.
 
@@ -63,12 +64,14 @@ def learn(
         Drop a session that was interrupted, and go on from before it.
     checkpoint_every
         Seconds between checkpoints.
+    plugin
+        Python file with methods or networks of your own.
     """
     from lord.cli import keep
 
     own = {"method": method, "network": network, "width": width, "epochs": epochs, "seed": seed}
     given = {name: value for name, value in own.items() if value is not None}
-    given |= dict(assigned(each) for each in set or ())
+    given = with_set(given, set)
     check_budget(seconds, flops)
     if not 0 <= checkpoint_every < float("inf"):
         raise UserError(f"checkpoint_every: expected a number >= 0, got {checkpoint_every}")
@@ -84,10 +87,11 @@ def learn(
         again=again,
         abandoned=abandon,
         every=checkpoint_every,
+        plugin=plugin,
     )
 
 
-def predict(state: Path, /, *files: Path, json: Switch = False) -> None:
+def predict(state: Path, /, *files: Path, json: Switch = False, plugin: Path | None = None) -> None:
     """Tell the class of images, and how sure the learner is.
 
     Parameters
@@ -98,13 +102,15 @@ def predict(state: Path, /, *files: Path, json: Switch = False) -> None:
         Images.
     json
         A JSON object a line.
+    plugin
+        Python file with methods or networks of your own.
     """
     from lord.cli import keep
 
-    keep.predict(state, list(files), as_json=json)
+    keep.predict(state, list(files), as_json=json, plugin=plugin)
 
 
-def inspect(state: Path, /, *, sheet: Path | None = None) -> None:
+def inspect(state: Path, /, *, sheet: Path | None = None, plugin: Path | None = None) -> None:
     """Tell what a learner has learnt, what it holds, and what it cost.
 
     Parameters
@@ -112,11 +118,15 @@ def inspect(state: Path, /, *, sheet: Path | None = None) -> None:
     state
         Folder of the learner.
     sheet
-        File for a contact sheet of the buffer.
+        PNG file for a contact sheet of the buffer.
+    plugin
+        Python file with methods or networks of your own.
     """
     from lord.cli import keep
 
-    keep.inspect(state, sheet)
+    if sheet is not None and sheet.suffix.lower() not in ("", ".png"):
+        raise UserError(f"sheet: expected a name that ends in .png, got '{sheet}'")
+    keep.inspect(state, sheet, plugin)
 
 
 def export(
@@ -144,7 +154,7 @@ def export(
         ONNX with weights and activations of eight bits; needs a learner with a buffer, and is
         written only if accuracy on the buffer holds.
     plugin
-        Python file with networks of your own.
+        Python file with methods or networks of your own.
     """
     from lord.cli import keep
 

@@ -12,7 +12,7 @@ from rich.console import Console
 import lord
 from lord.cli import kept, tuning
 from lord.cli.flags import TYPED, Flags, Where, Whole, see_no_empty
-from lord.config import LostError, UserError
+from lord.config import LostError, UserError, in_plugin
 
 EXAMPLES = """
 Examples:
@@ -277,11 +277,6 @@ def main(arguments: list[str] | None = None) -> None:
         if os.environ.get("RANK", "0") == "0" or isinstance(error, LostError):
             _complain(" ".join(str(error).split()))  # of several processes, the first speaks
         sys.exit(2)
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "can't allocate memory" not in str(error):
-            raise
-        _complain("out of memory: lower width, buffer, batch or the number of images")
-        sys.exit(2)
     except KeyboardInterrupt as stop:
         _complain(str(stop) or "interrupted")
         sys.exit(130)
@@ -290,6 +285,14 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
     except OSError as error:  # a path that cannot even be looked at, an output that is full
         _complain(f"{error.filename or 'output'}: {error.strerror or error}")
+        sys.exit(2)
+    except Exception as error:
+        if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+            _complain("out of memory: lower width, buffer, batch or the number of images")
+        elif said := in_plugin(error):
+            _complain(said)
+        else:
+            raise
         sys.exit(2)
 
 

@@ -261,6 +261,8 @@ MISTAKES = [
     ("run --split 0,1/2 --tasks 2", "split: spells the tasks out; leave --tasks and --order out"),
     ("run --split 0,1/2 --scenario permuted", "split: is for tasks of new classes, not for perm"),
     ("run --nesterov", "nesterov: needs sgd and a momentum above 0, got sgd and 0"),
+    ("run --epochs 1 --set epochs=2", "epochs: is given twice, as 1 and as 2"),
+    ("run --set rho=1 --set rho=0.5", "rho: is given twice, as 1 and as 0.5"),
     ("run --method er:lr=1:lr=2", "lr is given twice in 'er:lr=1:lr=2'"),
     ("run --threads 100000", "threads: expected int <= 1024, got 100000"),
     ("run --out=", "--out: expected a value, got nothing"),

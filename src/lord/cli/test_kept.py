@@ -14,6 +14,7 @@ from PIL import Image
 from lord.cli.conftest import DIGITS, MAKE, photos
 from lord.config import UserError
 from lord.learner import STATE, Learner, load_learner, load_model, previous
+from lord.networks import NETWORKS
 
 
 def test_images_are_learnt_week_by_week_and_told_apart(lord, tmp_path):
@@ -72,6 +73,8 @@ def test_mistakes_are_answered_in_one_line(lord, tmp_path):
         (f"predict {state} {tmp_path / 'gone.png'}", "cannot read the image"),
         (f"predict {state} {tmp_path / 'text.png'}", "cannot read the image"),
         (f"inspect {tmp_path}", "no learner at"),
+        (f"inspect {state} --sheet a.jpg", "sheet: expected a name that ends in .png, got 'a.jpg'"),
+        (f"learn {one} --state {state} --width 8 --set width=9", "width: is given twice, as 8 and"),
         (f"export {state} {one}", "exists: name a new file"),
         (f"export {tmp_path / 'new3'} {tmp_path / 'a.onnx'}", "no model at"),
         (f"export {state} {tmp_path / 'no' / 'a.onnx'}", "no folder"),
@@ -88,6 +91,7 @@ def test_mistakes_are_answered_in_one_line(lord, tmp_path):
 def test_a_second_process_is_refused(lord, tmp_path):
     one, state = photos(tmp_path / "one", "0", "1"), tmp_path / "state"
     line = f"learn {one} --state {state} --network cnn --width 8 --resize 8 --epochs 3000"
+    line += " --checkpoint-every 0"
     process = subprocess.Popen([sys.executable, "-m", "lord", *line.split()])
     try:
         until = time.monotonic() + 60
@@ -95,10 +99,16 @@ def test_a_second_process_is_refused(lord, tmp_path):
             time.sleep(0.05)
         code, _, error = lord(f"learn {one} --state {state}")
         assert (code, error) == (2, f"error: another process is learning in '{state}'\n")
+        while not (state / STATE).exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        _, out, _ = lord(f"inspect {state}")
+        assert "a session is going on" in out
+        assert "no session has ended yet" in out
     finally:
         process.kill()
         process.wait()
-    assert lord(f"learn {one} --state {state} {MAKE}")[0] == 0  # its lock went with it
+    assert "a session was interrupted" in lord(f"inspect {state}")[1]  # its lock went with it
+    assert lord(f"learn {one} --state {state} {MAKE} --abandon")[0] == 0
 
 
 def test_nothing_is_written_over(lord, tmp_path):
@@ -126,6 +136,22 @@ def test_a_folder_of_weeks_is_not_taken_for_classes(lord, tmp_path):
     code, _, error = lord(f"learn {tmp_path / 'weeks'} --state {state}")
     assert code == 2
     assert f"would make 'one' a class, but it holds a folder of class '0': name '{one}'" in error
+    photos(tmp_path / "weeks" / "two", "2", "3")
+    code, _, error = lord(f"learn {tmp_path / 'weeks'} --state {tmp_path / 'new'} {MAKE}")
+    assert code == 2
+    assert "'one' a class, but it holds only folders (0, 1): if those are the classes" in error
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_for_images_in_each_class_is_a_layout_of_its_own(lord, tmp_path):
+    one = photos(tmp_path / "one", "0", "1")
+    for name in ("0", "1"):
+        (one / name).rename(one / "images")
+        (one / name).mkdir()
+        (one / "images").rename(one / name / "images")
+    code, out, error = lord(f"learn {one} --state state {MAKE}")
+    assert code == 0, error
+    assert "2 classes (0, 1 new)" in out
 
 
 def test_a_learner_and_a_runs_model_are_told_apart(lord, tmp_path):
@@ -140,6 +166,10 @@ def test_a_learner_and_a_runs_model_are_told_apart(lord, tmp_path):
     with pytest.raises(UserError, match=r"is a learner, not a run's model: lord.Learner.load"):
         load_model(state)
     assert Learner.load(state)[0].classes == ["0", "1"]
+    code, _, error = lord(f"learn {one} --state run {MAKE}")
+    assert (code, error) == (2, "error: state: 'run' holds a run's results: give another folder\n")
+    code, _, error = lord(f"run --method sgd --epochs 1 --threads 1 --overwrite --out {state}")
+    assert (code, error) == (2, f"error: out: '{state}' holds a learner: give another --out\n")
 
 
 def test_the_name_of_an_export_tells_its_format(lord, tmp_path):
@@ -227,3 +257,39 @@ print(session.get_modelmeta().custom_metadata_map["classes"])
     assert code == 0 or "accuracy would fall" in error
     assert (tmp_path / "m8.onnx").exists() == (code == 0)
     assert not list(tmp_path.glob(".m8*"))
+
+
+PLUGIN = """
+import lord
+from torch import nn
+
+
+class Narrow(nn.Module):
+    def __init__(self, classes, channels):
+        super().__init__()
+        self.body, self.out = nn.Conv2d(channels, 8, 3), nn.Linear(8, classes)
+
+    def forward(self, x):
+        return self.out(self.body(x).relu().mean((2, 3)))
+
+
+lord.register_network("narrow", lambda classes, width, channels: Narrow(classes, channels))
+"""
+
+
+def test_a_network_of_ones_own_is_learnt_looked_at_and_exported_from_the_shell(lord, tmp_path):
+    one = photos(tmp_path / "one", "0", "1")
+    (tmp_path / "own.py").write_text(PLUGIN)
+    make = MAKE.replace("cnn --width 8", "narrow")
+    code, _, error = lord(f"learn {one} --state state {make} --plugin own.py")
+    assert code == 0, error
+    NETWORKS.pop("narrow")  # as in the next process
+    code, _, error = lord("inspect state")
+    assert code == 2
+    assert "unknown network 'narrow'" in error
+    assert "one of your own: lord.register_network, or a plug-in" in error
+    file = one / "0" / "0.png"
+    for line in ("inspect state", f"predict state {file}", "export state a.pt2"):
+        code, _, error = lord(f"{line} --plugin own.py")
+        assert code == 0, error
+        NETWORKS.pop("narrow")

@@ -1,5 +1,6 @@
 """Field rules and the one-line error; each ``Config`` stands in the file it configures."""
 
+from lord.config.plugin import in_plugin, load_plugin
 from lord.config.rules import (
     LostError,
     Settings,
@@ -29,6 +30,8 @@ __all__ = [
     "expect",
     "fields",
     "first_line",
+    "in_plugin",
+    "load_plugin",
     "nearest",
     "parse_variant",
 ]

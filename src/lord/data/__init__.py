@@ -6,6 +6,7 @@ from lord.data.decode import decode
 from lord.data.huggingface import from_datasets
 from lord.data.load import DECODED, DataConfig, ImageData, load_images, load_labelled
 from lord.data.sheet import contact_sheet, sheet_by_class
+from lord.data.sources.folder import has_pictures
 
 __all__ = [
     "Augment",
@@ -16,6 +17,7 @@ __all__ = [
     "contact_sheet",
     "decode",
     "from_datasets",
+    "has_pictures",
     "holds",
     "load_images",
     "load_labelled",

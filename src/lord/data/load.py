@@ -134,6 +134,11 @@ def _decoded(pictures: Pictures, path: Path, config: DataConfig) -> tuple[Arrays
             raise UserError(f"class '{lacks}' has no {split} images in '{path}'{more}")
         arrays[f"{split}_images"] = _pixels(part, path, config.resize)
         arrays[f"{split}_labels"] = part.labels
+    if not isinstance(pictures.train.images, np.ndarray):  # all grey in one split only
+        channels = max(arrays[name].shape[3] for name in ("train_images", "test_images"))
+        for name in ("train_images", "test_images"):
+            if arrays[name].shape[3] < channels:
+                arrays[name] = arrays[name].repeat(channels, axis=3)
     train, test = arrays["train_images"].shape[1:], arrays["test_images"].shape[1:]
     if train != test:
         raise UserError(f"train images of '{path}' are {train}, test images {test}")

@@ -217,3 +217,12 @@ def test_a_damaged_cache_is_made_again(tmp_path, photos):
         file = folder / "train_images.npy"
         file.unlink() if damage == "unlink" else os.truncate(file, 40)
         assert torch.equal(load(photos).train_images, images)
+
+
+def test_images_grey_in_one_split_only_are_all_taken_in_colour(photos):
+    for file in sorted((photos / "test").rglob("*.png")):
+        with Image.open(file) as image:
+            image.convert("L").save(file)
+    images = load(photos)
+    assert images.test_images.shape[1] == images.train_images.shape[1] == 3
+    assert (images.test_images == images.test_images[:, :1]).all()

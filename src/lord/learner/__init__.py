@@ -2,7 +2,7 @@
 
 from lord.learner.checkpoint import STATE, has_state, load_state, previous, remove_state, save_state
 from lord.learner.export import Deployed, export_int8, export_onnx, export_pt2
-from lord.learner.files import locked, write_atomic, write_json, write_text
+from lord.learner.files import is_locked, locked, write_atomic, write_json, write_text
 from lord.learner.keep import (
     before_interrupted,
     coloured,
@@ -10,8 +10,8 @@ from lord.learner.keep import (
     learn_folder,
     load_learner,
 )
-from lord.learner.learner import Learner, Prediction
-from lord.learner.model import Model, load_model, save_model
+from lord.learner.learner import Learner
+from lord.learner.model import Model, Prediction, load_model, save_model
 from lord.learner.session import Session
 from lord.learner.setup import LearnerConfig, by_name, learner_config
 
@@ -31,6 +31,7 @@ __all__ = [
     "export_onnx",
     "export_pt2",
     "has_state",
+    "is_locked",
     "learn_folder",
     "learner_config",
     "load_learner",

@@ -65,6 +65,18 @@ def locked(folder: Path, doing: str, wait: float = 0) -> Iterator[None]:
                 folder.rmdir()
 
 
+def is_locked(folder: Path) -> bool:
+    """Whether a process is at work in ``folder``."""
+    try:
+        if (folder / "lock").exists():  # left behind by one that was killed, it is free
+            FileLock(folder / "lock", timeout=0).acquire().lock.release()
+    except Timeout:
+        return True
+    except OSError:  # one may not even try
+        return False
+    return False
+
+
 def write_text(path: Path, text: str) -> None:
     write_atomic(path, lambda draft: draft.write_text(text))
 

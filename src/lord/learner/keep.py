@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from lord.config import UserError
-from lord.data import load_labelled
+from lord.data import has_pictures, load_labelled
 from lord.learner.checkpoint import STATE, has_state, previous, save_state
 from lord.learner.learner import Learner
 from lord.learner.session import Session
@@ -127,20 +127,30 @@ def check_unknown(learner: Learner, source: Path, key: str, *, again: bool) -> l
 
 
 def _see_no_weeks(learner: Learner, source: Path, labels: Sequence[str]) -> None:
-    """See that folders of known classes are not taken for classes themselves.
+    """See that folders of classes, such as weeks, are not taken for classes themselves.
 
     Raises:
         UserError: names one.
     """
-    if set(labels) & set(learner.classes):
+    names = sorted(set(labels))
+    if set(names) & set(learner.classes):
         return
-    for new in sorted(set(labels)):
-        for inner in (source / new).glob("*/"):
-            if inner.name in learner.classes:
+    inner = {new: sorted(own.name for own in (source / new).glob("[!.]*/")) for new in names}
+    for new in names:
+        for known in inner[new]:
+            if known in learner.classes:
                 raise UserError(
                     f"'{source}' would make '{new}' a class, but it holds a folder of class "
-                    f"'{inner.name}': name '{source / new}' instead"
+                    f"'{known}': name '{source / new}' instead"
                 )
+    # In each class one and the same folder, such as 'images', is a layout of its own.
+    nested = all(inner.values()) and len({name for own in inner.values() for name in own}) > 1
+    if nested and not any(has_pictures(source / new) for new in names):
+        new, some = names[0], ", ".join(inner[names[0]][:3])
+        raise UserError(
+            f"'{source}' would make '{new}' a class, but it holds only folders ({some}): if those "
+            f"are the classes, name '{source / new}'; else put the images of '{new}' beside them"
+        )
 
 
 def coloured(images: Tensor, learner: Learner) -> Tensor:

@@ -1,19 +1,19 @@
 """A learner that is kept: images arrive in sessions, for months, old classes and new ones."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from lord.config import UserError, as_path, choose, expect, first_line
 from lord.costs import FlopCount
 from lord.data import Augment, measure_normalisation
 from lord.learner.checkpoint import STATE, load_state, own_file, save_state
 from lord.learner.exam import Exam, mean_fall
+from lord.learner.model import Prediction
 from lord.learner.session import (
     Course,
     Session,
@@ -25,14 +25,6 @@ from lord.learner.session import (
 from lord.learner.setup import LearnerConfig, augmentation, bounded, learner_config, make_method
 from lord.methods import Batch, Method, take_over, take_step
 from lord.streams import Task, batches
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Of one image: the class and how sure the learner is, 0 to 1."""
-
-    label: str
-    confidence: float
 
 
 class Learner:
@@ -104,7 +96,9 @@ class Learner:
         """
         bounded(self.config, seconds, flops)
         check_images(images, self.shape)
-        labels, key = class_names(labels), str(key or len(self.sessions) + 1)
+        if not callable(pause):
+            raise UserError(f"pause: expected a function, got {pause!r}")
+        labels, key = class_names(labels, len(images)), str(key or len(self.sessions) + 1)
         own = self._course and (self._course.session.key, self._course.given)
         if own and own != (key, fingerprint(images, labels)):
             raise UserError(f"session '{own[0]}' is to be finished first, on its own images")
@@ -162,9 +156,8 @@ class Learner:
         Raises:
             UserError: for what does not fit, a class never learnt, or before anything was learnt.
         """
-        found, labels = self.predict(images), class_names(labels)
-        if len(found) != len(labels) or not labels:
-            raise UserError(f"labels: one for each image, got {len(labels)} for {len(found)}")
+        found = self.predict(images)
+        labels = class_names(labels, len(found))
         for label in set(labels):
             choose("class", label, self.classes)
         right = sum(p.label == label for p, label in zip(found, labels, strict=True))
@@ -229,24 +222,30 @@ class Learner:
         save_state({"learner": self.state_dict()}, own_file(as_path("path", path)))
 
     @classmethod
-    def load(cls, path: str | Path) -> tuple["Learner", str | None]:
+    def load(
+        cls, path: str | Path, network: nn.Module | None = None
+    ) -> tuple["Learner", str | None]:
         """The learner saved at ``path``, a file or the folder of ``lord learn``, and what is to be
         said if that file was damaged.
+
+        Args:
+            network: the module it was made with, if it was one; any weights will do.
 
         Raises:
             UserError: if there is none, or none is whole.
         """
         path = as_path("path", path)
         state, note = load_state(path := path / STATE if path.is_dir() else path)
+        own = None if network is None else learner_config({"network": network}).network
         try:
+            if own:
+                state["learner"]["config"]["network"]["network"] = own.network
             return cls.from_state(state["learner"]), note
         except Exception as error:  # any value in it may be another
             raise UserError(f"'{path}' is not a learner's state: {first_line(error)}") from None
 
     def _enrol(self, images: Tensor, labels: Sequence[str], key: str) -> None:
         """Begin a session: new classes, exam images, room in the head."""
-        if len(images) != len(labels) or not len(images):
-            raise UserError(f"labels: one for each image, got {len(labels)} for {len(images)}")
         new = sorted(set(labels) - set(self.classes))
         if len(self.classes) + len(new) < 2:
             raise UserError(f"only one class ({', '.join(new)}); the first session needs two")

@@ -55,6 +55,14 @@ class Model:
         return self.network(augment.normalise(images))
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """Of one image: the class and how sure the learner is, 0 to 1."""
+
+    label: str
+    confidence: float
+
+
 def save_model(model: Model, path: Path) -> None:
     """Write ``model`` to ``path``."""
     header = {

@@ -81,17 +81,23 @@ class Course:
         return True
 
 
-def class_names(labels: Sequence[str]) -> list[str]:
-    """The labels as plain strings.
+def class_names(labels: Sequence[str], images: int) -> list[str]:
+    """The labels of so many images as plain strings.
 
     Raises:
-        UserError: where one is no name.
+        UserError: where one is no name, or there is not one for each image.
     """
     if isinstance(labels, str) or not isinstance(labels, Iterable):
         raise UserError(f"labels: expected a class name for each image, got {labels!r}")
-    if wrong := [label for label in labels if not isinstance(label, str)]:
+    names = list(labels)
+    if wrong := [name for name in names if not isinstance(name, str)]:
         raise UserError(f"labels: expected the name of each image's class, got {wrong[0]!r}")
-    return [str(label) for label in labels]  # numpy has a kind of its own
+    if not images or len(names) != images:
+        raise UserError(
+            f"labels: expected one for each image, and at least one image, got {len(names)} for "
+            f"{images}"
+        )
+    return [str(name) for name in names]  # numpy has a kind of its own
 
 
 def fingerprint(images: Tensor, labels: Sequence[str]) -> str:

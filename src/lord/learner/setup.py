@@ -109,6 +109,8 @@ def learner_config(given: dict[str, Any]) -> LearnerConfig:
         UserError: for one that nothing has.
     """
     if isinstance(given.get("network"), nn.Module):
+        if "width" in given:
+            raise UserError("width: a module has its own; leave it out")
         given = given | {"network": _registered(given["network"])}
     own = chosen(
         LearnerConfig, {n: v for n, v in given.items() if n not in ("network", "settings")}

@@ -13,11 +13,12 @@ from lord.methods.method import (
     take_step,
 )
 from lord.methods.optim import Descent, OptimizerConfig
-from lord.methods.registry import METHODS, load_plugin, register
+from lord.methods.registry import METHODS, OUR_METHODS, register
 from lord.methods.statistics import recomputed_statistics
 
 __all__ = [
     "METHODS",
+    "OUR_METHODS",
     "Batch",
     "BufferConfig",
     "Descent",
@@ -27,7 +28,6 @@ __all__ = [
     "Rehearsal",
     "Scalars",
     "Setting",
-    "load_plugin",
     "moved",
     "recomputed_statistics",
     "register",

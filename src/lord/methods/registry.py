@@ -1,8 +1,5 @@
 """The methods by name. Adding one: its file, and a line here; or a plug-in that registers it."""
 
-import importlib.util
-from pathlib import Path
-
 from lord.config import UserError
 from lord.methods.agem import AGEM
 from lord.methods.der import DER
@@ -34,6 +31,7 @@ ALL: tuple[type[Method], ...] = (
     *(SGD, Joint),
 )
 METHODS = {method.name: method for method in ALL}
+OUR_METHODS = tuple(METHODS)
 
 
 def register(method: type[Method]) -> type[Method]:
@@ -58,22 +56,3 @@ def register(method: type[Method]) -> type[Method]:
         raise UserError(f"plugin: a method's name must be new and plain, got '{method.name}'")
     METHODS[method.name] = method
     return method
-
-
-def load_plugin(path: Path) -> None:
-    """Run a Python file that registers methods or networks (``register``, ``register_network``).
-
-    Raises:
-        UserError: if it cannot be run.
-    """
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if not path.exists():
-        raise UserError(f"plugin: no such file as '{path}'")
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise UserError(f"plugin: expected a Python file, got '{path}'")
-    try:
-        spec.loader.exec_module(importlib.util.module_from_spec(spec))
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"plugin '{path}': {type(error).__name__}: {error}") from error

@@ -2,6 +2,7 @@
 
 from lord.networks.build import (
     NETWORKS,
+    OUR_NETWORKS,
     NetworkConfig,
     build_network,
     first_network,
@@ -9,11 +10,13 @@ from lord.networks.build import (
     register_network,
 )
 from lord.networks.cnn import SmallCNN
-from lord.networks.own import head_name
+from lord.networks.own import LIBRARIES, head_name
 from lord.networks.resnet import ResNet18
 
 __all__ = [
+    "LIBRARIES",
     "NETWORKS",
+    "OUR_NETWORKS",
     "NetworkConfig",
     "ResNet18",
     "SmallCNN",

@@ -28,7 +28,7 @@ NETWORKS: dict[str, Make] = {
     "convnext": ConvNeXt,
     "vit": VisionTransformer,
 }
-OURS = tuple(NETWORKS)
+OUR_NETWORKS = tuple(NETWORKS)
 
 
 class NetworkConfig(Settings, frozen=True):
@@ -51,7 +51,10 @@ def found(name: str) -> Make:
     """
     if ":" in name:
         return library_network(name)
-    return NETWORKS[choose("network", name, NETWORKS)]
+    try:
+        return NETWORKS[choose("network", name, NETWORKS)]
+    except UserError as error:
+        raise UserError(f"{error}; one of your own: lord.register_network, or a plug-in") from None
 
 
 def register_network(name: str, network: nn.Module | Make) -> str:
@@ -71,7 +74,7 @@ def register_network(name: str, network: nn.Module | Make) -> str:
     expect("network's name", name, str, "text")
     if not callable(network):
         raise UserError(f"network '{name}': expected a module or a function, got {network!r}")
-    if name in OURS or set(name) & set(" :,=./") or not name:
+    if name in OUR_NETWORKS or set(name) & set(" :,=./") or not name:
         raise UserError(f"network: its name must be new and plain, got '{name}'")
     NETWORKS[name] = maker(network)
     return name
@@ -89,7 +92,7 @@ def build_network(config: NetworkConfig, *, classes: int, channels: int) -> nn.M
     except UserError:
         raise
     except Exception as error:  # it is the user's
-        if name in OURS:
+        if name in OUR_NETWORKS:
             raise
         call = f"({classes}, {config.width}, {channels})"
         said = f"{type(error).__name__}: {first_line(error)}"

@@ -56,6 +56,13 @@ def test_a_state_of_a_network_nobody_registered_is_refused_by_its_name(tmp_path,
     name = learner.config.network.network
     with pytest.raises(UserError, match=f"unknown network '{name}'"):
         Learner.load(tmp_path / "state")
+    back, _ = Learner.load(tmp_path / "state", network=Mine())  # whatever its weights
+    images = digits("0", "1")[0]
+    assert back.predict(images) == learner.predict(images)
+    with pytest.raises(UserError, match="is not a learner's state: "):
+        Learner.load(tmp_path / "state", network=nn.Linear(64, 2))
+    with pytest.raises(UserError, match="network: expected str, got 5"):
+        Learner.load(tmp_path / "state", network=5)
 
 
 def test_lord_grows_a_module_of_ones_own():

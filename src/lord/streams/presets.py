@@ -16,6 +16,8 @@ class Protocol(Settings, frozen=True):
 
     about: str
     settings: dict[str, Any]
+    classes: int | None = None
+    """Of its images; None: any number."""
     mean: Channels | None = None
     """Normalisation of each channel; None: measured on the training images."""
     std: Channels | None = None
@@ -61,24 +63,28 @@ PRESETS = {
     "s-cifar10": Protocol(
         about="S-CIFAR-10, 5 tasks of 2",
         settings={"tasks": 5, "epochs": 50, "batch": 32, "buffer": 500, "lr": 0.03},
+        classes=10,
         mean=(0.4914, 0.4822, 0.4465),
         std=(0.2470, 0.2435, 0.2615),
     ),
     "s-cifar100": Protocol(
         about="S-CIFAR-100, 20 tasks of 5",
         settings={"tasks": 20, "epochs": 50, "batch": 32, "buffer": 500, "lr": 0.03},
+        classes=100,
         mean=(0.5071, 0.4867, 0.4408),
         std=(0.2675, 0.2565, 0.2761),
     ),
     "s-cifar100-10x10": Protocol(
         about="S-CIFAR-100, 10 tasks of 10",
         settings={"tasks": 10, "epochs": 50, "batch": 32, "buffer": 500, "lr": 0.03},
+        classes=100,
         mean=(0.5071, 0.4867, 0.4408),
         std=(0.2675, 0.2565, 0.2761),
     ),
     "s-tinyimg": Protocol(
         about="S-Tiny-ImageNet, 10 tasks of 20",
         settings={"tasks": 10, "epochs": 100, "batch": 32, "buffer": 500, "lr": 0.03},
+        classes=200,
         mean=(0.4802, 0.4480, 0.3975),
         std=(0.2770, 0.2691, 0.2821),
     ),

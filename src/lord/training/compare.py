@@ -8,8 +8,16 @@ from lord.config import UserError, as_path, choose, expect
 from lord.data import DataConfig, ImageData, load_images
 from lord.evaluation import RunRecord, Study, finished, read_environment, read_record, read_study
 from lord.learner import locked, remove_state, write_json
-from lord.streams import make_stream
-from lord.training.config import RunConfig, difference, flat, folder_name, read_yaml
+from lord.methods import OUR_METHODS
+from lord.networks import LIBRARIES, OUR_NETWORKS
+from lord.training.config import (
+    RunConfig,
+    difference,
+    flat,
+    folder_name,
+    read_yaml,
+    stream_of,
+)
 from lord.training.engines import ENGINES, Job
 from lord.training.folder import CHECKPOINT, CONFIG, check_apart
 
@@ -46,6 +54,8 @@ def compare(
     for config in configs:
         expect("configs", config, RunConfig, "what lord.compose gives")
         check_apart(as_path("out", out), config.data.data)
+        if plugin is None:
+            _check_known(config)
     out, plugin = as_path("out", out), None if plugin is None else as_path("plugin", plugin)
     run_all = ENGINES[choose("engine", engine, ENGINES)]
     read_study(out)  # nothing else is written over
@@ -109,8 +119,21 @@ def load_all(configs: Sequence[RunConfig]) -> dict[DataConfig, ImageData]:
     for config in configs:
         if config.data not in loaded:
             loaded[config.data] = load_images(config.data)
-            make_stream(loaded[config.data], config.stream, config.seed)
+            stream_of(config, loaded[config.data])
     return loaded
+
+
+def _check_known(config: RunConfig) -> None:
+    """See that the processes of the runs know what this one does."""
+    for kind, name, ours in (
+        ("network", config.network.network, (*OUR_NETWORKS, *LIBRARIES)),
+        ("method", config.method, OUR_METHODS),
+    ):
+        if name.partition(":")[0] not in ours:
+            raise UserError(
+                f"{kind} '{name}' is known to this program, not to the processes of the runs: give "
+                "plugin, a file that registers it"
+            )
 
 
 def _check_images(folder: Path, config: RunConfig, images: dict[DataConfig, ImageData]) -> None:

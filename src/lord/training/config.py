@@ -9,10 +9,10 @@ import yaml
 
 from lord.config import Settings, UserError, build, choose, chosen, expect, fields, parse_variant
 from lord.config.rules import Count, Natural, NonNegative
-from lord.data import DataConfig
+from lord.data import DataConfig, ImageData
 from lord.methods import METHODS, MethodConfig, OptimizerConfig
 from lord.networks import NetworkConfig
-from lord.streams import PRESETS, Protocol, StreamConfig
+from lord.streams import PRESETS, Protocol, Stream, StreamConfig, make_stream
 
 NEAREST = {"s-cifar100-10x10": "s-cifar100", "s-cifar100": "s-cifar10"}
 """By stream, the one whose published settings are taken where a method has none for it."""
@@ -106,6 +106,8 @@ def compose(
         raise UserError(f"seed: expected a whole number from 0 to {2**31 - 1}, got {seed!r}")
     expect("method", method, str, "its name")
     expect("given", given or {}, Mapping, "settings by name")
+    for name in given or {}:
+        expect("given", name, str, "settings by name")
     label, (method, own) = method, parse_variant(method)
     kind = METHODS[choose("method", method, METHODS)]
     others = [parse_variant(other)[0] for other in beside]
@@ -142,6 +144,25 @@ def split_of(text: str) -> list[list[int]]:
         return [[int(label) for label in task.split(",")] for task in text.split("/")]
     except ValueError:
         raise UserError(f"split: expected class numbers such as 0,1/2,3, got '{text}'") from None
+
+
+def stream_of(config: RunConfig, data: ImageData) -> Stream:
+    """The stream a run learns.
+
+    Raises:
+        UserError: if it cannot be cut from these images, or they are not what the preset is for.
+    """
+    wanted, channels = config.protocol, data.shape[0]
+    for what, has, needs in (
+        ("channels", channels, len(wanted.mean) if wanted.mean else None),
+        ("classes", len(data.classes), wanted.classes),
+    ):
+        if needs not in (None, has):
+            raise UserError(
+                f"preset '{config.preset}' is for images of {needs} {what}, "
+                f"'{config.data.data}' has {has}; 'images' is for any"
+            )
+    return make_stream(data, config.stream, config.seed)
 
 
 def published(method: str, preset: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import yaml
 
 from lord.config import UserError
 from lord.data.sources import recognise
-from lord.learner import remove_state, write_json, write_text
+from lord.learner import exists, remove_state, write_json, write_text
 
 RESULTS = ("summary.json", "metrics.jsonl", "model.safetensors", "classes.json", "buffer.png")
 ALONE = ("accuracy.json", "environment.json")
@@ -31,6 +31,8 @@ def claim(folder: Path, *, overwrite: bool) -> None:
     Raises:
         UserError: if it holds results and may not be overwritten, or cannot be written.
     """
+    if exists(folder):
+        raise UserError(f"out: '{folder}' holds a learner: give another --out")
     held = [name for name in RESULTS if (folder / name).exists()]
     if held and not overwrite:
         begun = is_ours(folder) and not (folder / "summary.json").exists()
@@ -63,6 +65,11 @@ def check_apart(folder: Path, images: str) -> None:
     inside = path.is_dir() and folder.resolve().is_relative_to(path.resolve())
     if inside and recognise(path)[0] == "image folder":
         raise UserError(f"out: '{folder}' is in the folder of the images: give another --out")
+
+
+def holds_run(folder: Path) -> bool:
+    """Whether there is anything of a run in ``folder``."""
+    return is_ours(folder) or any((folder / name).exists() for name in RESULTS)
 
 
 def is_ours(folder: Path) -> bool:

@@ -19,8 +19,15 @@ from lord.evaluation import RunRecord, finished, read_record
 from lord.learner import has_state, load_state, locked, remove_state, save_state
 from lord.methods import METHODS, Method, Setting
 from lord.networks import first_network
-from lord.streams import Stream, batches, make_stream
-from lord.training.config import RunConfig, difference, flat, folder_name, read_yaml
+from lord.streams import Stream, batches
+from lord.training.config import (
+    RunConfig,
+    difference,
+    flat,
+    folder_name,
+    read_yaml,
+    stream_of,
+)
 from lord.training.folder import CHECKPOINT, CONFIG, RunFolder, check_apart, claim, is_ours
 from lord.training.leave import last_scores, leave, record_of
 from lord.training.loop import Loop
@@ -84,9 +91,7 @@ def _run(
     if ranks.world > 1:
         ranks.agree(lambda: load_images(config.data))  # decoded once
     data = load_images(config.data)
-    method, stream = make_method(
-        config, data, make_stream(data, config.stream, config.seed), device, ranks
-    )
+    method, stream = make_method(config, data, stream_of(config, data), device, ranks)
     if out is not None:  # not before all the input is known to be sound
         # What was begun by a comparison that is gone may take a while to stop.
         alone = locked(out, "running", wait=60 if PARENT in os.environ else 0)
@@ -254,11 +259,6 @@ def _augment(config: RunConfig, data: ImageData, device: torch.device) -> Augmen
     mean, std = protocol.mean, protocol.std
     if mean is None or std is None:
         mean, std = measure_normalisation(data.train_images)
-    if len(mean) != data.shape[0]:
-        raise UserError(
-            f"preset '{config.preset}' is for images of {len(mean)} channels, "
-            f"'{config.data.data}' has {data.shape[0]}"
-        )
     generator = _generator(config.seed, 2, device)
     return Augment(mean, std, crop=protocol.crop, flip=protocol.flip, generator=generator)
 

@@ -4,8 +4,10 @@ import pytest
 from PIL import Image
 from torch import nn
 
+from lord.cli.main import main
 from lord.config import UserError
 from lord.methods import METHODS, Method, register
+from lord.networks import NETWORKS, SmallCNN, register_network
 from lord.training import compare, compose, run
 
 SMALL = {"epochs": 1, "width": 8, "threads": 1}
@@ -45,6 +47,7 @@ def test_results_do_not_come_to_lie_among_the_images(tmp_path):
             "resume: .* --overwrite replaces it: give one",
         ),
         (lambda: compose(5), "method: expected its name, got 5"),
+        (lambda: compose("lord", {3: 1}), "given: expected settings by name, got 3"),
         (lambda: compose("lord", "epochs=5"), "given: expected settings by name, got 'epochs=5'"),
     ],
 )
@@ -85,3 +88,50 @@ def test_what_is_no_whole_method_is_refused_in_one_line(method, said):
             run(compose(register(method).name, SMALL))
     finally:
         METHODS.pop("silent", None)
+
+
+def test_what_only_this_program_knows_is_not_compared_in_processes_of_their_own(tmp_path):
+    register_network("here", lambda classes, width, channels: SmallCNN(classes, width, channels))
+    try:
+        config = compose("sgd", SMALL | {"network": "here"})
+        said = "network 'here' is known to this program, not to the processes of the runs: give"
+        with pytest.raises(UserError, match=said):
+            compare([config], tmp_path / "out")
+    finally:
+        NETWORKS.pop("here")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_preset_for_other_images_is_refused(photos):
+    config = compose("sgd", SMALL | {"data": str(photos)}, preset="s-cifar10")
+    with pytest.raises(UserError, match=r"'s-cifar10' is for images of 10 classes, .* has 3; 'im"):
+        run(config)
+
+
+FAILING = """
+from lord.methods import METHODS, register
+
+
+@register
+class Failing(METHODS["er"]):
+    name = "failing"
+
+    def {part}(self, *given):
+        return [][1]
+"""
+
+
+@pytest.mark.parametrize("part", ["step", "end_task", "predict"])
+def test_what_fails_inside_of_a_plug_in_is_told_by_its_line(part, tmp_path, capsys):
+    (tmp_path / "own.py").write_text(FAILING.format(part=part))
+    line = f"run --method failing --plugin {tmp_path / 'own.py'} --epochs 1 --width 8 --quiet"
+    try:
+        with pytest.raises(SystemExit) as stop:
+            main([*line.split(), "--threads", "1", "--out", str(tmp_path / "out")])
+    finally:
+        METHODS.pop("failing", None)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == (
+        f"error: plugin '{tmp_path / 'own.py'}', line 10, in {part}: IndexError: list index out of "
+        "range\n"
+    )

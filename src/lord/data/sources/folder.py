@@ -29,6 +29,11 @@ def recognises(path: Path) -> bool:
     return path.is_dir() and any(_pictures(_root(path)))
 
 
+def has_pictures(folder: Path) -> bool:
+    """Whether there is any in a folder itself."""
+    return any(file.suffix.lower() in ENDINGS and file.is_file() for file in folder.iterdir())
+
+
 def files(path: Path) -> list[Path]:
     roots = [_root(path), *([test] if (test := _test(path)) else [])]
     for root in roots:

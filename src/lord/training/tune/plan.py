@@ -14,6 +14,9 @@ HELD_OUT = 0.2
 APART = ("stop_after", "validation", "skip")
 """Settings of tuning only: the best ones are used without."""
 
+WRITTEN = ("trials.csv", "best.yaml", "tuning.json")
+"""Files a search leaves."""
+
 On = Literal["held-out", "test-stream"]
 
 
@@ -71,6 +74,8 @@ def make_plan(
         if stream.validation:
             raise UserError("validation: held-out images and --on test-stream: give one")
         images = "the test images"
+    elif "validation" in given and not stream.validation:
+        raise UserError("validation: 0 holds nothing out; to score test images, --on test-stream")
     elif stream.validation:
         images = f"held-out training images: the last {stream.validation:g} of each class"
     else:

@@ -1,7 +1,6 @@
 """Ask for settings, run them, tell what they were worth; stop what falls behind."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -20,13 +19,12 @@ from lord.training.config import RunConfig, compose
 from lord.training.engines import ENGINES, STOPPED, Job
 from lord.training.folder import CHECKPOINT
 from lord.training.loop import TRAINING
+from lord.training.tune.journal import JOURNAL, mend, see_nothing_else
 from lord.training.tune.plan import Plan
-from lord.training.tune.space import Dimension, suggest
+from lord.training.tune.space import Dimension, combinations, suggest, trials_of
 
 HOPELESS = 10
 """Failed trials of a method without a single good one, after which it is given up."""
-JOURNAL = "journal.log"
-"""Everything asked and told, a line of JSON each."""
 
 
 def tune(
@@ -59,7 +57,8 @@ def tune(
     sample = [_config(plan, label, {}) for label in plan.spaces]
     images = load_all(sample)
     with locked(out, "tuning"):
-        _mend(out / JOURNAL)
+        see_nothing_else(out)
+        mend(out / JOURNAL)
         searches = [Search(optuna, plan, label, out) for label in plan.spaces]
         board = Board(searches, images, say)
         outcomes = run_all(
@@ -68,6 +67,9 @@ def tune(
         with closing(outcomes):
             for job, error in outcomes:
                 board.tell(job, error)
+    for search in searches:
+        if search.exhausted():
+            say(f"{search.label}: all {len(search.tried)} settings there are were tried")
     return {search.label: search.study for search in searches}
 
 
@@ -101,8 +103,9 @@ class Search:
         self.out = out / label.replace(":", ",")
         self.running = 0
         self.study = self._open(out / JOURNAL)
-        done = [own for own in self.study.trials if own.state.is_finished()]
-        self.unfinished = [own for own in self.study.trials if not own.state.is_finished()]
+        done = [own for own in trials_of(self.study) if own.state.is_finished()]
+        self.tried = [own.params for own in done]
+        self.unfinished = [own for own in trials_of(self.study) if not own.state.is_finished()]
         self.begun = len(done)
         self.good = sum(
             "flops" in own.user_attrs and "failed" not in own.user_attrs for own in done
@@ -115,6 +118,8 @@ class Search:
         when the first has ended: the dearest so far."""
         if self.begun - self.running >= HOPELESS and not self.good:
             return False
+        if not self.unfinished and self.exhausted():
+            return False
         if self.plan.trials is not None:
             return self.begun < self.plan.trials
         assert self.plan.flops is not None
@@ -122,13 +127,30 @@ class Search:
             return self.running == 0
         return self.spent + (self.running + 1) * self.dearest <= self.plan.flops
 
+    def exhausted(self) -> bool:
+        """Whether all settings there are were tried."""
+        return (left := self._left()) is not None and next(left, None) is None
+
     def ask(self) -> Trial:
         if self.unfinished:
             asked = self.optuna.trial.Trial(self.study, self.unfinished.pop(0)._trial_id)
+            values = suggest(asked, self.space)
         else:
             asked = self.study.ask()
+            values = suggest(asked, self.space)
+            if (left := self._left()) is not None and values in self.tried:
+                self.study.tell(asked, state=self.optuna.trial.TrialState.FAIL)
+                self.study.enqueue_trial(next(left))
+                asked = self.study.ask()
+                values = suggest(asked, self.space)
+        self.tried.append(values)
         self.begun, self.running = self.begun + 1, self.running + 1
-        return Trial(self, asked, suggest(asked, self.space))
+        return Trial(self, asked, values)
+
+    def _left(self) -> Iterator[dict[str, Any]] | None:
+        """Settings not tried yet, where there are only so many."""
+        every = combinations(self.space)
+        return every and (own for own in every if own not in self.tried)
 
     def tell(self, trial: Trial, value: float | None, failed: str | None) -> None:
         """Take in how a trial ended: its accuracy; or what went wrong; or neither, if stopped."""
@@ -234,27 +256,6 @@ class Board:
         trial.search.tell(trial, None, failed)
         remove_state(job.folder / CHECKPOINT)
         self.say(f"{number}: {failed or 'stopped, behind the median'}: {shown}")
-
-
-def _mend(journal: Path) -> None:
-    """Drop a last line that was not written to its end; refuse what is no journal.
-
-    Raises:
-        UserError: if it is none.
-    """
-    if not journal.exists():
-        return
-    try:
-        lines = journal.read_bytes().splitlines(keepends=True)
-        whole = [line for line in lines if line.endswith(b"\n")]
-        for line in whole:
-            json.loads(line)
-        if len(whole) < len(lines):
-            os.truncate(journal, sum(map(len, whole)))
-    except OSError as error:
-        raise UserError(f"cannot write to '{journal}': {error.strerror}") from None
-    except ValueError:
-        raise UserError(f"'{journal}' is no search's journal: give another --out") from None
 
 
 def _config(plan: Plan, label: str, values: dict[str, Any]) -> RunConfig:

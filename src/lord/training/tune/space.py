@@ -1,7 +1,8 @@
 """The settings that are searched, and between what values."""
 
+import itertools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from lord.config import Settings, UserError, assigned, fields
@@ -11,6 +12,8 @@ from lord.streams import StreamConfig
 from lord.training.config import FREE, SHARED, compose, flat
 
 EXAMPLE = "such as lr=0.01..0.3:log, epochs=1..5 or replay=16,32"
+FEW = 1000
+"""Combinations of settings, up to which none is tried twice."""
 FIXED = {*fields(DataConfig), *fields(StreamConfig), *FREE, "device", "evaluate_every"}
 """Settings that decide what is measured, or nothing of it."""
 
@@ -140,6 +143,26 @@ def space_of(
     if not own:
         raise UserError(f"space: nothing of it concerns {label}")
     return own
+
+
+def combinations(space: Mapping[str, Dimension]) -> Iterator[dict[str, Any]] | None:
+    """All there are; None, where they are so many that one will hardly come twice."""
+    values: list[Sequence[Any]] = []
+    for own in space.values():
+        if own.choices:
+            values.append(own.choices)
+        elif isinstance(own.low, int) and isinstance(own.high, int):
+            values.append(range(own.low, own.high + 1))
+        else:
+            return None
+    if math.prod(map(len, values)) > FEW:
+        return None
+    return (dict(zip(space, own, strict=True)) for own in itertools.product(*values))
+
+
+def trials_of(study: Any) -> list[Any]:
+    """Of Optuna's study, all that were run: what it failed is a proposal that came twice."""
+    return [own for own in study.trials if own.state.name != "FAIL"]
 
 
 def suggest(trial: Any, space: Mapping[str, Dimension]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from lord.config import UserError, parse_variant
 from lord.learner import write_json, write_text
 from lord.training.folder import environment
 from lord.training.tune.plan import Plan
+from lord.training.tune.space import trials_of
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +52,7 @@ def write_tuning(plan: Plan, studies: dict[str, Any], out: Path, command: str) -
     ``best.yaml`` is taken by ``lord run`` and ``lord compare`` with ``--config``.
 
     Raises:
-        UserError: if no trial of a method ended well; the files are written all the same.
+        UserError: if no trial of a method ended well; what is known is written all the same.
     """
     found = [_found(plan, label, study) for label, study in studies.items()]
     tuning = Tuning(
@@ -64,7 +65,8 @@ def write_tuning(plan: Plan, studies: dict[str, Any], out: Path, command: str) -
         environment=environment(),
     )
     write_text(out / "trials.csv", _rows(studies))
-    write_text(out / "best.yaml", _best(plan, found, command))
+    if any(own.best for own in found):
+        write_text(out / "best.yaml", _best(plan, found, command))
     write_json(out / "tuning.json", tuning)
     for own in found:
         if own.accuracy is None:
@@ -75,7 +77,7 @@ def write_tuning(plan: Plan, studies: dict[str, Any], out: Path, command: str) -
 
 
 def _found(plan: Plan, label: str, study: Any) -> Found:
-    done = [trial for trial in study.trials if trial.state.is_finished()]
+    done = [trial for trial in trials_of(study) if trial.state.is_finished()]
     ended = [trial for trial in done if trial.state.name == "COMPLETE"]
     best = max(ended, key=lambda trial: trial.value, default=None)
     failed = sum("failed" in trial.user_attrs for trial in done)
@@ -110,7 +112,7 @@ def _rows(studies: dict[str, Any]) -> str:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["method", "trial", "end", "accuracy", "flops", *names, "tasks", "failed"])
     for label, study in studies.items():
-        for trial in study.trials:
+        for trial in trials_of(study):
             ends = {"COMPLETE": "finished", "PRUNED": "stopped"}
             end = ends.get(trial.state.name, "unfinished")
             if "failed" in trial.user_attrs:

@@ -17,7 +17,8 @@ from lord.training.compare import load_all
 from lord.training.engines import Job
 from lord.training.test_compare import ended, lord, wait_for  # noqa: F401
 from lord.training.tune import make_plan, parse_space, tune, write_tuning
-from lord.training.tune.search import Board, Search, _library, _mend
+from lord.training.tune.journal import mend
+from lord.training.tune.search import Board, Search, _library
 from lord.training.tune.space import space_of
 
 pytest.importorskip("optuna", reason="optuna is not installed")
@@ -74,6 +75,7 @@ def test_efforts_and_images_that_cannot_be_are_named():
         ({"flops": float("nan")}, "flops: expected a number above 0"),
         ({"flops": -1.0}, "flops: expected a number above 0"),
         ({"trials": 2, "given": {"skip": 0.9, "subset": 0.1}}, "skip: at most 0.8 to hold out"),
+        ({"trials": 2, "given": {"validation": 0}}, "validation: 0 holds nothing out; to score"),
         (
             {"trials": 2, "on": "test-stream", "given": {"validation": 0.2, "subset": 0.5}},
             "validation: held-out images and --on test-stream: give one",
@@ -143,12 +145,13 @@ def test_a_search_finds_settings_that_compare_takes_and_a_bad_trial_does_not_end
     tuning = write_tuning(plan, studies, tmp_path, "lord tune ...")
     with (tmp_path / "trials.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == len(said) == 6
+    assert len(rows) == 4  # of two settings, there is no third trial
+    assert said[-1] == "er: all 2 settings there are were tried"
     for own in tuning.methods:
-        assert own.trials == 3
+        assert own.trials == 2
         assert own.best == {"lr": 0.03}
         finished = [row for row in rows if row["method"] == own.method and row["end"] == "finished"]
-        assert own.failed == 3 - len(finished)
+        assert own.failed == 2 - len(finished)
         first = next(row for row in finished)
         record = read_record(tmp_path / own.method / f"trial-{int(first['trial']):04}")
         assert float(first["accuracy"]) == record.headline[0] == own.accuracy
@@ -229,7 +232,7 @@ def test_a_journal_torn_by_a_power_cut_is_mended_and_a_foreign_one_is_left_alone
     journal = tmp_path / "journal.log"
     whole = journal.read_bytes()
     journal.write_bytes(whole + b'{"op_code": 5, "worker')
-    _mend(journal)
+    mend(journal)
     assert journal.read_bytes() == whole
     journal.write_text("hello\n")
     with pytest.raises(UserError, match="is no search's journal"):
@@ -259,3 +262,38 @@ def test_after_ctrl_c_the_same_search_goes_on_and_repeats_no_trial(lord, tmp_pat
     assert again["lr"] == asked["lr"]
     assert len(list((tmp_path / "er").glob("trial-*/summary.json"))) == 3
     assert "er: 3 trials (0 stopped, 0 failed)" in out
+
+
+def test_of_few_settings_each_is_tried_once_also_by_a_search_that_goes_on(tmp_path):
+    space = ["epochs=1..3", "replay=16,32"]
+    given = {name: value for name, value in SMALL.items() if name != "epochs"}
+    plan = make_plan(["er"], given, parse_space(space), trials=99)
+    seen = []
+    for _ in range(2):
+        search = Search(_library(), plan, "er", tmp_path)
+        while search.affordable() and len(seen) < 99:
+            trial = search.ask()
+            seen.append(tuple(trial.values.values()))
+            if len(seen) == 4:
+                break  # one that does not end
+            search.tell(trial, 50.0, None)
+    assert seen[3] == seen[4]
+    assert sorted({*seen}) == sorted((e, r) for e in (1, 2, 3) for r in (16, 32))
+    assert len(seen) == 7
+    assert search.exhausted()
+
+
+def test_settings_are_not_written_over_a_file_of_ones_own(tmp_path):
+    (tmp_path / "best.yaml").write_text("lr: 0.1")
+    with pytest.raises(UserError, match=r"best.yaml' would be replaced: give another --out"):
+        tune(plan_of("er"), tmp_path)
+    assert (tmp_path / "best.yaml").read_text() == "lr: 0.1"
+
+
+def test_where_no_trial_ended_well_no_settings_are_called_the_best(tmp_path):
+    plan = plan_of("sgd", space=["lr=1e29,1e30"], given={"epochs": 9}, trials=2)
+    studies = tune(plan, tmp_path, jobs=2, say=lambda _: None)
+    with pytest.raises(UserError, match="no trial of sgd ended well, the first: the loss became"):
+        write_tuning(plan, studies, tmp_path, "lord tune ...")
+    assert (tmp_path / "trials.csv").exists()
+    assert not (tmp_path / "best.yaml").exists()
