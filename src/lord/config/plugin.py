@@ -21,7 +21,7 @@ def load_plugin(path: Path) -> None:
         raise UserError(f"plugin: no such file as '{path}'")
     if not path.is_file() or spec is None or spec.loader is None:
         raise UserError(f"plugin: expected a Python file, got '{path}'")
-    LOADED.add(str(path))
+    LOADED.add(str(spec.origin))
     try:
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
     except UserError:

@@ -33,7 +33,7 @@ from lord.training.leave import last_scores, leave, record_of
 from lord.training.loop import Loop
 from lord.training.progress import Journal
 from lord.training.ranks import ALONE, Ranks, joined, spread
-from lord.training.trackers import library, tracker
+from lord.training.trackers import Told, library
 
 
 def run(
@@ -106,7 +106,7 @@ def _run(
     folder.config(flat(config))
     bf16 = config.training.precision == "bf16"
     where = out or Path("runs")
-    tracked = tracker(track, folder_name(config), where, flat(config)) if track else None
+    tracked = Told(track, folder_name(config), where, flat(config)) if track else None
     with (
         threads(config.training.threads),
         Meter() as meter,

@@ -122,12 +122,13 @@ class Failing(METHODS["er"]):
 
 
 @pytest.mark.parametrize("part", ["step", "end_task", "predict"])
-def test_what_fails_inside_of_a_plug_in_is_told_by_its_line(part, tmp_path, capsys):
+def test_what_fails_inside_of_a_plug_in_is_told_by_its_line(part, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "own.py").write_text(FAILING.format(part=part))
-    line = f"run --method failing --plugin {tmp_path / 'own.py'} --epochs 1 --width 8 --quiet"
+    line = "run --method failing --plugin own.py --epochs 1 --width 8 --quiet --threads 1 --out out"
     try:
         with pytest.raises(SystemExit) as stop:
-            main([*line.split(), "--threads", "1", "--out", str(tmp_path / "out")])
+            main(line.split())
     finally:
         METHODS.pop("failing", None)
     assert stop.value.code == 2

@@ -1,5 +1,7 @@
 import importlib.util
 import json
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -200,3 +202,13 @@ def test_a_tracker_that_is_not_installed_is_named(tmp_path, kind):
     with pytest.raises(UserError, match=f"{kind} is not installed: pip install {kind}"):
         run(compose("er", SMALL), tmp_path, track=kind, overwrite=True)
     assert (tmp_path / "model.safetensors").exists()
+
+
+def test_a_tracker_that_fails_is_named_in_one_line(tmp_path, monkeypatch):
+    def start_run(run_name):
+        raise ConnectionError("no server at 127.0.0.1\nmore of it")
+
+    monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(start_run=start_run))
+    with pytest.raises(UserError) as error:
+        run(compose("er", SMALL), tmp_path, track="mlflow")
+    assert str(error.value) == "track: mlflow: no server at 127.0.0.1"

@@ -1,11 +1,12 @@
 """Where else a run's figures may go: each tracker a few lines, its library an extra."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from lord.config import UserError, choose
+from lord.config import UserError, choose, first_line
 
 
 class Tracker(Protocol):
@@ -67,9 +68,30 @@ TRACKERS: dict[str, Callable[[str, Path, dict[str, Any]], Tracker]] = {
 }
 
 
-def tracker(kind: str, name: str, folder: Path, settings: dict[str, Any]) -> Tracker:
-    """The tracker of that kind, ready. It must be one whose ``library`` is there."""
-    return TRACKERS[kind](name, folder, settings)
+class Told:
+    """A tracker whose errors are told in one line, such as of a server that is not there."""
+
+    def __init__(self, kind: str, name: str, folder: Path, settings: dict[str, Any]) -> None:
+        self.kind = kind
+        with self._told():
+            self.tracker = TRACKERS[kind](name, folder, settings)
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        with self._told():
+            self.tracker.log(values, step)
+
+    def close(self) -> None:
+        with self._told():
+            self.tracker.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except UserError:
+            raise
+        except Exception as error:  # it may raise what it likes
+            raise UserError(f"track: {self.kind}: {first_line(error)}") from error
 
 
 def library(kind: str) -> Any:
