@@ -12,7 +12,15 @@ from lord.cli.flags import TYPED, Flags, Where
 from lord.config import UserError, build, choose, fields, load_plugin
 from lord.data import DataConfig, load_images, measure_normalisation
 from lord.methods import METHODS
-from lord.reporting import CONVENTION, find_studies, missing, summarise, terminal, write_report
+from lord.reporting import (
+    CONVENTION,
+    find_records,
+    find_studies,
+    missing,
+    summarise,
+    terminal,
+    write_report,
+)
 from lord.reporting.html import watch as serve
 from lord.reporting.html import write_page
 from lord.streams import PRESETS
@@ -145,6 +153,8 @@ def _study(
     command = shlex.join(["lord", *TYPED]).encode(errors="replace").decode()
     training.describe(out, configs, command, against)
     _show(out, records)
+    if more := len(find_records(out)) - len(records):
+        say(f"{more} more finished runs are in {out}, not on this page: 'lord report' takes all")
 
 
 def named(methods: str) -> list[str]:

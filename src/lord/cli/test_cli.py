@@ -108,6 +108,8 @@ def test_a_comparison_leaves_a_table_and_pictures_and_report_makes_them_again(lo
     code, _, _ = lord("report c")
     assert code == 0
     assert (tmp_path / "c" / "README.md").read_text() == table
+    _, out, _ = lord(f"compare --methods sgd,lord --seeds 1 {QUICK} --out c")
+    assert "2 more finished runs are in c, not on this page: 'lord report' takes all" in out
 
 
 def test_variants_of_a_method_are_compared_side_by_side(lord, tmp_path):

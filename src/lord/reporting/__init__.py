@@ -1,6 +1,6 @@
 """Tables, pages and pictures from the records of finished runs; nothing live."""
 
-from lord.reporting.report import find_studies, write_report
+from lord.reporting.report import find_records, find_studies, write_report
 from lord.reporting.statistics import Difference, caution, paired
 from lord.reporting.tables import CONVENTION, Row, markdown, missing, summarise, terminal
 
@@ -9,6 +9,7 @@ __all__ = [
     "Difference",
     "Row",
     "caution",
+    "find_records",
     "find_studies",
     "markdown",
     "missing",
