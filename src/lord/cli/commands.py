@@ -39,6 +39,10 @@ def given_by(flags: Flags) -> tuple[dict[str, Any], dict[str, Any]]:
     if flags.preset:
         chosen["preset"] = flags.preset
     typed = flags.given()
+    if values.get("split") and "split" not in typed and {"tasks", "order"} & typed.keys():
+        raise UserError(
+            f"split: '{flags.config}' spells the tasks out; leave --tasks and --order out"
+        )
     if "method" in chosen:  # of a variant in the file, what is typed comes first too
         name, *own = str(chosen["method"]).split(":")
         kept = [each for each in own if each.partition("=")[0] not in typed]
@@ -182,7 +186,9 @@ def report(folder: Path, *, html: bool) -> None:
             _show(study, records)
 
 
-def methods(name: str | None) -> None:
+def methods(name: str | None, plugin: Path | None) -> None:
+    if plugin:
+        load_plugin(plugin)
     if name is not None:
         method = METHODS[choose("method", name, METHODS)]
         paragraphs = (method.__doc__ or "").strip().split("\n\n")

@@ -132,9 +132,10 @@ class Flags:
         own = {name: value for name, value in vars(self).items() if value is not None}
         for name in ("preset", "config", "plugin", "set"):
             own.pop(name, None)
-        if self.split is not None and (self.tasks or self.order):
+        own = with_set(own, self.set)
+        if "split" in own and {"tasks", "order"} & own.keys():
             raise UserError("split: spells the tasks out; leave --tasks and --order out")
-        return with_set(own, self.set)
+        return own
 
 
 @Parameter(name="*")

@@ -36,6 +36,8 @@ from lord.training.folder import holds_run
 
 SIDE = 32
 """Pixels images are brought to, where nothing else is asked for."""
+NAMED = 20
+"""New classes named after a session, at most."""
 console = Console(markup=False)
 
 
@@ -54,15 +56,15 @@ def learn(
 ) -> None:
     if plugin:
         load_plugin(plugin)
+    _check_place(state, folder)
     with locked(state, "learning"):
-        _see_no_run(state)
         if abandoned:  # nothing is dropped before something else is learnt
             before = before_interrupted(state)
         else:
             before = _loaded(state) if exists(state) else None
         if before:
             _check_settled(before, state, given, resize)
-        learner = before or Learner(**given)
+        learner = before or Learner(**_begun(state, given))
         if learner.unfinished:
             console.print("going on with a session that was interrupted")
         try:
@@ -78,24 +80,37 @@ def learn(
             )
         except KeyboardInterrupt:
             raise KeyboardInterrupt("interrupted: the same command goes on") from None
-    known = f"{len(learner.classes)} classes"
-    new = f" ({', '.join(session.new_classes)} new)" if session.new_classes else ""
+    known, names = f"{len(learner.classes)} classes", session.new_classes
+    more = f", ... {len(names)}" if len(names) > NAMED else ""
+    new = f" ({', '.join(names[:NAMED])}{more} new)" if names else ""
     console.print(
         f"session {len(learner.sessions)}: {session.images} images, {known}{new}; "
         f"{session.steps} steps, {session.seconds:.0f} s, {session.flops:.3g} FLOPs",
         highlight=False,
+        soft_wrap=True,
     )
-    console.print(_exam(learner), highlight=False)
+    console.print(_exam(learner), highlight=False, soft_wrap=True)
 
 
-def _see_no_run(state: Path) -> None:
-    """See that a learner and a run do not come to share a folder.
+def _check_place(state: Path, folder: Path) -> None:
+    """See that a learner does not come to share a folder with a run, or with its images.
 
     Raises:
         UserError: if they would.
     """
     if holds_run(state) and not exists(state):
         raise UserError(f"state: '{state}' holds a run's results: give another folder")
+    if folder.is_dir() and state.resolve().is_relative_to(folder.resolve()):
+        raise UserError(f"state: '{state}' is in the folder of the images: give another folder")
+
+
+def _begun(state: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a new learner; of one whose first session is abandoned, where not given anew."""
+    if not exists(state):
+        return given
+    before = by_name(_loaded(state).config)
+    before.pop("settings")
+    return before | given
 
 
 def _check_settled(
@@ -195,7 +210,9 @@ def export(source: Path, out: Path, *, form: str, int8: bool, plugin: Path | Non
             finally:
                 fp32.unlink(missing_ok=True)
             said = f"; {after:.1f} % of the buffer right, {before:.1f} % in fp32"
-    console.print(f"written: {out}, {out.stat().st_size / 1e6:.2f} MB{said}", highlight=False)
+    console.print(
+        f"written: {out}, {out.stat().st_size / 1e6:.2f} MB{said}", highlight=False, soft_wrap=True
+    )
 
 
 def _exportable(source: Path) -> tuple[Deployed, Sequence[str], Tensor, Tensor | None]:

@@ -24,8 +24,7 @@ Examples:
   lord tune --methods er --space lr=0.01..0.3:log --trials 20    the best settings\n
   lord data pictures/ --holdout 0.2           what images are there\n
   lord compare --preset s-cifar10 --data cifar10/ --width 16 --subset 0.2 --epochs 5\n
-  lord bench --preset s-cifar10 --data cifar10/ --width 16    how fast is a step?
-
+  lord bench --preset s-cifar10 --data cifar10/ --width 16    how fast is a step?\n
   lord report runs/compare-digits             tables and pictures again
 """
 
@@ -218,17 +217,19 @@ def report(
 
 
 @app.command
-def methods(name: str | None = None, /) -> None:
+def methods(name: str | None = None, /, *, plugin: Path | None = None) -> None:
     """List the methods, or the settings of one.
 
     Parameters
     ----------
     name
         A method.
+    plugin
+        Python file with methods of your own.
     """
     from lord.cli import commands
 
-    commands.methods(name)
+    commands.methods(name, plugin)
 
 
 @app.command
@@ -257,8 +258,7 @@ for command in (*kept.COMMANDS, tuning.tune):
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; a mistake is one line on standard error, and exit code 2."""
-    # Threads that wait by spinning stall each other as soon as a core has other work; threads that
-    # never spin lose a third of the time of a small step. A short spin keeps nearly all of both.
+    # Threads that spin as they wait stall other work; never to spin costs a third of a small step.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     for stream in (sys.stdout, sys.stderr):  # names of files need not be UTF-8

@@ -56,6 +56,13 @@ def test_what_is_typed_comes_before_a_variant_in_the_file(lord, tmp_path):
     assert (record.label, record.epochs, record.settings["replay"]) == ("er:replay=16", 1, 16)
 
 
+def test_tasks_are_not_counted_where_a_file_spells_them_out(lord, tmp_path):
+    (tmp_path / "c.yaml").write_text("split: 7,1/0,2\ntasks: 5\nepochs: 1\nwidth: 4\n")
+    code, _, error = lord("run --method sgd --config c.yaml --tasks 5 --out a")
+    assert code == 2
+    assert "split: 'c.yaml' spells the tasks out; leave --tasks and --order out" in error
+
+
 def test_classes_of_tasks_can_stand_in_the_file_as_they_are_typed(lord, tmp_path):
     (tmp_path / "c.yaml").write_text("split: 7,1/0,2\nmethod: sgd\nepochs: 1\nwidth: 4\n")
     assert lord("run --config c.yaml --quiet --threads 1 --out a")[0] == 0
@@ -225,7 +232,7 @@ MISTAKES = [
     ("run --set rh=1", "unknown setting 'rh' (did you mean 'rho'?)"),
     ("run --method sgd --buffer 100", "sgd has no setting 'buffer'"),
     ("run --seed -1", "seed: expected a whole number from 0 to 2147483647, got -1"),
-    ("learn . --state s --seed 99999999999999999999", "seed: expected"),
+    ("learn images --state s --seed 99999999999999999999", "seed: expected"),
     ("run --buffer 2000000000", "out of memory: lower width, buffer, batch"),
     ("run --split=-1,0/1,2", "split: classes are 0 to 9, got -1"),
     ("run --config none.yaml", "cannot read the configuration 'none.yaml'"),
@@ -261,6 +268,7 @@ MISTAKES = [
     ("learnt", "learnt"),
     ("run --method", "--method"),
     ("run --split 0,1/2 --tasks 2", "split: spells the tasks out; leave --tasks and --order out"),
+    ("run --set split=0,1/2 --tasks 2", "split: spells the tasks out; leave --tasks and --ord"),
     ("run --split 0,1/2 --scenario permuted", "split: is for tasks of new classes, not for perm"),
     ("run --nesterov", "nesterov: needs sgd and a momentum above 0, got sgd and 0"),
     ("run --epochs 1 --set epochs=2", "epochs: is given twice, as 1 and as 2"),
@@ -292,6 +300,8 @@ def test_a_mistake_is_answered_in_one_line_with_exit_code_2(lord, line, said):
         ("preset: [a]", "unknown preset '['a']'"),
         ("data: 2024-13-01", "is not YAML: month must be in 1..12"),
         ("epochs: 1\nepochs: 9", "epochs is given twice"),
+        ("weight-decay: 1\nweight_decay: 2", "weight_decay is given twice"),
+        ("lr: " + "[" * 3000, "is not YAML"),
         ("epochs 1", "must be lines of 'setting: value'"),
     ],
 )

@@ -132,7 +132,7 @@ def test_abandoning_the_first_session_leaves_nothing_of_it(lord, tmp_path):
     one, state = photos(tmp_path / "one", "0", "1"), tmp_path / "state"
     code, _, error = lord(f"learn {one} --state {state} {MAKE} --set lr=1e30 --checkpoint-every 0")
     assert code == 2
-    assert "make a learner with a lower lr" in error
+    assert "or a new learner with a lower lr" in error
     code, _, error = lord(f"learn {one} --state {state} --abandon {MAKE.replace('2', '0', 1)}")
     assert (code, "epochs: expected int >= 1, got 0" in error) == (2, True)
     lone = photos(tmp_path / "lone", "3")

@@ -141,6 +141,12 @@ def test_a_folder_of_weeks_is_not_taken_for_classes(lord, tmp_path):
     assert code == 2
     assert "'one' a class, but it holds only folders (0, 1): if those are the classes" in error
     assert not (tmp_path / "new").exists()
+    for week in ("one", "two"):
+        photos(tmp_path / "same" / week, "2")
+    code, _, error = lord(f"learn {tmp_path / 'same'} --state new {MAKE}")
+    assert (code, "holds only folders (2)" in error) == (2, True)
+    code, _, error = lord(f"learn {one} --state {one / 'memory'} {MAKE}")
+    assert (code, "is in the folder of the images: give another" in error) == (2, True)
 
 
 def test_a_folder_for_images_in_each_class_is_a_layout_of_its_own(lord, tmp_path):
@@ -293,3 +299,32 @@ def test_a_network_of_ones_own_is_learnt_looked_at_and_exported_from_the_shell(l
         code, _, error = lord(f"{line} --plugin own.py")
         assert code == 0, error
         NETWORKS.pop("narrow")
+
+
+def test_a_first_session_abandoned_leaves_the_settings_and_no_drafts(lord, tmp_path):
+    one, state = photos(tmp_path / "one", "0", "1"), tmp_path / "state"
+    line = f"learn {one} --state {state} --network cnn --width 12 --resize 8 --epochs 3000"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lord", *line.split(), "--checkpoint-every", "0"]
+    )
+    until = time.monotonic() + 60
+    while not (state / STATE).exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    (state / f".{STATE}-abcd1234").write_bytes(b"half")
+    code, _, error = lord(f"learn {one} --state {state} --abandon --epochs 1 --resize 8")
+    assert code == 0, error
+    config = load_learner(state)[0].config
+    assert (config.network.network, config.network.width, config.epochs) == ("cnn", 12, 1)
+    assert not list(state.glob(".*"))
+
+
+@pytest.mark.parametrize("name", ["a.onnx", "a.pt2"])
+def test_a_transformer_is_exported_too(lord, tmp_path, name):
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    one = photos(tmp_path / "one", "0", "1")
+    make = MAKE.replace("cnn", "vit")
+    assert lord(f"learn {one} --state state {make}")[0] == 0
+    code, _, error = lord(f"export state {name}")
+    assert code == 0, error

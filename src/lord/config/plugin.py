@@ -1,6 +1,7 @@
 """A Python file with methods or networks of one's own."""
 
 import importlib.util
+import os
 import traceback
 from pathlib import Path
 
@@ -31,12 +32,14 @@ def load_plugin(path: Path) -> None:
 
 
 def in_plugin(error: BaseException) -> str | None:
-    """An error in one line, with the innermost line of a plug-in it came from; None, if from none.
-
-    What it meets inside of a method would else be told by pages of ours.
-    """
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if frame.filename in LOADED:
-            said = f"{type(error).__name__}: {first_line(error)}"
-            return f"plugin '{frame.filename}', line {frame.lineno}, in {frame.name}: {said}"
-    return None
+    """An error in one line, with the innermost line of a plug-in it came from, or else the line of
+    ours that met it; None, if no plug-in was loaded."""
+    if not LOADED:
+        return None
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if frame.filename in LOADED]
+    ours = [frame for frame in frames if f"{os.sep}lord{os.sep}" in frame.filename]
+    frame = (theirs or ours or frames)[-1]
+    where = f"'{frame.filename}'" if theirs else f"'{min(LOADED)}': {frame.filename}"
+    said = f"{type(error).__name__}: {first_line(error)}"
+    return f"plugin {where}, line {frame.lineno}, in {frame.name}: {said}"

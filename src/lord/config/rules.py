@@ -2,7 +2,9 @@
 
 import difflib
 import math
+import sys
 from collections.abc import Collection, Iterable, Mapping
+from numbers import Integral, Real
 from pathlib import Path
 from typing import (
     Annotated,
@@ -91,7 +93,8 @@ def check_budget(seconds: float | None, flops: float | None) -> None:
     for name, limit in (("seconds", seconds), ("flops", flops)):
         if limit is None:
             continue
-        if not isinstance(limit, int | float) or not 0 < limit < float("inf"):
+        wrong = isinstance(limit, bool) or not isinstance(limit, Real)
+        if wrong or not 0 < limit <= sys.float_info.max:
             raise UserError(f"{name}: expected a finite number above 0, got {limit!r}")
     if seconds and flops:
         raise UserError("seconds and flops: give one of them")
@@ -132,8 +135,10 @@ def build(config: type[T], values: Mapping[str, Any]) -> T:
 def _convert(name: str, value: Any, hint: Any) -> Any:
     if get_origin(hint) is Literal:
         return choose(f"value of {name}", str(value), get_args(hint))
-    if isinstance(value, float):  # numpy has a kind of its own
+    if isinstance(value, float):  # numpy has kinds of its own
         value = float(value)
+    elif isinstance(value, Integral) and not isinstance(value, bool):
+        value = int(value)
     try:
         converted = msgspec.convert(value, hint, strict=False)
     except msgspec.ValidationError as error:

@@ -120,6 +120,8 @@ def _decoded(pictures: Pictures, path: Path, config: DataConfig) -> tuple[Arrays
         raise UserError(f"holdout: '{path}' has a test split already; leave --holdout out")
     if config.holdout is not None:
         pictures = hold_out(pictures, config.holdout)
+    if not len(pictures.train.labels):
+        raise UserError(f"no train images in '{path}'")
     if len(pictures.classes) < 2:
         raise UserError(f"only one class in '{path}' ({pictures.classes[0]}); need at least 2")
     arrays: Arrays = {}

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 
 import numpy as np
 import pyarrow as pa
@@ -40,11 +41,32 @@ def test_a_class_is_not_passed_over_for_files_that_cannot_be_read(photos):
     (photos / "train" / ".hidden").mkdir()
     assert load(photos).classes == ("ant", "bee", "cat")
     (photos / "train" / "dog").mkdir()
-    (photos / "train" / "dog" / "1.HEIC").write_bytes(b"x")
-    with pytest.raises(UserError, match=r"no image in '.*dog' can be read: .* end in \.heic; kn"):
+    (photos / "train" / "dog" / "1.doc").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"no image in '.*dog' can be read: .* end in \.doc; kn"):
         load(photos)
     with pytest.raises(UserError, match=r"no image in '.*dog' can be read"):
         load_labelled(photos / "train", 8)
+    shutil.copy(photos / "train" / "cat" / "02.png", photos / "train" / "dog")
+    (photos / "train" / "dog" / "1.HEIC").write_bytes(b"x")  # beside one that can be read
+    with pytest.raises(UserError, match=r"'.*1\.HEIC' cannot be read; known: \.bmp"):
+        load_labelled(photos / "train", 8)
+
+
+def test_folders_are_followed_through_links_and_hidden_ones_are_not(photos, tmp_path):
+    before = len(load(photos).train_labels)
+    own = photos / "train" / "cat"
+    more = tmp_path / "store"
+    shutil.copytree(own, more)
+    (own / "more").symlink_to(more)
+    (more / "round").symlink_to(own)  # in a circle
+    hidden = own / ".thumbnails"
+    hidden.mkdir()
+    shutil.copy(own / "02.png", hidden)
+    (own / "._02.png").write_bytes(b"no picture")
+    assert len(load(photos).train_labels) == before + 6
+    (photos / "train" / "gone").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"'.*gone' is a link to what is not there"):
+        load(photos)
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may look anywhere")
@@ -140,7 +162,8 @@ def test_names_need_not_be_utf8(photos):
 
 def test_a_file_that_goes_away_is_named(photos):
     (photos / "train" / "bee" / "zz.png").symlink_to(photos / "train" / "bee" / "zy.png")
-    load(photos)  # leads nowhere: no picture
+    with pytest.raises(UserError, match=r"'.*zz\.png' is a link to what is not there"):
+        load(photos)
     (photos / "train" / "bee" / "zz.png").unlink()
     if os.geteuid() == 0:
         pytest.skip("to this user nothing is forbidden")
@@ -226,3 +249,18 @@ def test_images_grey_in_one_split_only_are_all_taken_in_colour(photos):
     images = load(photos)
     assert images.test_images.shape[1] == images.train_images.shape[1] == 3
     assert (images.test_images == images.test_images[:, :1]).all()
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "said"),
+    [
+        ((80, 3, 8, 8), np.arange(80) % 4, "got 80 x 3 x 8 x 8, as if N x C x H x W: x.transpose"),
+        ((0, 8, 8, 3), np.arange(0), "no train images"),
+        ((80, 8, 8, 3), np.arange(80) % 4 * 10**9, "has a label 3000000000, but x_train only 80"),
+    ],
+)
+def test_arrays_that_are_no_images_of_classes_are_refused(tmp_path, images, labels, said):
+    pixels = np.zeros(images, dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", x_train=pixels, y_train=labels)
+    with pytest.raises(UserError, match=said):
+        load(tmp_path / "a.npz", holdout=0.5)

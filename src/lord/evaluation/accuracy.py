@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from lord.config import UserError
 from lord.streams import Task
 
 BINS = 15
@@ -62,7 +63,12 @@ def score(
         right = torch.zeros(2, device=device, dtype=torch.int64)
         parts = zip(task.images.split(batch), task.labels.split(batch), strict=True)
         for images, labels in parts:
-            logits = predict(images).float()
+            logits = predict(images)
+            wrong = not isinstance(logits, Tensor) or logits.dim() != 2
+            if wrong or len(logits) != len(images) or logits.shape[1] <= int(own.max()):
+                has = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+                raise UserError(f"predict: expected {len(images)} x classes logits, got {has}")
+            logits = logits.float()
             confidence, guess = logits[:, :seen].softmax(1).nan_to_num().max(1)
             hits = guess == labels
             right += torch.stack([hits.sum(), (own[logits[:, own].argmax(1)] == labels).sum()])

@@ -14,10 +14,14 @@ from torch import Tensor
 from lord.config import UserError, first_line
 from lord.learner.files import write_atomic
 
-FORMAT = 3
+FORMAT = 4
 STATE = "state.safetensors"
 """In the folder of a learner."""
 Packed = dict[str, Any]
+
+
+class UnreadableError(UserError):
+    """A state that may be whole, and cannot be looked at."""
 
 
 def save_state(state: Any, path: Path) -> None:
@@ -56,6 +60,8 @@ def load_state(path: Path) -> tuple[Any, str | None]:
             state = _read(file)
         except FileNotFoundError:
             continue
+        except UnreadableError:
+            raise
         except UserError as error:
             problems.append(str(error))
         else:
@@ -110,8 +116,10 @@ def _read(file: Path) -> Any:
     if not file.is_file():
         raise FileNotFoundError(file)
     try:
-        with file.open("rb"):  # of a file it may not read, safetensors says that there is none
-            pass
+        file.open("rb").close()
+    except OSError as error:  # it may be whole: nothing goes on without it
+        raise UnreadableError(f"cannot read the checkpoint '{file}': {error.strerror}") from None
+    try:
         with safe_open(file, framework="pt") as opened:
             header = opened.metadata() or {}
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118

@@ -1,6 +1,7 @@
 """A trained network for elsewhere: ONNX, its int8 form, or torch's own exported program."""
 
 import copy
+import io
 import json
 import logging
 import warnings
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lord.config import UserError
+from lord.config import UserError, first_line
 from lord.learner.files import write_atomic
 
 ALLOWED = 1.0
@@ -39,14 +40,11 @@ class Deployed(nn.Module):
 def export_pt2(deployed: Deployed, classes: Sequence[str], example: Tensor, path: Path) -> None:
     """Write torch's exported program; ``classes.json`` is among its extra files."""
     batch = torch.export.Dim("batch", min=1, max=4096)
-    program = torch.export.export(deployed, (example,), dynamic_shapes=({0: batch},))
-    extra = {"classes.json": json.dumps(list(classes))}
-
-    def write(draft: Path) -> None:
-        with draft.open("wb") as file:
-            torch.export.save(program, file, extra_files=extra)
-
-    write_atomic(path, write)
+    with _told():
+        program = torch.export.export(deployed, (example,), dynamic_shapes=({0: batch},))
+    extra, whole = {"classes.json": json.dumps(list(classes))}, io.BytesIO()
+    torch.export.save(program, whole, extra_files=extra)  # to a full disk, it would abort
+    write_atomic(path, lambda draft: draft.write_bytes(whole.getbuffer()))
 
 
 def export_onnx(deployed: Deployed, classes: Sequence[str], images: Tensor, path: Path) -> float:
@@ -62,7 +60,7 @@ def export_onnx(deployed: Deployed, classes: Sequence[str], images: Tensor, path
         UserError: if onnx is not installed, or the two differ.
     """
     session = _runtime()
-    with _quiet():
+    with _quiet(), _told():
         batch = torch.export.Dim("batch", min=1, max=4096)
         program = torch.onnx.export(
             deployed,
@@ -75,15 +73,19 @@ def export_onnx(deployed: Deployed, classes: Sequence[str], images: Tensor, path
         )
     assert program is not None
     program.model.metadata_props["classes"] = json.dumps(list(classes))
-    write_atomic(path, lambda draft: program.save(draft, external_data=False))
     with torch.no_grad():
         wanted = deployed(images)
-    got = session(path).run(None, {"images": images.contiguous().numpy()})[0]
-    difference = float((torch.from_numpy(got) - wanted).abs().max())
-    if not difference < 1e-3:
-        path.unlink()
-        raise UserError(f"'{path}' would differ from PyTorch by {difference:.2g}: not written")
-    return difference
+
+    def write(draft: Path) -> float:
+        program.save(draft, external_data=False)
+        with _told():
+            got = session(draft).run(None, {"images": images.contiguous().numpy()})[0]
+        difference = float((torch.from_numpy(got) - wanted).abs().max())
+        if not difference < 1e-3:
+            raise UserError(f"'{path}' would differ from PyTorch by {difference:.2g}: not written")
+        return difference
+
+    return write_atomic(path, write)
 
 
 def export_int8(fp32: Path, images: Tensor, labels: Tensor, path: Path) -> tuple[float, float]:
@@ -139,6 +141,20 @@ def export_int8(fp32: Path, images: Tensor, labels: Tensor, path: Path) -> tuple
             "kept; not written"
         )
     return shares[0], shares[1]
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Inside, a network is converted, which fails in many ways.
+
+    Raises:
+        UserError: if it does.
+    """
+    try:
+        yield
+    except Exception as error:
+        said = f"{type(error).__name__}: {first_line(error)}"
+        raise UserError(f"this network cannot be exported: {said}") from error
 
 
 @contextmanager

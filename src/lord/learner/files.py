@@ -5,16 +5,19 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from filelock import FileLock, Timeout
 
 from lord.config import UserError
 
+T = TypeVar("T")
 
-def write_atomic(path: Path, write: Callable[[Path], Any], keep: Path | None = None) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then rename it into place.
+
+def write_atomic(path: Path, write: Callable[[Path], T], keep: Path | None = None) -> T:
+    """Let ``write`` fill a temporary file beside ``path``, then rename it into place, and return
+    what it did.
 
     What was written has reached the disk before it replaces what was there; that is renamed to
     ``keep``, if given. Killed at any moment, ``path`` or ``keep`` is whole.
@@ -22,8 +25,8 @@ def write_atomic(path: Path, write: Callable[[Path], Any], keep: Path | None = N
     handle, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     os.close(handle)
     try:
-        write(Path(draft))
-        Path(draft).chmod(0o644)
+        done = write(Path(draft))
+        Path(draft).chmod(0o666 & ~_umask())
         _to_disk(Path(draft))
         if keep is not None and path.exists():
             path.replace(keep)
@@ -32,6 +35,14 @@ def write_atomic(path: Path, write: Callable[[Path], Any], keep: Path | None = N
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
+    return done
+
+
+def _umask() -> int:
+    """What this process keeps from others; it can only be read by setting it."""
+    before = os.umask(0o077)
+    os.umask(before)
+    return before
 
 
 @contextmanager
@@ -55,6 +66,9 @@ def locked(folder: Path, doing: str, wait: float = 0) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"cannot write to '{folder}': {error.strerror}") from None
     try:
+        for draft in folder.glob(".*.safetensors-????????"):  # of a process that was killed
+            with suppress(OSError):
+                draft.unlink()
         yield
     finally:
         with suppress(OSError):

@@ -132,9 +132,7 @@ def _see_no_weeks(learner: Learner, source: Path, labels: Sequence[str]) -> None
     Raises:
         UserError: names one.
     """
-    names = sorted(set(labels))
-    if set(names) & set(learner.classes):
-        return
+    names = sorted(set(labels) - set(learner.classes))
     inner = {new: sorted(own.name for own in (source / new).glob("[!.]*/")) for new in names}
     for new in names:
         for known in inner[new]:
@@ -143,8 +141,8 @@ def _see_no_weeks(learner: Learner, source: Path, labels: Sequence[str]) -> None
                     f"'{source}' would make '{new}' a class, but it holds a folder of class "
                     f"'{known}': name '{source / new}' instead"
                 )
-    # In each class one and the same folder, such as 'images', is a layout of its own.
-    nested = all(inner.values()) and len({name for own in inner.values() for name in own}) > 1
+    # In each class a folder 'images' is a layout of its own.
+    nested = names and all(own not in ([], ["images"]) for own in inner.values())
     if nested and not any(has_pictures(source / new) for new in names):
         new, some = names[0], ", ".join(inner[names[0]][:3])
         raise UserError(
@@ -160,6 +158,8 @@ def coloured(images: Tensor, learner: Learner) -> Tensor:
         UserError: for coloured ones, where it has learnt grey ones.
     """
     if learner.shape and learner.shape[0] == 1 and images.shape[1] == 3:
+        if (images == images[:, :1]).all():  # grey, in three channels
+            return images[:, :1].contiguous()
         raise UserError("images: this learner has learnt grey ones, these are in colour")
     if learner.shape and learner.shape[0] == 3 and images.shape[1] == 1:
         return images.expand(-1, 3, -1, -1).contiguous()

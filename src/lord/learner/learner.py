@@ -8,9 +8,10 @@ import msgspec
 import torch
 from torch import Generator, Tensor, nn
 
-from lord.config import UserError, as_path, choose, expect, first_line
+from lord.config import UserError, as_path, choose, first_line
 from lord.costs import FlopCount
 from lord.data import Augment, measure_normalisation
+from lord.learner import setup
 from lord.learner.checkpoint import STATE, load_state, own_file, save_state
 from lord.learner.exam import Exam, mean_fall
 from lord.learner.model import Prediction
@@ -22,7 +23,7 @@ from lord.learner.session import (
     class_names,
     fingerprint,
 )
-from lord.learner.setup import LearnerConfig, augmentation, bounded, learner_config, make_method
+from lord.learner.setup import LearnerConfig, learner_config
 from lord.methods import Batch, Method, take_over, take_step
 from lord.streams import Task, batches
 
@@ -45,8 +46,7 @@ class Learner:
     """
 
     def __init__(self, config: LearnerConfig | None = None, **settings: Any) -> None:
-        expect("config", config, (LearnerConfig, type(None)), "a LearnerConfig or settings by name")
-        self.config = config or learner_config(settings)
+        self.config = setup.settled(config, settings)
         self.classes: list[str] = []
         self.sessions: list[Session] = []
         self.shape: tuple[int, int, int] | None = None
@@ -94,7 +94,7 @@ class Learner:
         Raises:
             UserError: for what does not fit, or where another session is unfinished.
         """
-        bounded(self.config, seconds, flops)
+        setup.bounded(self.config, seconds, flops)
         check_images(images, self.shape)
         if not callable(pause):
             raise UserError(f"pause: expected a function, got {pause!r}")
@@ -107,14 +107,14 @@ class Learner:
         course, method = self._course, self.method
         assert course
         assert method
-        session = course.session
+        session, seed = course.session, (self.config.seed, len(self.sessions))
         task = self._task(images, labels)
         with FlopCount() as count:
             if not course.done:
-                with billed(session, count):
+                with billed(course, count, *seed):
                     method.begin_task(task)
             while not course.total or course.done < course.total:
-                with billed(session, count):
+                with billed(course, count, *seed):
                     self._step(task, course)
                 spent = session.seconds if seconds else session.flops
                 if not (budget := seconds or flops):
@@ -122,7 +122,7 @@ class Learner:
                 elif course.settle(budget, spent):
                     method.shorten(course.total)
                 pause()
-            with billed(session, count):
+            with billed(course, count, *seed):
                 method.end_task(task)
         session.steps, session.level = course.done, getattr(method, "level", None)
         self.sessions.append(session)
@@ -202,8 +202,8 @@ class Learner:
         if state["method"] is not None:
             assert learner.shape
             mean, std = state["normalisation"]
-            learner._augment = augmentation(learner.shape, learner.config.seed, mean, std)
-            learner.method = make_method(
+            learner._augment = setup.augmentation(learner.shape, learner.config.seed, mean, std)
+            learner.method = setup.make_method(
                 learner.config, learner.shape, len(learner.classes), learner._augment
             )
             learner.method.load_state_dict(state["method"])
@@ -251,8 +251,9 @@ class Learner:
             raise UserError(f"only one class ({', '.join(new)}); the first session needs two")
         if not len(self.exam.others(images)):
             raise UserError("images: all of them are kept apart to examine what was learnt")
+        given = fingerprint(images, labels)
         shape, seed = (images.shape[1], images.shape[2], images.shape[3]), self.config.seed
-        augment = self._augment or augmentation(shape, seed, *measure_normalisation(images))
+        augment = self._augment or setup.augmentation(shape, seed, *measure_normalisation(images))
         classes, method = self.classes + new, self.method
         if method is None or new:
             method = self._widened(shape, len(classes), augment)
@@ -260,11 +261,11 @@ class Learner:
         self.shape, self._augment, self.classes, self.method = shape, augment, classes, method
         self.exam.keep(images, self._numbers(labels), len(self.sessions))
         session = Session(key=key, images=len(images), new_classes=new)
-        self._course = Course(session, fingerprint(images, labels))
+        self._course = Course(session, given, threads=torch.get_num_threads())
 
     def _widened(self, shape: tuple[int, int, int], classes: int, augment: Augment) -> Method:
         """A method of so many outputs, which knows what this one knows."""
-        fresh = make_method(self.config, shape, classes, augment)
+        fresh = setup.make_method(self.config, shape, classes, augment)
         if self.method is not None:
             take_over(fresh, self.method)
         return fresh
@@ -287,7 +288,7 @@ class Learner:
         scalars = take_step(self._method(), Batch(task.images[rows], task.labels[rows], rows))
         course.place, course.done = course.place + 1, course.done + 1
         if not scalars["loss"].isfinite():
-            raise UserError("the loss is no number: --abandon, or make a learner with a lower lr")
+            raise UserError("the loss is no number: --abandon, or a new learner with a lower lr")
 
     def _method(self) -> Method:
         if self.method is None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from lord.config import UserError
 from lord.costs import FlopCount
+from lord.networks import seeded
 
 PROBE = 4
 """Steps after which a budget's number of steps is first settled."""
@@ -57,6 +59,7 @@ class Course:
         place: batches of this pass that are done.
         settled: after which step ``total`` was last settled, by a budget.
         spent: of the budget, by then.
+        threads: of the CPU, when it began: their number decides the last bits.
     """
 
     session: Session
@@ -67,6 +70,7 @@ class Course:
     place: int = 0
     settled: int = 0
     spent: float = 0.0
+    threads: int = 0
 
     def settle(self, budget: float, spent: float) -> bool:
         """Settle how many steps there will be, and again whenever twice as many are done: what a
@@ -90,14 +94,16 @@ def class_names(labels: Sequence[str], images: int) -> list[str]:
     if isinstance(labels, str) or not isinstance(labels, Iterable):
         raise UserError(f"labels: expected a class name for each image, got {labels!r}")
     names = list(labels)
-    if wrong := [name for name in names if not isinstance(name, str)]:
+    plain = [isinstance(name, str) and name.isprintable() and name != "" for name in names]
+    if wrong := [name for name, right in zip(names, plain, strict=True) if not right]:
         raise UserError(f"labels: expected the name of each image's class, got {wrong[0]!r}")
     if not images or len(names) != images:
         raise UserError(
             f"labels: expected one for each image, and at least one image, got {len(names)} for "
             f"{images}"
         )
-    return [str(name) for name in names]  # numpy has a kind of its own
+    # One name, in whichever form; numpy has a kind of its own.
+    return [unicodedata.normalize("NFC", str(name)) for name in names]
 
 
 def fingerprint(images: Tensor, labels: Sequence[str]) -> str:
@@ -108,12 +114,17 @@ def fingerprint(images: Tensor, labels: Sequence[str]) -> str:
 
 
 @contextmanager
-def billed(session: Session, count: FlopCount) -> Iterator[None]:
-    """What happens inside is on the session's account."""
-    start, before = time.perf_counter(), count.total
-    yield
-    session.seconds += time.perf_counter() - start
-    session.flops += count.total - before
+def billed(course: Course, count: FlopCount, *seed: int) -> Iterator[None]:
+    """What happens inside is on the session's account, and decided by its seed and threads."""
+    start, before, threads = time.perf_counter(), count.total, torch.get_num_threads()
+    torch.set_num_threads(course.threads or threads)
+    try:
+        with torch.enable_grad(), seeded(*seed, course.done):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+    course.session.seconds += time.perf_counter() - start
+    course.session.flops += count.total - before
 
 
 def check_images(images: object, shape: tuple[int, ...] | None) -> None:
@@ -126,7 +137,10 @@ def check_images(images: object, shape: tuple[int, ...] | None) -> None:
         what = f"a {type(images).__name__} of {getattr(images, 'dtype', 'no dtype')}"
         what += f" and {tuple(size)}" if (size := getattr(images, "shape", None)) else ""
         raise UserError(f"images: expected a tensor, N x C x H x W uint8, got {what}")
-    if shape is None and min(images.shape[2:]) < SMALLEST:
+    if images.layout != torch.strided or images.is_meta or not images.shape[1]:
+        raise UserError("images: expected ordinary ones, with values and channels")
+    odd = images.shape[1] > 4 >= images.shape[3]  # channels last
+    if shape is None and (odd or min(images.shape[2:]) < SMALLEST):
         raise UserError(
             f"images: expected N x C x H x W, sides of at least {SMALLEST} pixels, got "
             f"{tuple(images.shape)}; of N x H x W x C, images.permute(0, 3, 1, 2) makes it"

@@ -6,7 +6,16 @@ import msgspec
 from msgspec import Meta
 from torch import Generator, nn
 
-from lord.config import Settings, UserError, build, check_budget, choose, chosen, fields
+from lord.config import (
+    Settings,
+    UserError,
+    build,
+    check_budget,
+    choose,
+    chosen,
+    expect,
+    fields,
+)
 from lord.config.rules import Count
 from lord.data import Augment
 from lord.methods import METHODS, Method, MethodConfig, OptimizerConfig, Setting
@@ -100,6 +109,18 @@ def bounded(config: LearnerConfig, seconds: float | None, flops: float | None) -
     check_budget(seconds, flops)
     if (seconds or flops) and not METHODS[config.method].STEPS:
         raise UserError(f"method '{config.method}' trains when a session ends: no budget")
+
+
+def settled(config: LearnerConfig | None, given: dict[str, Any]) -> LearnerConfig:
+    """A configuration given whole, or by settings, not both.
+
+    Raises:
+        UserError: if it is neither, or both.
+    """
+    expect("config", config, (LearnerConfig, type(None)), "a LearnerConfig or settings by name")
+    if config and given:
+        raise UserError(f"config: it says what {min(given)} is: give one or the other")
+    return config or learner_config(given)
 
 
 def learner_config(given: dict[str, Any]) -> LearnerConfig:

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from lord.config import UserError
 from lord.learner import files, load_state, previous, save_state
-from lord.learner.checkpoint import _digest
+from lord.learner.checkpoint import FORMAT, _digest
 
 plain = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False)
 states = st.recursive(
@@ -108,7 +108,7 @@ def test_without_a_whole_state_both_are_named(tmp_path):
 def test_a_state_of_another_version_is_refused_by_name(tmp_path):
     text = json.dumps({"format": 2, "state": {"value": 0}})
     save_file({}, tmp_path / "s.safetensors", {"lord": text, "digest": _digest(text, {})})
-    with pytest.raises(UserError, match="is another version's: it has format 2, known: 3"):
+    with pytest.raises(UserError, match="is another version's: it has format 2, known: 4"):
         load_state(tmp_path / "s.safetensors")
 
 
@@ -118,10 +118,10 @@ def test_a_state_of_another_version_is_refused_by_name(tmp_path):
         "[" * 100_000,
         "{}",
         "null",
-        json.dumps({"format": 3, "state": {"tensor": "9", "last": False}}),
-        json.dumps({"format": 3, "state": {"pickle": "cos\nsystem"}}),
-        json.dumps({"format": 3, "state": {"tensor": "0", "last": True}}),
-        json.dumps({"format": 3, "state": {"dict": [[[], {"value": 0}]]}}),
+        json.dumps({"format": FORMAT, "state": {"tensor": "9", "last": False}}),
+        json.dumps({"format": FORMAT, "state": {"pickle": "cos\nsystem"}}),
+        json.dumps({"format": FORMAT, "state": {"tensor": "0", "last": True}}),
+        json.dumps({"format": FORMAT, "state": {"dict": [[[], {"value": 0}]]}}),
     ],
 )
 def test_hostile_content_with_a_right_checksum_is_refused(tmp_path, text):

@@ -1,12 +1,14 @@
 """What a learner is given and cannot use: one line each, and nothing is lost."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from lord.config import UserError
-from lord.learner import Learner, load_model, previous
+from lord.learner import Learner, LearnerConfig, load_model, previous
 from lord.learner.conftest import digits, small
 
 
@@ -159,3 +161,45 @@ def test_numpy_images_are_refused_while_a_session_is_unfinished():
     with pytest.raises(UserError, match="got a ndarray of uint8"):
         learner.learn(np.asarray(images), labels)
     assert learner.unfinished
+
+
+def test_a_label_put_right_is_right_in_the_exam_too(learnt):
+    learner = Learner.from_state(learnt.state_dict())
+    images, labels = learner.exam.of(0)
+    other = [learner.classes[1 - label] for label in labels.tolist()]
+    more, names = digits("0", "1")
+    rows = learner.exam.others(more)[:40]
+    learner.learn(torch.cat([images, more[rows]]), [*other, *(names[row] for row in rows)])
+    assert learner.exam.of(0)[1].tolist() == [1 - label for label in labels.tolist()]
+
+
+def test_configuration_and_settings_are_not_given_together():
+    with pytest.raises(UserError, match="config: it says what width is: give one or the other"):
+        Learner(LearnerConfig(), width=8)
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "caf\udce9"])
+def test_a_name_that_cannot_be_shown_is_no_class(name):
+    new = small()
+    with pytest.raises(UserError, match="expected the name of each image's class, got"):
+        new.learn(digits("0")[0][:2], ["a", name])
+    assert new.classes == []
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read anything")
+def test_a_state_that_may_be_whole_and_cannot_be_read_is_not_passed_over(tmp_path, learnt):
+    learnt.save(tmp_path / "s")
+    learnt.save(tmp_path / "s")
+    (tmp_path / "s").chmod(0)
+    with pytest.raises(UserError, match=r"cannot read the checkpoint .*: Permission denied"):
+        Learner.load(tmp_path / "s")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX's")
+def test_a_state_is_as_private_as_the_user_wants_it(tmp_path, learnt):
+    before = os.umask(0o077)
+    try:
+        learnt.save(tmp_path / "s")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "s").stat().st_mode & 0o777 == 0o600

@@ -194,10 +194,14 @@ def take_step(method: Method, batch: Batch) -> Scalars:
         UserError: if it does not tell its loss.
     """
     scalars = method.step(batch)
-    if not isinstance(scalars, dict) or not isinstance(scalars.get("loss"), Tensor):
+    whole = isinstance(scalars, dict) and "loss" in scalars
+    if not whole or not all(
+        isinstance(name, str) and isinstance(own, Tensor) and own.dim() == 0
+        for name, own in scalars.items()
+    ):
         raise UserError(
-            f"method '{method.name}': expected step to return tensors by name, 'loss' among them, "
-            f"got {scalars!r}"
+            f"method '{method.name}': expected step to return tensors of no dimension by name, "
+            f"'loss' among them, got {scalars!r}"
         )
     return scalars
 

@@ -1,6 +1,8 @@
 """The methods by name. Adding one: its file, and a line here; or a plug-in that registers it."""
 
-from lord.config import UserError
+import re
+
+from lord.config import UserError, build, fields
 from lord.methods.agem import AGEM
 from lord.methods.der import DER
 from lord.methods.derpp import DERpp
@@ -50,9 +52,12 @@ def register(method: type[Method]) -> type[Method]:
         raise UserError(f"plugin: {method.__qualname__} lacks {', '.join(lacking)}")
     if not (isinstance(method.Config, type) and issubclass(method.Config, MethodConfig)):
         raise UserError(f"plugin: {method.__qualname__}.Config is no lord.methods.MethodConfig")
+    usual = method.Config()
+    build(method.Config, {name: getattr(usual, name) for name in fields(method.Config)})
     known = METHODS.get(method.name, method)
     same = (known.__module__, known.__qualname__) == (method.__module__, method.__qualname__)
-    if not same or set(method.name) & set(" :,=./"):  # the same again: a notebook's cell, run twice
+    plain = re.fullmatch(r"[^\s:,=./-][^\s:,=./]*", method.name)
+    if not same or not plain:  # the same again: a notebook's cell, run twice
         raise UserError(f"plugin: a method's name must be new and plain, got '{method.name}'")
     METHODS[method.name] = method
     return method

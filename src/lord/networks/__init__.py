@@ -8,6 +8,7 @@ from lord.networks.build import (
     first_network,
     initialised,
     register_network,
+    seeded,
 )
 from lord.networks.cnn import SmallCNN
 from lord.networks.own import LIBRARIES, head_name
@@ -25,4 +26,5 @@ __all__ = [
     "head_name",
     "initialised",
     "register_network",
+    "seeded",
 ]

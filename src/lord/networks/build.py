@@ -1,12 +1,16 @@
 """From a name in a configuration to a module. A new network is one line in ``NETWORKS``, or
 registered."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
+from zlib import crc32
 
 import torch
 from msgspec import Meta
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from lord.config import Settings, UserError, choose, expect, first_line
 from lord.networks.cnn import SmallCNN
@@ -101,7 +105,10 @@ def build_network(config: NetworkConfig, *, classes: int, channels: int) -> nn.M
         raise UserError(
             f"network '{name}': expected its function to return a module, got {network!r}"
         )
-    return in_channels_last(network)
+    if any(is_lazy(own) for own in (*network.parameters(), *network.buffers())):
+        raise UserError(f"network '{name}' has layers of no known size yet: run it once before")
+    # A function may give the same module every time: what is trained is a copy.
+    return in_channels_last(network if name in OUR_NETWORKS else copy.deepcopy(network))
 
 
 def first_network(
@@ -113,16 +120,27 @@ def first_network(
         UserError: if it does not take them, or gives no logit a class.
     """
     network = initialised(lambda: build_network(config, classes=classes, channels=shape[0]), seed)
-    check_outputs(network, shape, classes)
+    with seeded(seed):
+        check_outputs(network, shape, classes)
     return network
 
 
 def initialised(make: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """Call ``make`` with the global generator seeded, and leave that generator as it was.
-
-    PyTorch's layers draw their first weights from the global generator; a run must neither
-    depend on it nor move it.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    """Call ``make``; the first weights its layers draw are decided by the seed."""
+    with seeded(seed):
         return make()
+
+
+@contextmanager
+def seeded(*parts: int | str) -> Iterator[None]:
+    """Inside, PyTorch's global generators start from what these parts say; after it, they are as
+    they were.
+
+    Layers draw first weights and dropout from them: a run must neither depend on them nor move
+    them, and one that goes on must draw what it would have drawn.
+    """
+    seed = parts[0] if len(parts) == 1 else crc32(repr(parts).encode())
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(int(seed))
+        yield

@@ -96,5 +96,5 @@ class VisionTransformer(nn.Module):
         if x.shape[1] > self.positions.shape[1]:
             raise ValueError(f"at most 64 patches of 4 x 4 pixels, got {x.shape[1]}")
         x = x + self.positions[:, : x.shape[1]]
-        x = torch.cat([self.token.expand(len(x), -1, -1), x], 1)
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1)
         return self.head(self.norm(self.encoders(x)[:, 0]))

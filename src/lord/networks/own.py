@@ -80,7 +80,8 @@ def maker(network: nn.Module | Make) -> Make:
     its weights kept but for the outputs."""
     if not isinstance(network, nn.Module):
         return network
-    return lambda classes, width, channels: with_outputs(network, classes)
+    own = copy.deepcopy(network)  # as it is now
+    return lambda classes, width, channels: with_outputs(own, classes)
 
 
 @torch.no_grad()
@@ -90,14 +91,22 @@ def check_outputs(network: nn.Module, shape: tuple[int, ...], classes: int) -> N
     Raises:
         UserError: if not.
     """
-    kind, training = type(network).__name__, network.training
+    kind = type(network).__name__
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise UserError(f"network {kind}: none of its parameters may be trained")
+    for training in (False, True):
+        _check_pass(copy.deepcopy(network).train(training), kind, shape, classes)
+
+
+def _check_pass(network: nn.Module, kind: str, shape: tuple[int, ...], classes: int) -> None:
     try:
-        out = network.eval()(torch.zeros(2, *shape))
+        out = network(torch.zeros(2, *shape))
     except (RuntimeError, ValueError) as error:
         said = first_line(error)
         raise UserError(f"network {kind} does not take images of {shape}: {said}") from None
-    finally:
-        network.train(training)
     if not isinstance(out, torch.Tensor) or tuple(out.shape) != (2, classes):
         given = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
-        raise UserError(f"network {kind}: expected 2 x {classes} logits of 2 images, got {given}")
+        way = "training" if network.training else "predicting"
+        raise UserError(
+            f"network {kind}: expected 2 x {classes} logits of 2 images, got {given} in {way}"
+        )

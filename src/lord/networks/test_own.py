@@ -201,3 +201,82 @@ def test_a_librarys_model_that_cannot_be_mapped_is_refused(name, said):
     side = 224 if "vit" in name else 64
     with pytest.raises(UserError, match=said):
         trace(network, torch.randn(2, 3, side, side))
+
+
+class Dropping(Mine):
+    def __init__(self, classes=7):
+        super().__init__(classes)
+        self.body.append(nn.Dropout(0.5))
+
+
+def test_dropout_is_decided_by_the_seed_and_goes_on_where_it_was(tmp_path):
+    register_network("dropping", Dropping())
+    config = lord.compose("er", {"epochs": 1, "network": "dropping", "threads": 1})
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first, again = lord.run(config), lord.run(config)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert first.matrices == again.matrices
+
+    module = Dropping()
+
+    def learnt(pauses):
+        learner = Learner(network=module, epochs=2, buffer=64, method="er")
+        images, labels = digits("0", "1")
+        while True:
+            torch.rand(3)  # as others draw
+            left = iter(range(pauses))
+
+            def pause(left=left):
+                if next(left, None) is None:
+                    raise KeyboardInterrupt
+
+            try:
+                learner.learn(images, labels, key="a", pause=pause)
+            except KeyboardInterrupt:
+                learner.save(tmp_path / "state")
+                learner, _ = Learner.load(tmp_path / "state")
+            else:
+                return learner.method.student.state_dict()
+
+    whole, parted = learnt(99), learnt(5)
+    assert all(torch.equal(whole[name], parted[name]) for name in whole)
+
+
+class Growing(Mine):
+    def forward(self, x):
+        return (super().forward(x), x) if self.training else super().forward(x)
+
+
+class Frozen(Mine):
+    def __init__(self, classes=7):
+        super().__init__(classes)
+        self.requires_grad_(False)
+
+
+def test_what_cannot_be_trained_is_refused():
+    for made, said in (
+        (lambda *_: Growing(3), "expected 2 x 3 logits of 2 images, got tuple in training"),
+        (lambda *_: Frozen(3), "none of its parameters may be trained"),
+        (
+            lambda *_: nn.Sequential(nn.Flatten(), nn.LazyLinear(3)),
+            "has layers of no known size yet: run it once before",
+        ),
+    ):
+        register_network("odd", made)
+        with pytest.raises(UserError, match=said):
+            first_network(NetworkConfig(network="odd"), classes=3, shape=(1, 8, 8), seed=0)
+
+
+def test_a_module_is_taken_as_it_is_and_left_as_it_is():
+    module = Mine()
+    learner = Learner(network=module, epochs=1, method="er")
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.zero_()
+    learner.learn(*digits("0", "1"))
+    assert learner.method.student.body[0].weight.abs().min() > 0
+    one = Mine(10)
+    register_network("one", lambda *_: one)
+    lord.run(lord.compose("er", {"epochs": 1, "network": "one", "threads": 1, "subset": 0.1}))
+    assert not one.body[0].weight.grad

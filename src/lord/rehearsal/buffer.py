@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from lord.config import UserError
+
 
 class Buffer:
     """All rows offered so far are equally likely to be among the ``size`` kept.
@@ -43,7 +45,7 @@ class Buffer:
         Args:
             rows: column name -> one value a row, along the first dimension.
         """
-        count = len(next(iter(rows.values())))
+        count = _count(rows)
         order = self.offered + torch.arange(count)
         drawn = torch.rand(count, generator=self.generator, dtype=torch.float64) * (order + 1)
         slots = torch.where(order < self.size, order, drawn.long()).tolist()
@@ -99,6 +101,14 @@ class Buffer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.offered = state["offered"]
         self.columns = {name: column.clone() for name, column in state["columns"].items()}
+
+
+def _count(rows: dict[str, Tensor]) -> int:
+    """How many rows, the same in each column."""
+    counts = {name: len(values) for name, values in rows.items()}
+    if len(set(counts.values())) != 1:
+        raise UserError(f"buffer: expected as many values in each column, got {counts}")
+    return next(iter(counts.values()))
 
 
 def _on(device: torch.device, rows: Any) -> Tensor:

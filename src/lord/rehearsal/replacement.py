@@ -1,6 +1,7 @@
 """Buffers that choose what a new row replaces."""
 
 from collections import Counter
+from hashlib import blake2b
 from typing import Any
 
 import torch
@@ -14,27 +15,41 @@ class Balanced(Buffer):
 
     Once it is full, a row of a class that has never been the largest replaces one of the largest;
     a row of one that has been takes the place of one of its own, with the chance a reservoir of
-    its class alone would give it. So what came seldom stays. ``labels`` is one of the columns;
-    they are read on the host: where they are on another device, an offer waits for it.
+    its class alone would give it. So what came seldom stays. An image that is held already takes
+    its own place again, with the later label and logits: repeats push nothing out. ``labels`` is
+    one of the columns; they and ``images`` are read on the host: where they are on another device,
+    an offer waits for it.
     """
 
     def __init__(self, size: int, generator: Generator) -> None:
         super().__init__(size, generator)
         self.seen: Counter[int] = Counter()
-        """Rows offered of each class."""
+        """Rows offered of each class, but for those held already."""
         self.largest: set[int] = set()
         """Classes that are, or have been, the largest in a full buffer."""
+        self.contents: list[bytes | None] = []
+        """Of each image held, what tells it from others."""
 
     def offer(self, **rows: Tensor) -> None:
         held = self.held["labels"].tolist() if self.columns else []
+        places = {content: slot for slot, content in enumerate(self.contents)}
         placed: dict[int, int] = {}
-        for row, label in enumerate(rows["labels"].tolist()):
-            self.offered += 1
-            self.seen[label] += 1
-            slot = self._slot(held, label)
+        for row, (label, content) in enumerate(
+            zip(rows["labels"].tolist(), _contents(rows), strict=True)
+        ):
+            slot = places.get(content) if content else None
+            if slot is None:
+                self.offered += 1
+                self.seen[label] += 1
+                slot = self._slot(held, label)
             if slot is not None:
-                placed[slot] = row
+                for gone in self.contents[slot : slot + 1]:
+                    places.pop(gone, None)
                 held[slot : slot + 1] = [label]
+                self.contents[slot : slot + 1] = [content]
+                placed[slot] = row
+                if content:
+                    places[content] = slot
         self._place(placed, rows)
 
     def _slot(self, held: list[int], label: int) -> int | None:
@@ -59,8 +74,17 @@ class Balanced(Buffer):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
+        self.contents = _contents(self.held) if self.columns else []
         self.seen = Counter(dict(state["seen"]))
         self.largest = set(state["largest"])
+
+
+def _contents(rows: dict[str, Tensor]) -> list[bytes | None]:
+    """What tells each image from others; None where there are no images."""
+    if "images" not in rows:
+        return [None] * len(rows["labels"])
+    images = rows["images"].cpu().contiguous().numpy()
+    return [blake2b(image.data, digest_size=8).digest() for image in images]
 
 
 class LossAware(Buffer):

@@ -189,3 +189,32 @@ def test_large_classes_and_small_losses_go_first():
     assert (weights.min(), weights.max()) == (0, 1)
     buffer.refresh(torch.tensor([0]), torch.tensor([9.0]))
     assert buffer.weights()[:4].argmin() == 0
+
+
+def test_an_image_that_is_held_takes_its_own_place_again():
+    buffer = Balanced(20, generator())
+    images = torch.arange(30 * 12).view(30, 3, 2, 2).to(torch.uint8)
+    labels = torch.arange(30) % 3
+    for epoch in range(4):
+        logits = torch.full((30, 3), float(epoch))
+        for rows in torch.arange(30).split(7):
+            buffer.offer(images=images[rows], labels=labels[rows], logits=logits[rows])
+    held = buffer.held["images"].flatten(1).unique(dim=0)
+    assert len(held) == len(buffer) == 20
+    before = buffer.state_dict()
+    again = Balanced(20, generator())
+    again.load_state_dict(before)
+    seen = dict(again.seen)
+    again.offer(
+        images=buffer.held["images"][:5], labels=torch.tensor([7] * 5), logits=torch.ones(5, 3)
+    )
+    assert again.held["labels"][:5].tolist() == [7] * 5  # a label put right
+    assert again.seen == seen
+
+
+def test_images_that_all_fit_are_all_held_however_often_they_come():
+    buffer = Balanced(10, generator())
+    images = torch.arange(9 * 4, dtype=torch.uint8).view(9, 1, 2, 2)
+    for _ in range(5):
+        buffer.offer(images=images, labels=torch.tensor([0] * 8 + [1]))
+    assert torch.equal(buffer.held["images"], images)

@@ -19,7 +19,7 @@ from lord.training.config import (
     stream_of,
 )
 from lord.training.engines import ENGINES, Job
-from lord.training.folder import CHECKPOINT, CONFIG, check_apart
+from lord.training.folder import CHECKPOINT, CONFIG, check_apart, is_ours
 
 
 def compare(
@@ -57,6 +57,8 @@ def compare(
         if plugin is None:
             _check_known(config)
     out, plugin = as_path("out", out), None if plugin is None else as_path("plugin", plugin)
+    if is_ours(out):
+        raise UserError(f"out: '{out}' is the folder of a run: give another --out")
     run_all = ENGINES[choose("engine", engine, ENGINES)]
     read_study(out)  # nothing else is written over
     with locked(out, "comparing"):

@@ -1,6 +1,7 @@
 """One run's configuration: composed from presets, a file and flags, in that order, then frozen."""
 
 from collections.abc import Collection, Mapping
+from numbers import Integral
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -102,14 +103,17 @@ def compose(
     Raises:
         UserError: names the setting, what was given and what is allowed.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**31:
         raise UserError(f"seed: expected a whole number from 0 to {2**31 - 1}, got {seed!r}")
+    seed = int(seed)  # numpy has a kind of its own
     expect("method", method, str, "its name")
     expect("given", given or {}, Mapping, "settings by name")
     for name in given or {}:
         expect("given", name, str, "settings by name")
     label, (method, own) = method, parse_variant(method)
     kind = METHODS[choose("method", method, METHODS)]
+    if clash := sorted(SHARED & set(fields(kind.Config))):
+        raise UserError(f"plugin: {method}.Config has '{clash[0]}', which every run has: rename it")
     others = [parse_variant(other)[0] for other in beside]
     given = _for_method(dict(given or {}), method, others) | _for_method(own, method, ())
     if preset is None:
@@ -162,7 +166,10 @@ def stream_of(config: RunConfig, data: ImageData) -> Stream:
                 f"preset '{config.preset}' is for images of {needs} {what}, "
                 f"'{config.data.data}' has {has}; 'images' is for any"
             )
-    return make_stream(data, config.stream, config.seed)
+    stream = make_stream(data, config.stream, config.seed)
+    if (last := config.stream.stop_after or 0) > len(stream.train):
+        raise UserError(f"stop_after: the stream has {len(stream.train)} tasks, got {last}")
+    return stream
 
 
 def published(method: str, preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -229,7 +236,7 @@ class _Once(yaml.SafeLoader):
     """Refuses a setting that is given twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [name.value for name, _ in node.value]
+        names = [str(name.value).replace("-", "_") for name, _ in node.value]
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"{name} is given twice")
@@ -246,7 +253,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         read = yaml.load(path.read_text(), Loader=_Once)
     except OSError as error:
         raise UserError(f"cannot read the configuration '{path}': {error.strerror}") from None
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         said = " ".join(str(error).split())
         raise UserError(f"the configuration '{path}' is not YAML: {said}") from None
     if not isinstance(read, dict):

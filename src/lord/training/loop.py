@@ -12,6 +12,7 @@ from lord.config import UserError
 from lord.costs import Meter
 from lord.evaluation import Matrices, Scores, score
 from lord.methods import Batch, Method, moved, recomputed_statistics, take_step
+from lord.networks import seeded
 from lord.streams import Stream, Task, batches
 
 INTERVAL = 25
@@ -62,6 +63,7 @@ class Loop:
     ) -> None:
         self.method, self.stream = method, stream
         self.epochs, self.batch, self.generator = epochs, batch, generator
+        self.seed = generator.initial_seed()
         self.meter, self.autocast, self.watcher = meter, autocast, watcher
         self.pause: Callable[[], None] = lambda: None
         """Called between steps, where ``state_dict`` is all there is to go on from."""
@@ -210,7 +212,8 @@ class Loop:
 
     @contextmanager
     def _spent_on(self, phase: str) -> Iterator[None]:
-        with self.meter.phase(phase), self.autocast():
+        drawn = seeded(phase, self.seed, self.task, self.steps)
+        with self.meter.phase(phase), self.autocast(), drawn:
             yield
 
 

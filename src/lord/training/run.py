@@ -108,7 +108,7 @@ def _run(
     where = out or Path("runs")
     tracked = Told(track, folder_name(config), where, flat(config)) if track else None
     with (
-        threads(config.training.threads),
+        threads(config.training.threads or (saved[0]["threads"] if saved else 0)),
         Meter() as meter,
         Journal(folder, console, tracked) as journal,
     ):
@@ -181,6 +181,7 @@ class Keeper:
             "data": self.data,
             "metrics": self.folder.length(),
             "wall": now - self.start,
+            "threads": torch.get_num_threads(),
             "loop": loop,
         }
         save_state(state, self.file)
@@ -194,7 +195,7 @@ def _saved(config: RunConfig, data: str, out: Path) -> tuple[Any, str | None] | 
     if not has_state(file):
         return None
     state, note = load_state(file)
-    parts = {"config", "data", "metrics", "wall", "loop"}
+    parts = {"config", "data", "metrics", "wall", "threads", "loop"}
     if not isinstance(state, dict) or not parts <= state.keys():
         raise UserError(f"'{file}' is not a run's checkpoint: give another --out")
     difference(state["config"], flat(config), out, free=("checkpoint_every",))
@@ -224,8 +225,6 @@ def make_method(
             f"method '{kind.name}' looks at gradients or features itself: one process, please"
         )
     tasks = 1 if kind.joint else len(stream.train)
-    if (last := config.stream.stop_after or 0) > len(stream.train):
-        raise UserError(f"stop_after: the stream has {len(stream.train)} tasks, got {last}")
     stream = stream.first(config.stream.stop_after)
     stream = (stream.joined() if kind.joint else stream).to(device)
     classes = len(stream.class_names)

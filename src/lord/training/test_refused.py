@@ -6,7 +6,8 @@ from torch import nn
 
 from lord.cli.main import main
 from lord.config import UserError
-from lord.methods import METHODS, Method, register
+from lord.config.rules import Count
+from lord.methods import METHODS, Method, MethodConfig, register
 from lord.networks import NETWORKS, SmallCNN, register_network
 from lord.training import compare, compose, run
 
@@ -67,6 +68,46 @@ class Half(Method):
     name = "half"
 
 
+class Long(METHODS["sgd"]):
+    name = "long"
+
+    def step(self, batch):
+        return {"loss": super().step(batch)["loss"].repeat(3)}
+
+
+class Blind(METHODS["sgd"]):
+    name = "blind"
+
+    def predict(self, images):
+        return super().predict(images)[:3]
+
+
+class Torn(METHODS["er"]):
+    name = "torn"
+
+    def step(self, batch):
+        self.buffer.offer(images=batch.images[:3], labels=batch.labels)
+        return super().step(batch)
+
+
+class Named(METHODS["sgd"]):
+    name = "named"
+
+    class Config(MethodConfig, frozen=True):
+        momentum: float = 0.9
+
+
+class Wrong(METHODS["sgd"]):
+    name = "wrong"
+
+    class Config(MethodConfig, frozen=True):
+        times: Count = 0
+
+
+class Dashed(METHODS["sgd"]):
+    name = "-x"
+
+
 class Unset(METHODS["sgd"]):
     name = "unset"
     Config = dict
@@ -75,7 +116,13 @@ class Unset(METHODS["sgd"]):
 @pytest.mark.parametrize(
     ("method", "said"),
     [
-        (Silent, "method 'silent': expected step to return tensors by name, .* got None"),
+        (Silent, "method 'silent': expected step to return tensors .* by name, .* got None"),
+        (Long, "tensors of no dimension by name"),
+        (Blind, r"predict: expected 71 x classes logits, got \(3, 10\)"),
+        (Torn, "buffer: expected as many values in each column, got {'images': 3, 'labels': 32}"),
+        (Named, "plugin: named.Config has 'momentum', which every run has: rename it"),
+        (Wrong, "times: expected int >= 1, got 0"),
+        (Dashed, "a method's name must be new and plain, got '-x'"),
         (Half, "plugin: Half lacks step"),
         (Unset, "plugin: Unset.Config is no lord.methods.MethodConfig"),
         (nn.Linear, "plugin: expected a subclass of lord.methods.Method, got"),
@@ -87,7 +134,7 @@ def test_what_is_no_whole_method_is_refused_in_one_line(method, said):
         with pytest.raises(UserError, match=said):
             run(compose(register(method).name, SMALL))
     finally:
-        METHODS.pop("silent", None)
+        METHODS.pop(getattr(method, "name", None), None)
 
 
 def test_what_only_this_program_knows_is_not_compared_in_processes_of_their_own(tmp_path):
@@ -136,3 +183,9 @@ def test_what_fails_inside_of_a_plug_in_is_told_by_its_line(part, tmp_path, caps
         f"error: plugin '{tmp_path / 'own.py'}', line 10, in {part}: IndexError: list index out of "
         "range\n"
     )
+
+
+def test_a_comparison_does_not_come_to_lie_in_a_runs_folder(tmp_path):
+    run(compose("sgd", SMALL), tmp_path)
+    with pytest.raises(UserError, match="is the folder of a run: give another --out"):
+        compare([compose("er", SMALL)], tmp_path)

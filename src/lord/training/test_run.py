@@ -10,6 +10,7 @@ from lord.config import UserError
 from lord.data import DataConfig, load_images
 from lord.evaluation import Scores, read_classes, read_record
 from lord.learner import load_model, write_atomic
+from lord.methods import METHODS, register
 from lord.rehearsal import Buffer
 from lord.streams import StreamConfig, make_stream
 from lord.training import compose, run
@@ -212,3 +213,27 @@ def test_a_tracker_that_fails_is_named_in_one_line(tmp_path, monkeypatch):
     with pytest.raises(UserError) as error:
         run(compose("er", SMALL), tmp_path, track="mlflow")
     assert str(error.value) == "track: mlflow: no server at 127.0.0.1"
+
+
+def test_a_run_goes_on_with_as_many_threads_as_it_was_begun_with(tmp_path):
+    seen = []
+
+    class Counting(METHODS["sgd"]):
+        name = "counting"
+
+        def step(self, batch):
+            seen.append(torch.get_num_threads())
+            if len(seen) == 5:
+                raise KeyboardInterrupt
+            return super().step(batch)
+
+    config = compose(register(Counting).name, {"epochs": 1, "width": 4, "checkpoint_every": 0})
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(config, tmp_path)
+        torch.set_num_threads(2)
+        run(config, tmp_path, resume=True)
+    finally:
+        torch.set_num_threads(1)
+        METHODS.pop("counting")
+    assert set(seen) == {1}

@@ -14,6 +14,7 @@ ENDINGS = {
     ".png",
     ".jpg",
     ".jpeg",
+    ".jfif",
     ".bmp",
     ".gif",
     ".webp",
@@ -22,6 +23,20 @@ ENDINGS = {
     ".ppm",
     ".pgm",
 }
+UNKNOWN = {
+    ".heic",
+    ".heif",
+    ".avif",
+    ".jp2",
+    ".jxl",
+    ".dng",
+    ".cr2",
+    ".cr3",
+    ".nef",
+    ".arw",
+    ".svg",
+}
+"""Pictures that cannot be read."""
 TEST = ("test", "val", "valid", "validation")
 
 
@@ -31,7 +46,7 @@ def recognises(path: Path) -> bool:
 
 def has_pictures(folder: Path) -> bool:
     """Whether there is any in a folder itself."""
-    return any(file.suffix.lower() in ENDINGS and file.is_file() for file in folder.iterdir())
+    return any(file.suffix.lower() in ENDINGS and file.is_file() for file in _shown(folder))
 
 
 def files(path: Path) -> list[Path]:
@@ -82,37 +97,60 @@ def _test(path: Path) -> Path | None:
 
 
 def _see_that_all_are_read(root: Path) -> None:
-    """See that no class is passed over; an empty folder is none.
+    """See that no class and no picture is passed over; an empty folder is no class.
 
     Raises:
-        UserError: names a folder that cannot be looked into, or holds other files than pictures, or
-            a picture beside them.
+        UserError: names a folder that holds other files than pictures, a picture of a kind that is
+            not known, one beside the classes, or a link to nothing.
     """
-    for file in sorted(root.iterdir()):
+    known = ", ".join(sorted(ENDINGS))
+    for file in _shown(root):
         if file.suffix.lower() in ENDINGS and file.is_file():
             raise UserError(f"'{file}' is in no class's folder")
+        if not file.exists():
+            raise UserError(f"'{file}' is a link to what is not there")
     for folder in _classes(root):
-        try:
-            os.scandir(folder).close()
-        except OSError as error:
-            raise UserError(f"cannot read '{folder}': {error.strerror}") from None
         endings = set()
-        for file in folder.rglob("[!.]*"):
-            if file.is_file():
-                endings.add(file.suffix.lower())
-                if file.suffix.lower() in ENDINGS:
-                    break  # the first picture will do
+        for file in _below(folder):
+            ending = file.suffix.lower()
+            endings.add(ending)
+            if ending in UNKNOWN:
+                raise UserError(f"'{file}' cannot be read; known: {known}")
+            if ending in ENDINGS and not file.exists():
+                raise UserError(f"'{file}' is a link to what is not there")
         if endings and not endings & ENDINGS:
             raise UserError(
                 f"no image in '{folder}' can be read: files there end in "
-                f"{', '.join(sorted(endings))}; known: {', '.join(sorted(ENDINGS))}"
+                f"{', '.join(sorted(endings))}; known: {known}"
             )
 
 
 def _classes(root: Path, without: Sequence[str] = ()) -> Iterator[Path]:
-    for folder in sorted(root.iterdir()) if root.is_dir() else ():
-        if folder.is_dir() and not folder.name.startswith(".") and folder.name not in without:
+    for folder in _shown(root) if root.is_dir() else ():
+        if folder.is_dir() and folder.name not in without:
             yield folder
+
+
+def _shown(folder: Path) -> list[Path]:
+    """What is in a folder and not hidden, in a fixed order.
+
+    Raises:
+        UserError: if one may not look into it.
+    """
+    try:
+        return sorted(own for own in folder.iterdir() if not own.name.startswith("."))
+    except OSError as error:
+        raise UserError(f"cannot read '{folder}': {error.strerror}") from None
+
+
+def _below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Files in a folder and in those in it, links followed, but not round in circles."""
+    above = (*above, folder.resolve())
+    for own in _shown(folder):
+        if not own.is_dir():
+            yield own
+        elif own.resolve() not in above:
+            yield from _below(own, above)
 
 
 def _pictures(root: Path, without: Sequence[str] = ()) -> Iterator[tuple[str, Path]]:
@@ -120,6 +158,6 @@ def _pictures(root: Path, without: Sequence[str] = ()) -> Iterator[tuple[str, Pa
     for folder in _classes(root, without):
         name = os.fsencode(folder.name).decode(errors="backslashreplace")  # need not be UTF-8
         name = unicodedata.normalize("NFC", name)  # one name, whichever system wrote the folder
-        for file in sorted(folder.rglob("*")):
+        for file in _below(folder):
             if file.suffix.lower() in ENDINGS and file.is_file():
                 yield name, file

@@ -35,6 +35,11 @@ def read(path: Path) -> Pictures:
     train = _part(path, arrays, "train")
     if train is None:
         raise UserError(f"{path}: no x_train and y_train, found {', '.join(sorted(arrays))}")
+    if len(train.labels) and train.labels.max() >= max(len(train.labels), 2):
+        raise UserError(
+            f"{path}: y_train has a label {train.labels.max()}, but x_train only "
+            f"{len(train.labels)} images, and classes are 0, 1, 2 ..."
+        )
     names = arrays.get("class_names", np.arange(int(train.labels.max(initial=-1)) + 1))
     classes = tuple(str(name) for name in np.atleast_1d(names))
     return Pictures(train, _part(path, arrays, "test"), classes)
@@ -49,6 +54,12 @@ def _part(path: Path, arrays: dict[str, np.ndarray], split: str) -> Part | None:
         raise UserError(
             f"{path}: x_{split} must be uint8 of N x H x W or N x H x W x C, "
             f"got {images.dtype} of {shape}"
+        )
+    if images.ndim == 4 and images.shape[3] > 4 >= images.shape[1]:
+        shape = " x ".join(map(str, images.shape))
+        raise UserError(
+            f"{path}: x_{split} must be N x H x W x C, got {shape}, as if N x C x H x W: "
+            "x.transpose(0, 2, 3, 1) makes it"
         )
     labels = labels.reshape(-1)
     if len(labels) != len(images) or not np.issubdtype(labels.dtype, np.integer):

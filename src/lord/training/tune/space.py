@@ -125,10 +125,13 @@ def space_of(
         name, setting = dimension.name, dimension.setting
         if {name, setting} & set(given) or f":{setting}=" in label:
             raise UserError(f"space: {name} is both searched and set")
-        tried = [
-            flat(compose(label, {**given, name: value}, preset=preset, beside=beside))
-            for value in dimension.extremes
-        ]
+        tried = []
+        for value in dimension.extremes:
+            try:
+                own_given = {**given, name: value}
+                tried.append(flat(compose(label, own_given, preset=preset, beside=beside)))
+            except UserError as error:
+                raise UserError(f"space: {name}={value}: {error}") from None
         if not dimension.concerns(method):
             continue
         if setting in own:

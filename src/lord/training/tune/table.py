@@ -100,7 +100,7 @@ def _best(plan: Plan, found: list[Found], command: str) -> str:
         values["method"] = parse_variant(found[0].method)[0]
     for own in found:
         method, variant = parse_variant(own.method)
-        typed = {name: yaml.safe_load(text) for name, text in variant.items()}
+        typed = {n: yaml.safe_load(v) if isinstance(v, str) else v for n, v in variant.items()}
         values |= {f"{method}.{name}": value for name, value in {**typed, **own.best}.items()}
     head = f"# {command}\n# Scored on {plan.images}.\n"
     return head + yaml.safe_dump(values, sort_keys=False)

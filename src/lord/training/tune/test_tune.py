@@ -223,7 +223,7 @@ def test_where_optuna_is_not_installed_the_extra_is_named(monkeypatch, tmp_path)
 def test_another_search_in_the_same_folder_is_refused(tmp_path):
     Search(_library(), plan_of("er"), "er", tmp_path)
     other = plan_of("er", space=["lr=0.02..0.3:log"])
-    with pytest.raises(UserError, match=r"was tuned with space .* give another --out"):
+    with pytest.raises(UserError, match=r"was tuned with lr .* give another --out"):
         Search(_library(), other, "er", tmp_path)
 
 
@@ -297,3 +297,23 @@ def test_where_no_trial_ended_well_no_settings_are_called_the_best(tmp_path):
         write_tuning(plan, studies, tmp_path, "lord tune ...")
     assert (tmp_path / "trials.csv").exists()
     assert not (tmp_path / "best.yaml").exists()
+
+
+def test_settings_that_do_not_go_together_are_a_failed_trial_and_variants_reach_the_end(tmp_path):
+    space = ["buffer=32,64", "replay=16,64"]
+    plan = plan_of("er:nesterov=true:momentum=0.5", space=space, trials=4)
+    said = []
+    studies = tune(plan, tmp_path, jobs=2, say=said.append)
+    tuning = write_tuning(plan, studies, tmp_path, "lord tune ...")
+    assert (tuning.methods[0].trials, tuning.methods[0].failed) == (4, 1)
+    assert any("buffer: holds 32, fewer than the 64 that replay draws" in line for line in said)
+    best = yaml.safe_load((tmp_path / "best.yaml").read_text())
+    assert (best["er.nesterov"], best["er.momentum"]) == (True, 0.5)
+    with pytest.raises(UserError, match=r"holds a search of er:nesterov.* too: name all"):
+        tune(plan_of("sgd"), tmp_path)
+
+
+def test_more_tasks_than_there_are_is_found_before_anything_runs(tmp_path):
+    with pytest.raises(UserError, match="stop_after: the stream has 5 tasks, got 99"):
+        tune(plan_of("er", given={"stop_after": 99}), tmp_path)
+    assert not list(tmp_path.iterdir())
