@@ -24,7 +24,7 @@ WEEKS = (
     *([COMMON] * 6),
 )
 WAYS = {
-    "selection": {"keep": "reservoir"},
+    "selection": {"admission": 0.75, "keep": "reservoir"},
     "reservoir": {"admission": 0, "keep": "reservoir"},
     "balanced": {"admission": 0, "keep": "balanced"},
 }

@@ -140,7 +140,14 @@ def seeded(*parts: int | str) -> Iterator[None]:
     them, and one that goes on must draw what it would have drawn.
     """
     seed = parts[0] if len(parts) == 1 else crc32(repr(parts).encode())
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(int(seed))
+    used = [torch.default_generator]  # torch.random.fork_rng does the same in ten times the time
+    if torch.cuda.is_initialized():
+        used += torch.cuda.default_generators
+    before = [generator.get_state() for generator in used]
+    for generator in used:
+        generator.manual_seed(int(seed))
+    try:
         yield
+    finally:
+        for generator, state in zip(used, before, strict=True):
+            generator.set_state(state)
