@@ -171,6 +171,7 @@ def test_a_label_put_right_is_right_in_the_exam_too(learnt):
     rows = learner.exam.others(more)[:40]
     learner.learn(torch.cat([images, more[rows]]), [*other, *(names[row] for row in rows)])
     assert learner.exam.of(0)[1].tolist() == [1 - label for label in labels.tolist()]
+    assert learnt.exam.of(0)[1].tolist() == labels.tolist()
 
 
 def test_configuration_and_settings_are_not_given_together():
