@@ -5,8 +5,8 @@ python benchmarks/channel_counts.py
 
 import torch
 
+from lord.bench import bare_seconds, convolution_calls
 from lord.channels import assemble, skeleton_of, trace
-from lord.costs import bare_seconds, convolution_calls
 from lord.networks import ResNet18
 from lord.student import Ladder, levels_over
 

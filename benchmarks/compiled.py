@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from lord.costs import median_seconds
-from lord.learner import write_text
+from lord.bench import median_seconds
 from lord.networks import ResNet18
+from lord.storage import write_text
 from lord.training.folder import environment
 
 CPU = torch.device("cpu")

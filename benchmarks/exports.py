@@ -21,7 +21,8 @@ import torch
 
 from lord.config import UserError
 from lord.data import DataConfig, load_images
-from lord.learner import Deployed, Learner, export_int8, export_onnx, export_pt2, write_text
+from lord.learner import Deployed, Learner, export_int8, export_onnx, export_pt2
+from lord.storage import write_text
 from lord.training.folder import environment
 
 IMAGES = 1000

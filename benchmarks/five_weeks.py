@@ -17,7 +17,8 @@ import torch
 from PIL import Image
 
 from lord.data import DataConfig, ImageData, load_images
-from lord.learner import STATE, Learner, load_learner, write_text
+from lord.learner import STATE_FILE, Learner, load_learner
+from lord.storage import write_text
 from lord.training.folder import environment
 
 WEEKS = (
@@ -53,8 +54,8 @@ def learn(week: Path, state: Path, first: list[str], kill: bool = False) -> str:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     if kill:
         for _ in range(2):
-            before = (state / STATE).stat().st_mtime_ns
-            while (state / STATE).stat().st_mtime_ns == before and process.poll() is None:
+            before = (state / STATE_FILE).stat().st_mtime_ns
+            while (state / STATE_FILE).stat().st_mtime_ns == before and process.poll() is None:
                 time.sleep(0.05)
         process.send_signal(signal.SIGKILL)
     said = process.communicate()[0]

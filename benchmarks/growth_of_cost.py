@@ -14,8 +14,8 @@ import torch
 from lord.costs import tensor_bytes
 from lord.data import load_images
 from lord.evaluation import score
-from lord.learner import write_text
 from lord.methods import Batch
+from lord.storage import write_text
 from lord.streams import make_stream
 from lord.training import compose, make_method
 from lord.training.folder import environment

@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 
 from lord.data import DataConfig, ImageData, load_images
-from lord.learner import Learner, write_text
+from lord.learner import Learner
+from lord.storage import write_text
 from lord.training.folder import environment
 
 COMMON = {"cat": 100, "ship": 100, "truck": 100, "dog": 100}

@@ -13,8 +13,8 @@ import torch
 
 from lord.channels import trace
 from lord.config import UserError
-from lord.learner import write_text
 from lord.networks import NetworkConfig, build_network
+from lord.storage import write_text
 
 TORCHVISION = (
     *("alexnet", "vgg16_bn", "resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2"),

@@ -14,11 +14,12 @@ from pathlib import Path
 import torch
 
 from lord.channels import trace
-from lord.learner import write_text
 from lord.methods.lord_plus import OPTIMIZER
 from lord.networks import NETWORKS, NetworkConfig, build_network
+from lord.storage import write_text
 from lord.student import Ladder
-from lord.training import compare, compose
+from lord.studies import compare
+from lord.training import compose
 from lord.training.folder import environment
 
 WIDTHS = {"mlp": 64, "bottleneck": 8, "squeeze": 8, "vit": 32}

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from lord.learner import write_text
 from lord.reporting.html import write_page
+from lord.storage import write_text
 from lord.training.folder import environment
 
 STUDY = "compare --methods er,er-las,der++,lord --seeds 3 --epochs 1 --width 8 --threads 1"

@@ -27,9 +27,9 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from lord.data import load_images
-from lord.learner import write_text
 from lord.methods import Batch
 from lord.networks import ResNet18
+from lord.storage import write_text
 from lord.streams import make_stream
 from lord.training import compose, make_method
 from lord.training.folder import environment

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lord.learner import write_text
+from lord.storage import write_text
 from lord.training.folder import environment
 
 RUN = (

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lord.training.engines.cluster import connected
+from lord.studies.engines.cluster import connected
 from lord.training.folder import environment
 
 STUDY = "compare --methods sgd,er,der++,lord --seeds 3 --width 8 --epochs 1 --threads 1 --jobs 2"

@@ -24,11 +24,11 @@ from PIL import Image
 from lord.data import decode, load_images
 from lord.data.cache import content_key
 from lord.evaluation import read_record
-from lord.learner import write_text
+from lord.storage import write_text
+from lord.studies.engines import Job
+from lord.studies.engines.ray import take_in
 from lord.training import compose, flat, read_yaml, run
 from lord.training.config import difference
-from lord.training.engines import Job
-from lord.training.engines.ray import take_in
 from lord.training.folder import CHECKPOINT, environment
 from lord.training.run import Keeper
 

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from lord.data import DataConfig, ImageData, load_images
 from lord.evaluation import score
-from lord.learner import write_text
 from lord.methods import Method
 from lord.methods.statistics import recomputed_statistics, statistics_over
+from lord.storage import write_text
 from lord.streams import Stream, make_stream
 from lord.training import RunConfig, compose, run
 from lord.training.config import folder_name

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from lord.learner import load_model as load_model
     from lord.methods import register as register
     from lord.networks import register_network as register_network
+    from lord.studies import compare as compare
     from lord.training import RunConfig as RunConfig
-    from lord.training import compare as compare
     from lord.training import compose as compose
     from lord.training import run as run
 
@@ -29,7 +29,7 @@ PUBLIC = {
     "Model": "lord.learner",
     "RunConfig": "lord.training",
     "UserError": "lord.config",
-    "compare": "lord.training",
+    "compare": "lord.studies",
     "compose": "lord.training",
     "load_model": "lord.learner",
     "register": "lord.methods",

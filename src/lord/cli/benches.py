@@ -7,12 +7,13 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+import lord.bench as speed
 import lord.training as training
 from lord.cli.commands import given_by, named
 from lord.cli.flags import Flags
 from lord.cli.written import check_new, writing
 from lord.config import UserError
-from lord.learner import write_json
+from lord.storage import write_json
 from lord.training.folder import environment
 
 console = Console(markup=False)
@@ -29,7 +30,7 @@ def bench(flags: Flags, methods: str, task: int | None, steps: int, out: Path | 
         training.compose(name, given, preset=chosen.get("preset"), beside=names) for name in names
     ]
     with console.status("timing") as status:
-        found = training.bench(configs, steps=steps, task=task, say=status.update)
+        found = speed.bench(configs, steps=steps, task=task, say=status.update)
     console.print(_steps(found))
     console.print(_parts(found))
     for name in names[1:]:
@@ -55,7 +56,7 @@ def bench(flags: Flags, methods: str, task: int | None, steps: int, out: Path | 
         console.print(f"written: {out}", soft_wrap=True)
 
 
-def _steps(found: training.Bench) -> Table:
+def _steps(found: speed.Bench) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False, collapse_padding=True)
     heads = ("task", "method", "Mparams", "ms", "bare\nms", "images\n/s", "GFLOP", "GFLOP\n/s")
     for head in (*heads, "of\nceiling", "not\narith.", "memory\nMB", "begin\n%"):
@@ -79,7 +80,7 @@ def _steps(found: training.Bench) -> Table:
     return table
 
 
-def _parts(found: training.Bench) -> Table:
+def _parts(found: speed.Bench) -> Table:
     """The last task's steps by part, in milliseconds."""
     last = [step for step in found.steps if step.task == found.steps[-1].task]
     table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False, collapse_padding=True)

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+import lord.studies as studies
 import lord.training as training
 from lord.cli.flags import TYPED, Flags, Where
 from lord.config import UserError, build, choose, fields, load_plugin
@@ -110,10 +111,10 @@ def ablate(
     overwrite: bool,
 ) -> None:
     given, chosen = given_by(flags)
-    choose("method", method, training.ABLATIONS)
-    choose("study", study, training.ABLATIONS[method])
+    choose("method", method, studies.ABLATIONS)
+    choose("study", study, studies.ABLATIONS[method])
     whole = training.compose(method, given, preset=chosen.get("preset"))
-    names = training.variants(method, study, whole.training.epochs)
+    names = studies.variants(method, study, whole.training.epochs)
     out = out or Path("runs") / f"ablate-{method}-{study}-{whole.preset}"
     preset, against = chosen.get("preset"), names[0]
     _study(names, seeds, given, preset, flags.plugin, out, where, overwrite, against)
@@ -140,7 +141,7 @@ def _study(
         for name in names
     ]
     try:
-        records = training.compare(
+        records = studies.compare(
             configs,
             out,
             jobs=where.jobs,
@@ -155,7 +156,7 @@ def _study(
             f"interrupted: finished runs are in {out}; the same command goes on"
         ) from None
     command = shlex.join(["lord", *TYPED]).encode(errors="replace").decode()
-    training.describe(out, configs, command, against)
+    studies.describe(out, configs, command, against)
     _show(out, records)
     if more := len(find_records(out)) - len(records):
         say(f"{more} more finished runs are in {out}, not on this page: 'lord report' takes all")

@@ -24,14 +24,12 @@ from lord.learner import (
     export_int8,
     export_onnx,
     export_pt2,
-    is_locked,
     learn_folder,
     learner_config,
     load_learner,
     load_model,
-    locked,
-    write_atomic,
 )
+from lord.storage import is_locked, locked, write_atomic
 from lord.training.folder import holds_run
 
 SIDE = 32

@@ -12,7 +12,7 @@ from PIL import Image
 
 from lord.cli.conftest import MAKE, photos
 from lord.conftest import killed, stamp
-from lord.learner import STATE, load_learner
+from lord.learner import STATE_FILE, load_learner
 from lord.learner.keep import FINISHED
 
 
@@ -53,9 +53,9 @@ def check_kills(tmp_path, kills, seed):
         parts, runs = tmp_path / f"parts{runs}", runs + 1
         for folder in folders:
             while True:
-                before = stamp(parts / STATE)
+                before = stamp(parts / STATE_FILE)
                 process = session(folder, parts)
-                if done < kills and killed(process, parts / STATE, before, source):
+                if done < kills and killed(process, parts / STATE_FILE, before, source):
                     done += 1
                     continue
                 if process.wait() in (0, 2):  # 2: it had ended before it could be killed

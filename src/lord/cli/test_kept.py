@@ -13,8 +13,9 @@ from PIL import Image
 
 from lord.cli.conftest import DIGITS, MAKE, photos
 from lord.config import UserError
-from lord.learner import STATE, Learner, load_learner, load_model, previous
+from lord.learner import STATE_FILE, Learner, load_learner, load_model
 from lord.networks import NETWORKS
+from lord.storage import previous
 
 
 def test_images_are_learnt_week_by_week_and_told_apart(lord, tmp_path):
@@ -99,7 +100,7 @@ def test_a_second_process_is_refused(lord, tmp_path):
             time.sleep(0.05)
         code, _, error = lord(f"learn {one} --state {state}")
         assert (code, error) == (2, f"error: another process is learning in '{state}'\n")
-        while not (state / STATE).exists() and time.monotonic() < until:
+        while not (state / STATE_FILE).exists() and time.monotonic() < until:
             time.sleep(0.05)
         _, out, _ = lord(f"inspect {state}")
         assert "a session is going on" in out
@@ -194,7 +195,7 @@ def test_a_learner_can_be_looked_at_before_its_buffer_holds_anything(lord, tmp_p
         [sys.executable, "-m", "lord", *line.split(), "--epochs", "3000", "--checkpoint-every", "0"]
     )
     until = time.monotonic() + 60
-    while not (state / STATE).exists() and time.monotonic() < until:
+    while not (state / STATE_FILE).exists() and time.monotonic() < until:
         time.sleep(0.02)
     process.kill()
     process.wait()
@@ -204,7 +205,7 @@ def test_a_learner_can_be_looked_at_before_its_buffer_holds_anything(lord, tmp_p
     assert lord(f"predict {state} {one / '0' / '0.png'}")[0] == 0
     new = tmp_path / "new"
     new.mkdir()
-    Learner(network="cnn", width=8).save(new / STATE)
+    Learner(network="cnn", width=8).save(new / STATE_FILE)
     for line in (f"predict {new} {one / '0' / '0.png'}", f"export {new} {tmp_path / 'x'}"):
         code, _, error = lord(line)
         assert (code, error) == (2, "error: nothing was learnt yet\n")
@@ -220,8 +221,8 @@ def test_names_are_printed_as_they_are_and_notes_apart_from_results(lord, tmp_pa
     assert code == 0, error
     assert "[b]" in out
     assert "[red]x[" in out
-    shutil.copy(state / STATE, previous(state / STATE))
-    (state / STATE).write_bytes(b"damaged")
+    shutil.copy(state / STATE_FILE, previous(state / STATE_FILE))
+    (state / STATE_FILE).write_bytes(b"damaged")
     code, out, error = lord(f"predict {state} {one / '[b]' / '0.png'} --json")
     assert json.loads(out)["label"] in ("[b]", "[red]x[")
     assert "going on from the one before it" in error
@@ -308,11 +309,11 @@ def test_a_first_session_abandoned_leaves_the_settings_and_no_drafts(lord, tmp_p
         [sys.executable, "-m", "lord", *line.split(), "--checkpoint-every", "0"]
     )
     until = time.monotonic() + 60
-    while not (state / STATE).exists() and time.monotonic() < until:
+    while not (state / STATE_FILE).exists() and time.monotonic() < until:
         time.sleep(0.02)
     process.kill()
     process.wait()
-    (state / f".{STATE}-abcd1234").write_bytes(b"half")
+    (state / f".{STATE_FILE}-abcd1234").write_bytes(b"half")
     code, _, error = lord(f"learn {one} --state {state} --abandon --epochs 1 --resize 8")
     assert code == 0, error
     config = load_learner(state)[0].config

@@ -8,8 +8,8 @@ from rich.table import Table
 
 from lord.cli.commands import console, given_by, named, say
 from lord.cli.flags import TYPED, Flags, Where
-from lord.training.tune import On, Tuning, make_plan, parse_space, write_tuning
-from lord.training.tune import tune as search
+from lord.studies.tune import On, Tuning, make_plan, parse_space, write_tuning
+from lord.studies.tune import tune as search
 
 SHOWN = 5
 """Best trials of a method in the table."""

@@ -1,8 +1,6 @@
 """What is kept: a learner and its state, a trained model, its predictions."""
 
-from lord.learner.checkpoint import STATE, has_state, load_state, previous, remove_state, save_state
 from lord.learner.export import Deployed, export_int8, export_onnx, export_pt2
-from lord.learner.files import is_locked, locked, write_atomic, write_json, write_text
 from lord.learner.keep import (
     before_interrupted,
     coloured,
@@ -12,7 +10,7 @@ from lord.learner.keep import (
 )
 from lord.learner.learner import Learner
 from lord.learner.model import Model, Prediction, load_model, save_model
-from lord.learner.session import Session
+from lord.learner.session import STATE_FILE, Session
 from lord.learner.setup import LearnerConfig, by_name, learner_config
 
 __all__ = [
@@ -21,7 +19,7 @@ __all__ = [
     "LearnerConfig",
     "Model",
     "Prediction",
-    "STATE",
+    "STATE_FILE",
     "Session",
     "before_interrupted",
     "by_name",
@@ -30,19 +28,9 @@ __all__ = [
     "export_int8",
     "export_onnx",
     "export_pt2",
-    "has_state",
-    "is_locked",
     "learn_folder",
     "learner_config",
     "load_learner",
     "load_model",
-    "load_state",
-    "locked",
-    "previous",
-    "remove_state",
     "save_model",
-    "save_state",
-    "write_atomic",
-    "write_json",
-    "write_text",
 ]

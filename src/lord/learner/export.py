@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lord.config import UserError, first_line
-from lord.learner.files import write_atomic
+from lord.storage.files import write_atomic
 
 ALLOWED = 1.0
 """Points of accuracy that eight bits may cost on the images given."""

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from lord.config import UserError
 from lord.data import has_pictures, load_labelled
-from lord.learner.checkpoint import STATE, has_state, previous, save_state
 from lord.learner.learner import Learner
-from lord.learner.session import Session
+from lord.learner.session import STATE_FILE, Session
+from lord.storage import has_state, previous, save_state
 
 FINISHED = "state-finished.safetensors"
 """The state before the last session."""
@@ -18,7 +18,7 @@ FINISHED = "state-finished.safetensors"
 
 def exists(folder: Path) -> bool:
     """Whether there is a learner in ``folder``."""
-    return has_state(folder / STATE)
+    return has_state(folder / STATE_FILE)
 
 
 def load_learner(folder: Path) -> tuple[Learner, str | None]:
@@ -98,13 +98,13 @@ def learn_folder(
     def pause() -> None:
         nonlocal last
         if time.monotonic() - last >= every:
-            _save(learner, folder / STATE)
+            _save(learner, folder / STATE_FILE)
             last = time.monotonic()
 
     session = learner.learn(
         coloured(images, learner), labels, key=key, seconds=seconds, flops=flops, pause=pause
     )
-    _save(learner, folder / STATE)
+    _save(learner, folder / STATE_FILE)
     return session
 
 

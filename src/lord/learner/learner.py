@@ -12,10 +12,10 @@ from lord.config import UserError, as_path, choose, first_line
 from lord.costs import FlopCount
 from lord.data import Augment, measure_normalisation
 from lord.learner import setup
-from lord.learner.checkpoint import STATE, load_state, own_file, save_state
 from lord.learner.exam import Exam, mean_fall
 from lord.learner.model import Prediction
 from lord.learner.session import (
+    STATE_FILE,
     Course,
     Session,
     billed,
@@ -25,6 +25,7 @@ from lord.learner.session import (
 )
 from lord.learner.setup import LearnerConfig, learner_config
 from lord.methods import Batch, Method, take_over, take_step
+from lord.storage import load_state, own_file, save_state
 from lord.streams import Task, batches
 
 
@@ -235,7 +236,7 @@ class Learner:
             UserError: if there is none, or none is whole.
         """
         path = as_path("path", path)
-        state, note = load_state(path := path / STATE if path.is_dir() else path)
+        state, note = load_state(path := path / STATE_FILE if path.is_dir() else path)
         own = None if network is None else learner_config({"network": network}).network
         try:
             if own:

@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 from lord.channels import assemble
 from lord.config import UserError, as_path, first_line
 from lord.data import Augment
-from lord.learner.checkpoint import STATE
+from lord.learner.session import STATE_FILE
 from lord.networks import NetworkConfig, build_network, initialised
 
 FORMAT = 1
@@ -120,7 +120,7 @@ def load_model(path: str | Path) -> Model:
         if outputs != len(model.classes):
             raise ValueError(f"{len(model.classes)} class names for {outputs} outputs")
     except FileNotFoundError:
-        learner = path.is_dir() and (path / STATE).exists()
+        learner = path.is_dir() and (path / STATE_FILE).exists()
         said = f"'{path}' is a learner, not a run's model: lord.Learner.load takes it"
         raise UserError(said if learner else f"no model at '{path}'") from None
     except (

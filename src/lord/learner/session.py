@@ -15,6 +15,8 @@ from lord.config import UserError
 from lord.costs import FlopCount
 from lord.networks import seeded
 
+STATE_FILE = "state.safetensors"
+"""Checkpoint in the folder of a learner."""
 PROBE = 4
 """Steps after which a budget's number of steps is first settled."""
 SMALLEST = 4

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from lord.config import UserError
-from lord.learner import Learner, LearnerConfig, load_model, previous
+from lord.learner import Learner, LearnerConfig, load_model
 from lord.learner.conftest import digits, small
+from lord.storage import previous
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from torch import Tensor
 from lord.data import sheet_by_class
 from lord.evaluation import Classes, Scores
 from lord.evaluation.classes import FILE, SHEET
-from lord.learner import write_atomic, write_text
 from lord.rehearsal import Buffer
+from lord.storage import write_atomic, write_text
 
 A_CLASS, IN_ALL, SIDE = 10, 200, 32
 """Images shown: of a class and of all at most, and their side in pixels."""

@@ -14,7 +14,8 @@ import yaml
 
 from lord.config import UserError
 from lord.data.sources import recognise
-from lord.learner import exists, remove_state, write_json, write_text
+from lord.learner import exists
+from lord.storage import remove_state, write_json, write_text
 
 RESULTS = ("summary.json", "metrics.jsonl", "model.safetensors", "classes.json", "buffer.png")
 ALONE = ("accuracy.json", "environment.json")

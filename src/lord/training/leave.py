@@ -20,8 +20,9 @@ from lord.evaluation import (
     minimum_accuracy,
     stability_gap,
 )
-from lord.learner import Model, save_model, write_atomic
+from lord.learner import Model, save_model
 from lord.methods import Method, recomputed_statistics
+from lord.storage import write_atomic
 from lord.training.classes import write_classes
 from lord.training.config import FREE, RunConfig, flat
 from lord.training.loop import TRAINING, Loop

@@ -16,9 +16,9 @@ from lord.config import UserError, as_path, expect
 from lord.costs import Meter, uncounted
 from lord.data import Augment, ImageData, load_images, measure_normalisation
 from lord.evaluation import RunRecord, finished, read_record
-from lord.learner import has_state, load_state, locked, remove_state, save_state
 from lord.methods import METHODS, Method, Setting
 from lord.networks import first_network
+from lord.storage import has_state, load_state, locked, remove_state, save_state
 from lord.streams import Stream, batches
 from lord.training.config import (
     RunConfig,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from lord.evaluation import read_record
-from lord.learner import load_state
+from lord.storage import load_state
 from lord.training.ranks import Ranks
 
 PLAIN = """

@@ -9,7 +9,8 @@ from lord.config import UserError
 from lord.config.rules import Count
 from lord.methods import METHODS, Method, MethodConfig, register
 from lord.networks import NETWORKS, SmallCNN, register_network
-from lord.training import compare, compose, run
+from lord.studies import compare
+from lord.training import compose, run
 
 SMALL = {"epochs": 1, "width": 8, "threads": 1}
 

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from lord.config import UserError
 from lord.conftest import killed, stamp
 from lord.evaluation import read_record
-from lord.learner import locked, save_state
 from lord.methods import METHODS, moved
+from lord.storage import locked, save_state
 from lord.training import compose, run
 from lord.training.folder import CHECKPOINT
 from lord.training.loop import Loop

@@ -9,9 +9,10 @@ import torch
 from lord.config import UserError
 from lord.data import DataConfig, load_images
 from lord.evaluation import Scores, read_classes, read_record
-from lord.learner import load_model, write_atomic
+from lord.learner import load_model
 from lord.methods import METHODS, register
 from lord.rehearsal import Buffer
+from lord.storage import write_atomic
 from lord.streams import StreamConfig, make_stream
 from lord.training import compose, run
 from lord.training.classes import write_classes

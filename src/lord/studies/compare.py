@@ -7,9 +7,10 @@ from pathlib import Path
 from lord.config import UserError, as_path, choose, expect
 from lord.data import DataConfig, ImageData, load_images
 from lord.evaluation import RunRecord, Study, finished, read_environment, read_record, read_study
-from lord.learner import locked, remove_state, write_json
 from lord.methods import OUR_METHODS
 from lord.networks import LIBRARIES, OUR_NETWORKS
+from lord.storage import locked, remove_state, write_json
+from lord.studies.engines import ENGINES, Job
 from lord.training.config import (
     RunConfig,
     difference,
@@ -18,7 +19,6 @@ from lord.training.config import (
     read_yaml,
     stream_of,
 )
-from lord.training.engines import ENGINES, Job
 from lord.training.folder import CHECKPOINT, CONFIG, check_apart, is_ours
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lord.config import UserError, parse_variant
+from lord.studies.tune.space import Dimension, space_of
 from lord.training.config import compose
-from lord.training.tune.space import Dimension, space_of
 
 HELD_OUT = 0.2
 """Share of each class's training images that is scored where none is given."""

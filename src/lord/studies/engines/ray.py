@@ -13,10 +13,10 @@ import numpy as np
 
 from lord.config import UserError
 from lord.data import ImageData, holds
-from lord.learner import previous, remove_state, write_atomic
-from lord.training.engines.cluster import connected, one_line
-from lord.training.engines.job import STOPPED, Job, prepare, share
-from lord.training.engines.worker import KEPT, Files, Order, Parcel, Report, task, versions
+from lord.storage import previous, remove_state, write_atomic
+from lord.studies.engines.cluster import connected, one_line
+from lord.studies.engines.job import STOPPED, Job, prepare, share
+from lord.studies.engines.worker import KEPT, Files, Order, Parcel, Report, task, versions
 from lord.training.folder import CHECKPOINT
 
 LOG = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from lord.config import UserError
-from lord.learner import files, load_state, previous, save_state
-from lord.learner.checkpoint import FORMAT, _digest
+from lord.storage import files, load_state, previous, save_state
+from lord.storage.checkpoint import FORMAT, _digest
 
 plain = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False)
 states = st.recursive(

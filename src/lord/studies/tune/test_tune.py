@@ -12,14 +12,14 @@ import yaml
 from lord.config import UserError
 from lord.evaluation import read_record
 from lord.streams import make_stream
+from lord.studies.compare import load_all
+from lord.studies.engines import Job
+from lord.studies.test_compare import ended, lord, wait_for  # noqa: F401
+from lord.studies.tune import make_plan, parse_space, tune, write_tuning
+from lord.studies.tune.journal import mend
+from lord.studies.tune.search import Board, Search, _library
+from lord.studies.tune.space import space_of
 from lord.training import compose, run
-from lord.training.compare import load_all
-from lord.training.engines import Job
-from lord.training.test_compare import ended, lord, wait_for  # noqa: F401
-from lord.training.tune import make_plan, parse_space, tune, write_tuning
-from lord.training.tune.journal import mend
-from lord.training.tune.search import Board, Search, _library
-from lord.training.tune.space import space_of
 
 pytest.importorskip("optuna", reason="optuna is not installed")
 SMALL = {"width": 8, "epochs": 1, "threads": 1, "network": "cnn"}
@@ -209,7 +209,7 @@ def test_what_falls_behind_the_median_at_a_tasks_end_is_stopped_and_paid_for(tmp
 
 
 def _run_one(job, board):
-    from lord.training.engines import ENGINES  # noqa: PLC0415
+    from lord.studies.engines import ENGINES  # noqa: PLC0415
 
     return ENGINES["local"](iter([job]), slots=1, unwanted=board.unwanted)
 

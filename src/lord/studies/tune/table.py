@@ -10,10 +10,10 @@ import msgspec
 import yaml
 
 from lord.config import UserError, parse_variant
-from lord.learner import write_json, write_text
+from lord.storage import write_json, write_text
+from lord.studies.tune.plan import Plan
+from lord.studies.tune.space import trials_of
 from lord.training.folder import environment
-from lord.training.tune.plan import Plan
-from lord.training.tune.space import trials_of
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):

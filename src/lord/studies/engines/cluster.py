@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from lord.config import UserError
-from lord.training.engines.local import cores
+from lord.studies.engines.local import cores
 
 
 @contextmanager

@@ -14,10 +14,11 @@ import pytest
 from lord.config import UserError
 from lord.data import load_images
 from lord.evaluation import read_study
-from lord.learner import locked, save_state
-from lord.training import compare, compose, describe, read_yaml
-from lord.training.engines import Job
-from lord.training.engines.job import prepare
+from lord.storage import locked, save_state
+from lord.studies import compare, describe
+from lord.studies.engines import Job
+from lord.studies.engines.job import prepare
+from lord.training import compose, read_yaml
 from lord.training.folder import CHECKPOINT, CONFIG
 
 SMALL = {"epochs": 1, "width": 8, "threads": 1}

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lord.costs import Split, bare_seconds, convolution_calls, matmul_ceiling
+from lord.bench import Split, bare_seconds, convolution_calls, matmul_ceiling
 
 CPU = torch.device("cpu")
 

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from lord.config import UserError
-from lord.training.tune.journal import JOURNAL
-from lord.training.tune.plan import Plan
-from lord.training.tune.space import Dimension, combinations, suggest, trials_of
+from lord.studies.tune.journal import JOURNAL
+from lord.studies.tune.plan import Plan
+from lord.studies.tune.space import Dimension, combinations, suggest, trials_of
 
 HOPELESS = 10
 """Failed trials of a method without a single good one, after which it is given up."""

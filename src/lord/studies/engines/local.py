@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lord.config import UserError
 from lord.data import holds
-from lord.training.engines.job import STOPPED, Job, complaint, end, prepare, share, start
+from lord.studies.engines.job import STOPPED, Job, complaint, end, prepare, share, start
 
 POLL = 0.1
 """Seconds between two looks at what is running."""

@@ -17,15 +17,15 @@ import torch
 from lord.cli.flags import Where
 from lord.config import UserError
 from lord.data import ImageData, cache_folder
-from lord.learner import previous
+from lord.storage import previous
+from lord.studies.engines import Job
+from lord.studies.engines.job import prepare
+from lord.studies.engines.ray import pack, run_on_ray, take_in
+from lord.studies.engines.worker import Order, carry_out, unpack, versions
+from lord.studies.test_compare import alive, children, ended, lord, wait_for  # noqa: F401
 from lord.training import compose, run
 from lord.training.config import flat
-from lord.training.engines import Job
-from lord.training.engines.job import prepare
-from lord.training.engines.ray import pack, run_on_ray, take_in
-from lord.training.engines.worker import Order, carry_out, unpack, versions
 from lord.training.folder import CHECKPOINT
-from lord.training.test_compare import alive, children, ended, lord, wait_for  # noqa: F401
 from lord.training.test_resume import outcome
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")

@@ -8,17 +8,9 @@ from contextlib import AbstractContextManager
 import msgspec
 import torch
 
+from lord.bench import Split, bare_seconds, convolution_calls, matmul_ceiling, wait
 from lord.config import UserError
-from lord.costs import (
-    FlopCount,
-    Split,
-    bare_seconds,
-    convolution_calls,
-    matmul_ceiling,
-    saved_bytes,
-    tensor_bytes,
-    wait,
-)
+from lord.costs import FlopCount, saved_bytes, tensor_bytes
 from lord.data import Augment, load_images
 from lord.methods import METHODS, Batch, Method
 from lord.rehearsal import Buffer

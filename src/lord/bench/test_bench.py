@@ -2,9 +2,10 @@ import json
 
 import pytest
 
+from lord.bench import bench
 from lord.cli.main import main
 from lord.config import UserError
-from lord.training import bench, compose
+from lord.training import compose
 
 
 def configs(*names, **given):

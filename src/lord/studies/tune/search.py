@@ -9,15 +9,15 @@ from typing import Any
 from lord.config import UserError, choose
 from lord.data import DataConfig, ImageData
 from lord.evaluation import finished, read_record
-from lord.learner import load_state, locked, remove_state
-from lord.training.compare import load_all
+from lord.storage import load_state, locked, remove_state
+from lord.studies.compare import load_all
+from lord.studies.engines import ENGINES, STOPPED, Job
+from lord.studies.tune.journal import JOURNAL, mend, see_nothing_else
+from lord.studies.tune.plan import Plan
+from lord.studies.tune.study import Search, Trial
 from lord.training.config import RunConfig, compose
-from lord.training.engines import ENGINES, STOPPED, Job
 from lord.training.folder import CHECKPOINT
 from lord.training.loop import TRAINING
-from lord.training.tune.journal import JOURNAL, mend, see_nothing_else
-from lord.training.tune.plan import Plan
-from lord.training.tune.study import Search, Trial
 
 
 def tune(

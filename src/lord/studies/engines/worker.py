@@ -23,8 +23,8 @@ from filelock import FileLock
 
 from lord.config import UserError
 from lord.data import cache_folder, holds, store
-from lord.learner import previous
-from lord.training.engines.job import complaint, start
+from lord.storage import previous
+from lord.studies.engines.job import complaint, start
 from lord.training.folder import CHECKPOINT, CONFIG
 
 POLL = 0.2

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lord.data import DECODED, ImageData
-from lord.learner import has_state
+from lord.storage import has_state
 from lord.training.config import RunConfig, flat, read_yaml
 from lord.training.folder import CHECKPOINT, CONFIG, claim, is_ours, write_config
 from lord.training.run import PARENT

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from lord.config import UserError
-from lord.training.tune.plan import WRITTEN
+from lord.studies.tune.plan import WRITTEN
 
 JOURNAL = "journal.log"
 """A line of JSON each."""

@@ -1,8 +1,8 @@
 """Where runs are run: as processes on this machine, or as tasks of a Ray cluster."""
 
-from lord.training.engines.job import STOPPED, Engine, Job
-from lord.training.engines.local import run_here
-from lord.training.engines.ray import run_on_ray
+from lord.studies.engines.job import STOPPED, Engine, Job
+from lord.studies.engines.local import run_here
+from lord.studies.engines.ray import run_on_ray
 
 ENGINES: dict[str, Engine] = {"local": run_here, "ray": run_on_ray}
 """By the names of the command line."""

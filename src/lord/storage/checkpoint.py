@@ -12,11 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lord.config import UserError, first_line
-from lord.learner.files import write_atomic
+from lord.storage.files import write_atomic
 
 FORMAT = 4
-STATE = "state.safetensors"
-"""In the folder of a learner."""
 Packed = dict[str, Any]
 
 
