@@ -11,7 +11,7 @@ types. FLOPs, seconds and bytes are counted from outside: also those of the extr
 import torch
 import torch.nn.functional as F
 
-from lord.config.rules import Count
+from lord.config.types import Count
 from lord.methods import Batch, BufferConfig, Rehearsal, Scalars, register
 
 

@@ -3,10 +3,12 @@
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ import pytest
 import torch
 from hypothesis import settings
 from PIL import Image
+
+from lord.config import UserError
 
 torch.set_num_threads(1)
 settings.register_profile("lord", deadline=None)  # a busy machine is no failure
@@ -77,3 +81,22 @@ def killed(
     time.sleep(source.random())
     process.kill()
     return process.wait() == -signal.SIGKILL
+
+
+@contextlib.contextmanager
+def refused(field: str | None, **parts: object) -> Iterator[None]:
+    """Inside, a ``UserError`` about ``field`` is raised.
+
+    Args:
+        parts: other attributes the error must have, such as ``given``, ``allowed`` or ``hint``.
+            A compiled pattern is searched for in the attribute's text.
+    """
+    with pytest.raises(UserError) as caught:
+        yield
+    assert caught.value.field == field, caught.value
+    for name, expected in parts.items():
+        value = getattr(caught.value, name)
+        if isinstance(expected, re.Pattern):
+            assert expected.search(str(value)), caught.value
+        else:
+            assert value == expected, caught.value

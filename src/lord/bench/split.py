@@ -21,7 +21,7 @@ Parts = Mapping[str, Sequence[tuple[type, str]]]
 """Name of a part -> the methods whose calls it consists of, as (class, name of the method)."""
 
 
-class Split:
+class StepProfile:
     """While entered, adds up seconds by what they were spent on.
 
     The parts are "forward N" and "backward N" of the N-th pass of the step, where a pass is a

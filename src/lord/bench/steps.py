@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 import msgspec
 import torch
 
-from lord.bench import Split, bare_seconds, convolution_calls, matmul_ceiling, wait
+from lord.bench import StepProfile, bare_seconds, convolution_calls, matmul_ceiling, wait
 from lord.config import UserError
 from lord.costs import FlopCount, saved_bytes, tensor_bytes
 from lord.data import Augment, load_images
@@ -210,7 +210,7 @@ class _Bench:
             bare_s=bare_seconds(calls, self.device, self.dtype),
             begin_s=self.begin_s,
             begin_flops=self.begin_flops,
-            task_steps=self.method.setting.steps(self.task),
+            task_steps=self.method.context.steps(self.task),
             saved_bytes=saved_bytes(lambda: self.steps(1)),
             state_bytes=tensor_bytes(self.method.state_dict()),
             split=self._split(),
@@ -219,7 +219,7 @@ class _Bench:
     def _split(self) -> dict[str, float]:
         every: list[dict[str, float]] = []
         for _ in range(max(len(self.seconds) // 2, 3)):
-            split = Split(PARTS, lambda: wait(self.device))
+            split = StepProfile(PARTS, lambda: wait(self.device))
             with split.step():
                 self.steps(1)
             every.append(dict(split.seconds))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lord.bench import Split, bare_seconds, convolution_calls, matmul_ceiling
+from lord.bench import StepProfile, bare_seconds, convolution_calls, matmul_ceiling
 
 CPU = torch.device("cpu")
 
@@ -44,7 +44,7 @@ def step(module, optimizer, nap):
 @pytest.fixture
 def watched():
     module = Slow()
-    split = Split({"nap": [(Nap, "take")]})
+    split = StepProfile({"nap": [(Nap, "take")]})
     with split.step():
         step(module, torch.optim.SGD(module.parameters(), lr=0.1), Nap())
     return split.seconds
@@ -70,7 +70,7 @@ def test_the_parts_add_up_to_the_step():
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     gaps = []
     for _ in range(5):  # on a busy machine others may come in between
-        split = Split({})
+        split = StepProfile({})
         start = time.perf_counter()
         with split.step():
             step(module, optimizer, Nap())
@@ -80,7 +80,7 @@ def test_the_parts_add_up_to_the_step():
 
 def test_afterwards_nothing_is_watched():
     before = (Nap.take, Tensor.backward)
-    split = Split({"nap": [(Nap, "take")]})
+    split = StepProfile({"nap": [(Nap, "take")]})
     with pytest.raises(ZeroDivisionError), split.step():
         _ = 1 / 0
     assert (Nap.take, Tensor.backward) == before

@@ -1,10 +1,8 @@
-"""Field rules and the one-line error; each ``Config`` stands in the file it configures."""
+"""Settings: their types and ranges, how they are parsed, and the errors that answer wrong ones."""
 
-from lord.config.plugin import in_plugin, load_plugin
-from lord.config.rules import (
-    LostError,
-    Settings,
-    UserError,
+from lord.config.errors import LostError, UserError, first_line
+from lord.config.parse import (
+    Config,
     as_path,
     build,
     check_budget,
@@ -12,14 +10,16 @@ from lord.config.rules import (
     chosen,
     expect,
     fields,
-    first_line,
     nearest,
+    unknown_setting,
 )
+from lord.config.plugin import in_plugin, load_plugin
+from lord.config.types import describe
 from lord.config.variant import assigned, parse_variant
 
 __all__ = [
+    "Config",
     "LostError",
-    "Settings",
     "UserError",
     "as_path",
     "assigned",
@@ -27,6 +27,7 @@ __all__ = [
     "check_budget",
     "choose",
     "chosen",
+    "describe",
     "expect",
     "fields",
     "first_line",
@@ -34,4 +35,5 @@ __all__ = [
     "load_plugin",
     "nearest",
     "parse_variant",
+    "unknown_setting",
 ]

@@ -5,7 +5,7 @@ import os
 import traceback
 from pathlib import Path
 
-from lord.config.rules import UserError, first_line
+from lord.config.errors import UserError, first_line
 
 LOADED: set[str] = set()
 """Their paths."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lord.config.rules import UserError
+from lord.config.errors import UserError
 
 
 def parse_variant(text: str) -> tuple[str, dict[str, Any]]:

@@ -12,10 +12,10 @@ import torch
 from msgspec import Meta
 from torch import Tensor
 
-from lord.config import Settings, UserError
+from lord.config import Config, UserError
 from lord.data.cache import Arrays, Notes, cached, content_key, holds, stored
 from lord.data.decode import decode
-from lord.data.pictures import Part, Pictures, hold_out
+from lord.data.pictures import Pictures, Split, hold_out
 from lord.data.sources import npz, recognise
 
 DIGITS = Path(__file__).parent / "digits.npz"
@@ -26,7 +26,7 @@ DECODED = "LORD_DECODED"
 the configured path is neither read nor hashed again. Set for the runs of a study."""
 
 
-class DataConfig(Settings, frozen=True):
+class DataConfig(Config, frozen=True):
     """Which images."""
 
     data: str = "digits"
@@ -155,7 +155,7 @@ def _files(source: ModuleType, path: Path) -> list[Path]:
     return files
 
 
-def _check_labels(part: Part, split: str, path: Path, classes: Sequence[str]) -> None:
+def _check_labels(part: Split, split: str, path: Path, classes: Sequence[str]) -> None:
     if not len(part.labels):
         raise UserError(f"no {split} images in '{path}'")
     low, high = int(part.labels.min()), int(part.labels.max())
@@ -166,7 +166,7 @@ def _check_labels(part: Part, split: str, path: Path, classes: Sequence[str]) ->
         )
 
 
-def _pixels(part: Part, path: Path, resize: int | None) -> np.ndarray:
+def _pixels(part: Split, path: Path, resize: int | None) -> np.ndarray:
     if not isinstance(part.images, np.ndarray):
         return decode(part.images, resize)
     if resize and part.images.shape[1:3] != (resize, resize):

@@ -10,25 +10,25 @@ Encoded = tuple[str, Callable[[], bytes]]
 
 
 @dataclass(frozen=True)
-class Part:
+class Split:
     """One split. images: encoded pictures, or N x H x W x C uint8; labels: one int a picture."""
 
     images: list[Encoded] | np.ndarray
     labels: np.ndarray
 
-    def rows(self, chosen: np.ndarray) -> "Part":
+    def rows(self, chosen: np.ndarray) -> "Split":
         """The part made of the rows ``chosen``."""
         if isinstance(self.images, np.ndarray):
-            return Part(self.images[chosen], self.labels[chosen])
-        return Part([self.images[row] for row in chosen], self.labels[chosen])
+            return Split(self.images[chosen], self.labels[chosen])
+        return Split([self.images[row] for row in chosen], self.labels[chosen])
 
 
 @dataclass(frozen=True)
 class Pictures:
     """A data set as it was found. test is None where the source has no such split."""
 
-    train: Part
-    test: Part | None
+    train: Split
+    test: Split | None
     classes: tuple[str, ...]
 
 

@@ -119,7 +119,7 @@ class Learner:
                     self._step(task, course)
                 spent = session.seconds if seconds else session.flops
                 if not (budget := seconds or flops):
-                    course.total = course.total or method.setting.steps(task)
+                    course.total = course.total or method.context.steps(task)
                 elif course.settle(budget, spent):
                     method.shorten(course.total)
                 pause()

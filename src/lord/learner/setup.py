@@ -7,7 +7,7 @@ from msgspec import Meta
 from torch import Generator, nn
 
 from lord.config import (
-    Settings,
+    Config,
     UserError,
     build,
     check_budget,
@@ -16,9 +16,9 @@ from lord.config import (
     expect,
     fields,
 )
-from lord.config.rules import Count
+from lord.config.types import Count
 from lord.data import Augment
-from lord.methods import METHODS, Method, MethodConfig, OptimizerConfig, Setting
+from lord.methods import METHODS, Context, Method, MethodConfig, OptimizerConfig
 from lord.networks import NetworkConfig, first_network, register_network
 from lord.streams import PRESETS, batches
 
@@ -31,7 +31,7 @@ UNEVEN: dict[str, dict[str, Any]] = {"lord+": {"keep": "balanced", "admission": 
 a reservoir soon has nothing left."""
 
 
-class LearnerConfig(Settings, frozen=True):
+class LearnerConfig(Config, frozen=True):
     """What a learner is made with; it cannot change afterwards."""
 
     method: str = "lord+"
@@ -51,7 +51,7 @@ def make_method(
     """The method as if it had learnt nothing, with so many classes."""
     network = first_network(config.network, classes=classes, shape=shape, seed=config.seed)
     own, optimizer = _built(config)
-    setting = Setting(
+    context = Context(
         network=network,
         augment=augment,
         optimizer=optimizer,
@@ -61,7 +61,7 @@ def make_method(
         steps=lambda task: config.epochs * len(batches(len(task.labels), config.batch)),
         generator=Generator().manual_seed(config.seed + 1),
     )
-    return METHODS[config.method](own, setting)
+    return METHODS[config.method](own, context)
 
 
 def _built(config: LearnerConfig) -> tuple[MethodConfig, OptimizerConfig]:

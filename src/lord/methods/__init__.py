@@ -4,11 +4,11 @@ from lord.methods.extend import take_over
 from lord.methods.method import (
     Batch,
     BufferConfig,
+    Context,
     Method,
     MethodConfig,
     Rehearsal,
     Scalars,
-    Setting,
     moved,
     take_step,
 )
@@ -27,7 +27,7 @@ __all__ = [
     "OptimizerConfig",
     "Rehearsal",
     "Scalars",
-    "Setting",
+    "Context",
     "moved",
     "recomputed_statistics",
     "register",

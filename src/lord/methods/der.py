@@ -2,7 +2,7 @@
 
 import torch.nn.functional as F
 
-from lord.config.rules import NonNegative
+from lord.config.types import NonNegative
 from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars
 
 

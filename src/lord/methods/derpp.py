@@ -1,6 +1,6 @@
 """Dark experience replay ++ (Buzzega et al. 2020, arXiv:2004.07211)."""
 
-from lord.config.rules import NonNegative
+from lord.config.types import NonNegative
 from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars
 from lord.methods.terms import cross_entropy_for, dark_experience
 
@@ -43,7 +43,7 @@ class DERpp(Rehearsal):
         c = self.config
         draws = [self.buffer.draw(c.replay) for _ in range(2)] if len(self.buffer) else []
         labels = [batch.labels, *(draw.labels for draw in draws[1:])]
-        classify = cross_entropy_for(labels, self.setting.classes, c.tau)
+        classify = cross_entropy_for(labels, self.context.classes, c.tau)
         logits = self.student(self.augment(batch.images))
         loss = classify(logits, batch.labels)
         if draws:

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lord.config.rules import Natural
-from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars, Setting
+from lord.config.types import Natural
+from lord.methods.method import Batch, BufferConfig, Context, Rehearsal, Scalars
 from lord.methods.terms import class_shares
 from lord.streams import Task
 
@@ -22,7 +22,7 @@ class ERACE(Rehearsal):
     """
 
     name = "er-ace"
-    KEPT = ("task", "newest")
+    STATE = ("task", "newest")
     PRESETS = {
         stream: {size: {"lr": 0.03} for size in (200, 500, 5120)}
         for stream in ("s-cifar10", "s-cifar100", "s-tinyimg")
@@ -34,8 +34,8 @@ class ERACE(Rehearsal):
 
     task = 0
 
-    def __init__(self, config: Any, setting: Setting) -> None:
-        super().__init__(config, setting)
+    def __init__(self, config: Any, context: Context) -> None:
+        super().__init__(config, context)
         self.newest = torch.zeros((), dtype=torch.int64, device=self.device)
         """The highest class met so far."""
 

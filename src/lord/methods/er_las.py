@@ -1,6 +1,6 @@
 """Experience replay with logit-adjusted softmax (Huang et al. 2024, arXiv:2311.06460)."""
 
-from lord.config.rules import NonNegative
+from lord.config.types import NonNegative
 from lord.methods.er import ER
 from lord.methods.method import Batch, BufferConfig, Scalars
 from lord.methods.terms import cross_entropy_for
@@ -21,7 +21,7 @@ class ERLAS(ER):
 
     def step(self, batch: Batch) -> Scalars:
         x, y = self.mixed(batch)
-        loss = cross_entropy_for([y], self.setting.classes, self.config.tau)(self.student(x), y)
+        loss = cross_entropy_for([y], self.context.classes, self.config.tau)(self.student(x), y)
         self.descent.update(loss)
         self.buffer.offer(images=batch.images, labels=batch.labels)
         return {"loss": loss.detach()}

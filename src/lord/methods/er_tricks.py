@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lord.config.rules import Natural, Share
+from lord.config.types import Natural, Share
 from lord.methods.er import ER
 from lord.methods.heads import head_of, with_head
-from lord.methods.method import Batch, BufferConfig, Scalars, Setting
+from lord.methods.method import Batch, BufferConfig, Context, Scalars
 from lord.rehearsal import LossAware
 from lord.streams import Task
 
@@ -22,7 +22,7 @@ class ERTricks(ER):
     """
 
     name = "er-tricks"
-    KEPT = ("correction", "newest", "peak")
+    STATE = ("correction", "newest", "peak")
     PRESETS = {"s-cifar10": {size: {"lr": 0.03} for size in (200, 500, 1000)}}
 
     class Config(BufferConfig, frozen=True):
@@ -31,8 +31,8 @@ class ERTricks(ER):
         fits: Natural = 50
         """Epochs the correction is fitted for; 0 for no correction."""
 
-    def __init__(self, config: BufferConfig, setting: Setting) -> None:
-        super().__init__(config, setting)
+    def __init__(self, config: BufferConfig, context: Context) -> None:
+        super().__init__(config, context)
         self.buffer: LossAware = LossAware(config.buffer, self.generator)
         self.correction = torch.tensor([1.0, 0.0])
         self.newest: list[int] = []

@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lord.config.rules import Momentum, NonNegative, Positive, Probability, Share
+from lord.config.types import NonNegative, Positive, Probability, ProperFraction, Share
 from lord.methods.mean_er import MeanER
-from lord.methods.method import Batch, BufferConfig, Scalars, Setting
+from lord.methods.method import Batch, BufferConfig, Context, Scalars
 from lord.streams import Task
 
 NEAR = 0.99
@@ -26,7 +26,7 @@ class ESMER(MeanER):
 
     name = "esmer"
     WAITS = True
-    KEPT = ("average", "steps", "mean", "place", "length")
+    STATE = ("average", "steps", "mean", "place", "length")
     PRESETS = {
         "s-cifar10": {
             100: {"lr": 0.03, "margin": 0.9, "rate": 0.1},
@@ -38,7 +38,7 @@ class ESMER(MeanER):
     class Config(BufferConfig, frozen=True):
         consistency: NonNegative = 0.15
         """Weight of the distance to the averaged network's logits."""
-        decay: Momentum = 0.999
+        decay: ProperFraction = 0.999
         """Of the moving average, per update."""
         rate: Probability = 0.1
         """Chance that the average is updated at a step."""
@@ -47,14 +47,14 @@ class ESMER(MeanER):
         settling: Share = 0.02
         """Share of a task's steps before anything is offered or the running mean moves."""
 
-    def __init__(self, config: BufferConfig, setting: Setting) -> None:
-        super().__init__(config, setting)
+    def __init__(self, config: BufferConfig, context: Context) -> None:
+        super().__init__(config, context)
         self.mean = torch.zeros(())
         self.place, self.length = 0, 1
 
     def begin_task(self, task: Task) -> None:
         super().begin_task(task)
-        self.place, self.length = 0, self.setting.steps(task)
+        self.place, self.length = 0, self.context.steps(task)
 
     def shorten(self, steps: int) -> None:
         super().shorten(steps)

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lord.config.rules import NonNegative, Probability
-from lord.methods.method import Batch, Method, MethodConfig, Scalars, Setting
+from lord.config.types import NonNegative, Probability
+from lord.methods.method import Batch, Context, Method, MethodConfig, Scalars
 from lord.streams import Task
 
 
@@ -21,7 +21,7 @@ class EWC(Method):
     name = "ewc-on"
     SPLITS = False
     WIDENS = False
-    KEPT = ("fisher", "anchor")
+    STATE = ("fisher", "anchor")
     PRESETS = {
         "s-cifar10": {0: {"lr": 0.03, "strength": 10.0}},
         "s-tinyimg": {0: {"lr": 0.03, "strength": 25.0}},
@@ -33,8 +33,8 @@ class EWC(Method):
         gamma: Probability = 1.0
         """What is kept of older tasks' importance at each new one."""
 
-    def __init__(self, config: MethodConfig, setting: Setting) -> None:
-        super().__init__(config, setting)
+    def __init__(self, config: MethodConfig, context: Context) -> None:
+        super().__init__(config, context)
         self.fisher = [torch.zeros_like(p) for p in self.student.parameters()]
         self.anchor = [p.detach().clone() for p in self.student.parameters()]
 

@@ -21,7 +21,7 @@ def take_over(fresh: Method, learnt: Method) -> None:
         learnt: a method between tasks.
     """
     state = learnt.state_dict()
-    before, now = learnt.setting.classes, fresh.setting.classes
+    before, now = learnt.context.classes, fresh.context.classes
     if before != now:
         head = head_of(learnt.student)
         if head.out_features != before:

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from lord.config.rules import Count, Probability
-from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars, Setting
+from lord.config.types import Count, Probability
+from lord.methods.method import Batch, BufferConfig, Context, Rehearsal, Scalars
 from lord.methods.optim import Descent, OptimizerConfig
 from lord.streams import Task
 
@@ -26,7 +26,7 @@ class GDumb(Rehearsal):
 
     name = "gdumb"
     STEPS = False
-    KEPT = ("classes", "initial")
+    STATE = ("classes", "initial")
 
     class Config(BufferConfig, frozen=True):
         passes: Count = 256
@@ -36,8 +36,8 @@ class GDumb(Rehearsal):
         anytime: bool = False
         """Also train after every task but the last, at that cost."""
 
-    def __init__(self, config: Any, setting: Setting) -> None:
-        super().__init__(config, setting)
+    def __init__(self, config: Any, context: Context) -> None:
+        super().__init__(config, context)
         self.initial = {k: v.clone() for k, v in self.student.state_dict().items()}
         self.classes: list[int] = []
 
@@ -58,7 +58,7 @@ class GDumb(Rehearsal):
         return {"loss": torch.zeros((), device=batch.labels.device)}
 
     def end_task(self, task: Task) -> None:
-        last = self.setting.last
+        last = self.context.last
         if last is not None and task.index < last and not self.config.anytime:
             return
         self.student.load_state_dict(self.initial)

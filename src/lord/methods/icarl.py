@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lord.methods.heads import features_of, version, with_head
-from lord.methods.method import CHUNK, Batch, BufferConfig, Rehearsal, Scalars, Setting
+from lord.methods.method import CHUNK, Batch, BufferConfig, Context, Rehearsal, Scalars
 from lord.streams import Task
 
 
@@ -29,7 +29,7 @@ class ICaRL(Rehearsal):
 
     name = "icarl"
     SPLITS = False
-    KEPT = ("previous", "old", "back", "seen", "share", "steps")
+    STATE = ("previous", "old", "back", "seen", "share", "steps")
     PRESETS = {
         "s-cifar10": {
             size: {"lr": lr, "weight_decay": 2e-5}
@@ -39,8 +39,8 @@ class ICaRL(Rehearsal):
         "s-tinyimg": {size: {"lr": 0.03, "weight_decay": 2e-5} for size in (200, 500, 5120)},
     }
 
-    def __init__(self, config: BufferConfig, setting: Setting) -> None:
-        super().__init__(config, setting)
+    def __init__(self, config: BufferConfig, context: Context) -> None:
+        super().__init__(config, context)
         self.previous = copy.deepcopy(self.student).eval().requires_grad_(False)
         self.old = self.seen = self.steps = 0
         """Classes of earlier tasks, and classes met so far."""
@@ -118,7 +118,7 @@ class ICaRL(Rehearsal):
         """Classes x features, of length 1; zeros for classes without exemplars."""
         images, labels = self.buffer.held["images"], self.buffer.held["labels"]
         features = self._features(images) + self._features(images.flip(3))
-        sums = features.new_zeros((self.setting.classes, features.shape[1]))
+        sums = features.new_zeros((self.context.classes, features.shape[1]))
         return F.normalize(sums.index_add_(0, labels, features), dim=1)
 
     @torch.no_grad()

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lord.channels import Elastic, permute, trace
-from lord.config.rules import Count, NonNegative
+from lord.config.types import Count, NonNegative
 from lord.methods.derpp import PUBLISHED
-from lord.methods.method import Batch, Scalars, Setting, moved
+from lord.methods.method import Batch, Context, Scalars, moved
 from lord.methods.sparse import SparseConfig, SparseRehearsal
 from lord.methods.terms import (
     cross_entropy_for,
@@ -36,7 +36,7 @@ class LoRD(SparseRehearsal):
     """
 
     name = "lord"
-    KEPT = (*SparseRehearsal.KEPT, "level")
+    STATE = (*SparseRehearsal.STATE, "level")
     PRESETS = PUBLISHED
 
     class Config(SparseConfig, frozen=True):
@@ -58,15 +58,15 @@ class LoRD(SparseRehearsal):
         tau: NonNegative = 0.0
         """Strength of logit adjustment, as in er-las."""
 
-    def __init__(self, config: Any, setting: Setting) -> None:
-        super().__init__(config, setting)
-        self.channels = trace(self.student, torch.zeros((2, *setting.shape), device=self.device))
+    def __init__(self, config: Any, context: Context) -> None:
+        super().__init__(config, context)
+        self.channels = trace(self.student, torch.zeros((2, *context.shape), device=self.device))
         self.elastic = Elastic(self.student, self.channels)
-        classes = {"auto": setting.classes, "short": 1, "long": 100}[config.ladder]
+        classes = {"auto": context.classes, "short": 1, "long": 100}[config.ladder]
         self.ladder = Ladder.for_network(self.channels, classes)
-        self.levels = levels_over(setting.tasks, self.ladder.top, config.pace)
+        self.levels = levels_over(context.tasks, self.ladder.top, config.pace)
         if config.growth == "none":
-            self.levels = (self.ladder.top,) * setting.tasks
+            self.levels = (self.ladder.top,) * context.tasks
         self.teacher: Teacher | None = None
         self.level = 0
         self._grow(self.levels[0])
@@ -74,7 +74,7 @@ class LoRD(SparseRehearsal):
     def begin_task(self, task: Task) -> None:
         level = self.levels[min(task.index, len(self.levels) - 1)]
         if task.index and (self.config.distill or self.config.admission):
-            self._find_teacher(SEARCH_SHARE * self.setting.steps(task) * self._step_flops(level))
+            self._find_teacher(SEARCH_SHARE * self.context.steps(task) * self._step_flops(level))
         self._grow(level)  # the student
         super().begin_task(task)
 
@@ -117,7 +117,7 @@ class LoRD(SparseRehearsal):
 
     def _cross_entropy(self, labels: list[Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
         """The step's cross-entropy; ``labels`` is all it classifies."""
-        return cross_entropy_for(labels, self.setting.classes, self.config.tau)
+        return cross_entropy_for(labels, self.context.classes, self.config.tau)
 
     def _find_teacher(self, budget: float) -> None:
         """A frozen teacher, from the student as the last task left it; budget: FLOPs."""
@@ -163,5 +163,5 @@ class LoRD(SparseRehearsal):
         return int(3 * images * self.channels.flops(self.ladder.counts(level)))
 
     def _noise(self) -> Tensor:
-        noise = torch.randn((32, *self.setting.shape), generator=self.generator)
+        noise = torch.randn((32, *self.context.shape), generator=self.generator)
         return noise.to(self.device, memory_format=torch.channels_last)

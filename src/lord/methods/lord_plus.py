@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from lord.config.rules import NonNegative
+from lord.config.types import NonNegative
 from lord.methods.lord import LoRD
 from lord.streams import PRESETS
 

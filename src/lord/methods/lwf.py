@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lord.config.rules import NonNegative, Positive
+from lord.config.types import NonNegative, Positive
 from lord.methods.heads import features_of, head_of
 from lord.methods.method import CHUNK, Batch, Method, MethodConfig, Scalars
 from lord.streams import Task
@@ -22,7 +22,7 @@ class LwF(Method):
 
     name = "lwf"
     SPLITS = False
-    KEPT = ("old", "seen", "recorded")
+    STATE = ("old", "seen", "recorded")
     PRESETS = {
         "s-cifar10": {0: {"lr": 0.01, "alpha": 3.0, "weight_decay": 0.0005}},
         "s-tinyimg": {0: {"lr": 0.01, "alpha": 1.0, "weight_decay": 0.0005}},
@@ -63,9 +63,9 @@ class LwF(Method):
         """Train the head on the new classes, the features as they are."""
         self.student.eval()
         head = head_of(self.student)
-        descent = torch.optim.SGD(head.parameters(), lr=self.setting.optimizer.lr)
+        descent = torch.optim.SGD(head.parameters(), lr=self.context.optimizer.lr)
         new = (task.labels >= self.old).nonzero().flatten()
-        for _ in range(self.setting.steps(task)):
+        for _ in range(self.context.steps(task)):
             places = torch.randint(len(new), (CHUNK,), generator=self.generator)
             rows = new[places.to(new.device)]
             with torch.no_grad():

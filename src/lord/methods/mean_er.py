@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lord.config.rules import Momentum, NonNegative, Probability
+from lord.config.types import NonNegative, Probability, ProperFraction
 from lord.methods.averages import Average
-from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars, Setting
+from lord.methods.method import Batch, BufferConfig, Context, Rehearsal, Scalars
 from lord.methods.terms import cross_entropy_for
 from lord.rehearsal import chance
 
@@ -42,7 +42,7 @@ class MeanER(Rehearsal):
     """
 
     name = "mean-er"
-    KEPT: ClassVar[tuple[str, ...]] = ("average", "steps")
+    STATE: ClassVar[tuple[str, ...]] = ("average", "steps")
     PRESETS = {
         stream: {size: _published(stream, size) for size in STABLE[stream]} for stream in STABLE
     }
@@ -50,15 +50,15 @@ class MeanER(Rehearsal):
     class Config(BufferConfig, frozen=True):
         consistency: NonNegative = 0.15
         """Weight of the distance to the averaged network's logits."""
-        decay: Momentum = 0.999
+        decay: ProperFraction = 0.999
         """Of the moving average, per update."""
         rate: Probability = 0.1
         """Chance that the average is updated at a step."""
         tau: NonNegative = 0.0
         """Strength of logit adjustment, as in er-las; none in the paper."""
 
-    def __init__(self, config: Any, setting: Setting) -> None:
-        super().__init__(config, setting)
+    def __init__(self, config: Any, context: Context) -> None:
+        super().__init__(config, context)
         self.average = Average(self.student, config.decay)
         self.steps = 0
 
@@ -71,7 +71,7 @@ class MeanER(Rehearsal):
         old = self.buffer.draw(self.config.replay) if len(self.buffer) else None
         again = self.augment(old.images) if old else x[:0]
         labels = torch.cat([y, old.labels]) if old else y
-        classify = cross_entropy_for([labels], self.setting.classes, self.config.tau)
+        classify = cross_entropy_for([labels], self.context.classes, self.config.tau)
         logits = self.student(torch.cat([x, again]))
         loss = classify(logits, labels)
         if old:
@@ -100,7 +100,7 @@ class CLSER(MeanER):
     """
 
     name = "cls-er"
-    KEPT = ("average", "plastic", "steps")
+    STATE = ("average", "plastic", "steps")
     PRESETS = {
         stream: {
             size: _published(stream, size) | {"plastic_rate": PLASTIC[stream][size]}
@@ -113,8 +113,8 @@ class CLSER(MeanER):
         plastic_rate: Probability = 0.9
         """Chance that the plastic average is updated at a step."""
 
-    def __init__(self, config: Any, setting: Setting) -> None:
-        super().__init__(config, setting)
+    def __init__(self, config: Any, context: Context) -> None:
+        super().__init__(config, context)
         self.plastic = Average(self.student, config.decay)
 
     def remembered(self, x: Tensor, labels: Tensor) -> Tensor:

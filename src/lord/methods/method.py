@@ -9,8 +9,8 @@ import torch
 from msgspec import Meta
 from torch import Generator, Tensor, nn
 
-from lord.config import Settings, UserError
-from lord.config.rules import Count
+from lord.config import Config, UserError
+from lord.config.types import Count
 from lord.data import Augment
 from lord.methods.optim import Descent, OptimizerConfig
 from lord.rehearsal import Buffer
@@ -32,7 +32,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Setting:
+class Context:
     """What a run gives its method.
 
     Attributes:
@@ -58,7 +58,7 @@ class Setting:
     last: int | None = None
 
 
-class MethodConfig(Settings, frozen=True):
+class MethodConfig(Config, frozen=True):
     """Settings every method has. Each method's own ``Config`` extends it."""
 
     statistics: Literal["trained", "recomputed"] = "trained"
@@ -103,18 +103,18 @@ class Method(ABC):
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     PRESETS: ClassVar[dict[str, dict[int, dict[str, Any]]]] = {}
     """Published hyperparameters: stream -> buffer size (0 without buffer) -> settings."""
-    KEPT: ClassVar[tuple[str, ...]] = ()
+    STATE: ClassVar[tuple[str, ...]] = ()
     """Attributes of its own that decide how learning goes on: plain values, tensors, or whatever
     has a ``state_dict``."""
 
-    def __init__(self, config: Any, setting: Setting) -> None:
+    def __init__(self, config: Any, context: Context) -> None:
         self.config = config
-        self.setting = setting
-        self.generator = setting.generator
-        self.augment = setting.augment
-        self.student = setting.network.train()
+        self.context = context
+        self.generator = context.generator
+        self.augment = context.augment
+        self.student = context.network.train()
         self.device = next(self.student.parameters()).device
-        self.descent = Descent(self.student.parameters(), setting.optimizer)
+        self.descent = Descent(self.student.parameters(), context.optimizer)
         self.buffer: Buffer | None = None
 
     @property
@@ -129,7 +129,7 @@ class Method(ABC):
 
     def begin_task(self, task: Task) -> None:
         """A task starts."""
-        self.descent.begin(self.updates * self.setting.steps(task))
+        self.descent.begin(self.updates * self.context.steps(task))
 
     def shorten(self, steps: int) -> None:
         """The task will have so many steps, not those it was taken to have."""
@@ -168,7 +168,7 @@ class Method(ABC):
             "buffer": self.buffer.state_dict() if self.buffer is not None else None,
             "generator": self.generator.get_state(),
             "augment": self.augment.generator.get_state(),
-            "own": {name: _state(getattr(self, name)) for name in self.KEPT},
+            "own": {name: _state(getattr(self, name)) for name in self.STATE},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -226,6 +226,6 @@ class Rehearsal(Method):
 
     Config: ClassVar[type[MethodConfig]] = BufferConfig
 
-    def __init__(self, config: Any, setting: Setting) -> None:
-        super().__init__(config, setting)
+    def __init__(self, config: Any, context: Context) -> None:
+        super().__init__(config, context)
         self.buffer: Buffer = Buffer(config.buffer, self.generator)

@@ -7,20 +7,20 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from lord.config import Settings, UserError
-from lord.config.rules import Momentum, NonNegative, Positive
+from lord.config import Config, UserError
+from lord.config.types import NonNegative, Positive, ProperFraction
 from lord.methods.muon import Muon
 
 FUSED = ("cpu", "cuda", "mps", "xpu")
 """Devices on which one kernel updates all parameters."""
 
 
-class OptimizerConfig(Settings, frozen=True):
+class OptimizerConfig(Config, frozen=True):
     optimizer: Literal["sgd", "muon"] = "sgd"
     """Stochastic gradient descent, or with orthogonalised momentum."""
     lr: Positive = 0.03
     """Learning rate, the peak where a schedule changes it."""
-    momentum: Momentum = 0.0
+    momentum: ProperFraction = 0.0
     """Share of the last update that goes on."""
     nesterov: bool = False
     """Nesterov's momentum; of sgd, and with a momentum above 0."""

@@ -3,8 +3,8 @@
 import torch
 import torch.nn.functional as F
 
-from lord.config.rules import NonNegative, Positive
-from lord.methods.method import Batch, Method, MethodConfig, Scalars, Setting
+from lord.config.types import NonNegative, Positive
+from lord.methods.method import Batch, Context, Method, MethodConfig, Scalars
 from lord.streams import Task
 
 
@@ -19,7 +19,7 @@ class SI(Method):
     name = "si"
     SPLITS = False
     WIDENS = False
-    KEPT = ("importance", "part", "anchor")
+    STATE = ("importance", "part", "anchor")
     PRESETS = {stream: {0: {"lr": 0.03}} for stream in ("s-cifar10", "s-tinyimg")}
 
     class Config(MethodConfig, frozen=True):
@@ -28,8 +28,8 @@ class SI(Method):
         xi: Positive = 1.0
         """Keeps the importance of a weight that hardly moved finite."""
 
-    def __init__(self, config: MethodConfig, setting: Setting) -> None:
-        super().__init__(config, setting)
+    def __init__(self, config: MethodConfig, context: Context) -> None:
+        super().__init__(config, context)
         parameters = list(self.student.parameters())
         self.importance = [torch.zeros_like(p) for p in parameters]
         self.part = [torch.zeros_like(p) for p in parameters]

@@ -8,8 +8,8 @@ from msgspec import Meta
 from torch import Tensor
 
 from lord.config import UserError
-from lord.config.rules import Count, Natural, NonNegative, Part, Probability
-from lord.methods.method import Batch, BufferConfig, Rehearsal, Setting
+from lord.config.types import Count, Natural, NonNegative, Probability, ProperFraction
+from lord.methods.method import Batch, BufferConfig, Context, Rehearsal
 from lord.rehearsal import KEEPING, Buffer, LossAware, admission_probability, chance, is_due
 from lord.streams import Task
 
@@ -35,7 +35,7 @@ class SparseConfig(BufferConfig, frozen=True):
     """The buffer is replayed at every so many steps, at most."""
     start: Natural = 0
     """Task from which the buffer is replayed, counted from 0."""
-    late: Part = 0.0
+    late: ProperFraction = 0.0
     """Share of a task's steps before the buffer is replayed in it."""
     merged: bool = False
     """Stream and draw pass the student together, so that batch-norm sees both."""
@@ -49,17 +49,17 @@ class SparseConfig(BufferConfig, frozen=True):
 class SparseRehearsal(Rehearsal):
     """A method that replays stored logits and labels now and then."""
 
-    KEPT: ClassVar[tuple[str, ...]] = ("task", "steps", "begun", "length")
+    STATE: ClassVar[tuple[str, ...]] = ("task", "steps", "begun", "length")
 
-    def __init__(self, config: Any, setting: Setting) -> None:
-        super().__init__(config, setting)
+    def __init__(self, config: Any, context: Context) -> None:
+        super().__init__(config, context)
         self.buffer: Buffer = KEEPING[config.keep](config.buffer, self.generator)
         self.task = self.steps = self.begun = 0
         self.length = 1
 
     def begin_task(self, task: Task) -> None:
         super().begin_task(task)
-        self.task, self.begun, self.length = task.index, self.steps, self.setting.steps(task)
+        self.task, self.begun, self.length = task.index, self.steps, self.context.steps(task)
 
     def shorten(self, steps: int) -> None:
         super().shorten(steps)

@@ -234,7 +234,7 @@ def test_er_tricks_learning_rate_falls_with_every_image(make):
     assert method.descent.optimizer.param_groups[0]["lr"] == pytest.approx(
         0.03 * 0.999**32, rel=0.7
     )
-    assert method.peak == pytest.approx(method.setting.optimizer.lr * 0.999**48)
+    assert method.peak == pytest.approx(method.context.optimizer.lr * 0.999**48)
 
 
 def test_esmer_holds_back_what_is_unusual(make):
@@ -262,7 +262,7 @@ def test_esmer_does_not_replay_a_single_image(make):
 def test_esmer_offers_nothing_while_a_task_settles(make):
     method, stream = make("esmer", settling=0.5)
     method.begin_task(stream.train[0])
-    half = method.setting.steps(stream.train[0]) // 2
+    half = method.context.steps(stream.train[0]) // 2
     assert half > 3
     for step in range(half):
         method.step(batch_of(stream.train[0], step))

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lord.config import UserError
-from lord.config.rules import NonNegative, Share
+from lord.config.types import NonNegative, Share
 from lord.methods.heads import head_of, with_head
-from lord.methods.method import CHUNK, Batch, BufferConfig, Rehearsal, Scalars, Setting
+from lord.methods.method import CHUNK, Batch, BufferConfig, Context, Rehearsal, Scalars
 from lord.methods.statistics import momentum
 from lord.streams import Task
 
@@ -33,7 +33,7 @@ class XDERRPC(Rehearsal):
 
     name = "x-der-rpc"
     WIDENS = False
-    KEPT = ("task_of", "task", "past", "present")
+    STATE = ("task_of", "task", "past", "present")
     PRESETS = {
         "s-cifar10": {500: {"lr": 0.03, "alpha": 0.3, "beta": 0.8, "eta": 0.01, "margin": 0.5}},
         "s-cifar100-10x10": {
@@ -53,11 +53,11 @@ class XDERRPC(Rehearsal):
         margin: NonNegative = 0.5
         """By which they must stay below those of the own task (m)."""
 
-    def __init__(self, config: BufferConfig, setting: Setting) -> None:
-        super().__init__(config, setting)
+    def __init__(self, config: BufferConfig, context: Context) -> None:
+        super().__init__(config, context)
         head = head_of(self.student)
-        self.polytope = polytope(setting.classes).to(head.weight.device)
-        self.task_of = torch.full((setting.classes,), -1)  # not met yet
+        self.polytope = polytope(context.classes).to(head.weight.device)
+        self.task_of = torch.full((context.classes,), -1)  # not met yet
         self.task = -1
         self.past = self.present = 0
 

@@ -12,7 +12,7 @@ from msgspec import Meta
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from lord.config import Settings, UserError, choose, expect, first_line
+from lord.config import Config, UserError, choose, expect, first_line
 from lord.networks.cnn import SmallCNN
 from lord.networks.families import MLP, VGG, BottleneckNet, DenseNet, MobileNet, SqueezeNet
 from lord.networks.layernorm import ConvNeXt, VisionTransformer
@@ -35,7 +35,7 @@ NETWORKS: dict[str, Make] = {
 OUR_NETWORKS = tuple(NETWORKS)
 
 
-class NetworkConfig(Settings, frozen=True):
+class NetworkConfig(Config, frozen=True):
     """Which network, and how wide."""
 
     network: str = "resnet18"

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from lord.config import Settings
+from lord.config import Config
 
 Channels = tuple[float, ...]
 
 
-class Protocol(Settings, frozen=True):
+class Protocol(Config, frozen=True):
     """A named stream.
 
     ``settings`` are values of the configuration, by the names of the command line's flags;

@@ -8,13 +8,13 @@ from typing import Literal, overload
 import torch
 from torch import Generator, Tensor
 
-from lord.config import Settings, UserError
-from lord.config.rules import Count, Part, Share
+from lord.config import Config, UserError
+from lord.config.types import Count, ProperFraction, Share
 from lord.data import ImageData
 from lord.streams.domains import drifting, permutation, permuted, rotated
 
 
-class StreamConfig(Settings, frozen=True):
+class StreamConfig(Config, frozen=True):
     """How the images are cut into tasks."""
 
     scenario: Literal["classes", "permuted", "rotated", "drifting"] = "classes"
@@ -28,9 +28,9 @@ class StreamConfig(Settings, frozen=True):
     """Classes of each task, spelt out, instead of 'tasks' and 'order'."""
     subset: Share = 1.0
     """Share of each class's training images that is used, the first ones after 'skip'."""
-    skip: Part = 0.0
+    skip: ProperFraction = 0.0
     """Share of each class's training images before those."""
-    validation: Part = 0.0
+    validation: ProperFraction = 0.0
     """Share of each class's training images, the last ones, that is scored instead of the test
     images: for tuning."""
     stop_after: Count | None = None

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 
-from lord.config import Settings, UserError, build, choose, chosen, expect, fields, parse_variant
-from lord.config.rules import Count, Natural, NonNegative
+from lord.config import Config, UserError, build, choose, chosen, expect, fields, parse_variant
+from lord.config.types import Count, Natural, NonNegative
 from lord.data import DataConfig, ImageData
 from lord.methods import METHODS, MethodConfig, OptimizerConfig
 from lord.networks import NetworkConfig
@@ -19,7 +19,7 @@ NEAREST = {"s-cifar100-10x10": "s-cifar100", "s-cifar100": "s-cifar10"}
 """By stream, the one whose published settings are taken where a method has none for it."""
 
 
-class TrainingConfig(Settings, frozen=True):
+class TrainingConfig(Config, frozen=True):
     """How long, and on what."""
 
     epochs: Count = 1
@@ -37,7 +37,7 @@ class TrainingConfig(Settings, frozen=True):
     """Seconds between checkpoints; there is one at the end of each task besides."""
 
 
-class RunConfig(Settings, frozen=True):
+class RunConfig(Config, frozen=True):
     """Everything that decides a run's outcome."""
 
     method: str
@@ -59,7 +59,7 @@ class RunConfig(Settings, frozen=True):
         return PRESETS[self.preset]
 
 
-SECTIONS: dict[str, type[Settings]] = {
+SECTIONS: dict[str, type[Config]] = {
     "data": DataConfig,
     "stream": StreamConfig,
     "network": NetworkConfig,

@@ -18,7 +18,7 @@ from lord.learner import exists
 from lord.storage import remove_state, write_json, write_text
 
 RESULTS = ("summary.json", "metrics.jsonl", "model.safetensors", "classes.json", "buffer.png")
-ALONE = ("accuracy.json", "environment.json")
+METADATA = ("accuracy.json", "environment.json")
 """Left too, but no results to anybody who has not them all."""
 CHECKPOINT = "checkpoint.safetensors"
 CONFIG = "config.yaml"
@@ -40,7 +40,7 @@ def claim(folder: Path, *, overwrite: bool) -> None:
         on = "a run that has not ended: --resume goes on with it; else" if begun else "results:"
         raise UserError(f"'{folder}' already holds {on} give another --out, or --overwrite")
     if not is_ours(folder):
-        for own in (folder / name for name in (CONFIG, *ALONE)):
+        for own in (folder / name for name in (CONFIG, *METADATA)):
             if own.is_file():
                 raise UserError(
                     f"'{own}' is not a run's, and would be replaced: give another --out"

@@ -23,7 +23,7 @@ class Speed(ProgressColumn):
         return Text(f"{task.speed:.0f} images/s" if task.speed else "")
 
 
-class Journal:
+class RunLog:
     """Writes metrics.jsonl, and draws a bar a task where there is a terminal to draw on."""
 
     def __init__(
@@ -43,7 +43,7 @@ class Journal:
             disable=self.console is None,
         )
 
-    def __enter__(self) -> "Journal":
+    def __enter__(self) -> "RunLog":
         self.bar.start()
         return self
 

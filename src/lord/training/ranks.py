@@ -66,7 +66,7 @@ class Ranks:
             raise UserError(said[0])
 
 
-ALONE = Ranks()
+SINGLE = Ranks()
 
 
 def here() -> Ranks:

@@ -16,7 +16,7 @@ from lord.config import UserError, as_path, expect
 from lord.costs import Meter, uncounted
 from lord.data import Augment, ImageData, load_images, measure_normalisation
 from lord.evaluation import RunRecord, finished, read_record
-from lord.methods import METHODS, Method, Setting
+from lord.methods import METHODS, Context, Method
 from lord.networks import first_network
 from lord.storage import has_state, load_state, locked, remove_state, save_state
 from lord.streams import Stream, batches
@@ -31,8 +31,8 @@ from lord.training.config import (
 from lord.training.folder import CHECKPOINT, CONFIG, RunFolder, check_apart, claim, is_ours
 from lord.training.leave import last_scores, leave, record_of
 from lord.training.loop import Loop
-from lord.training.progress import Journal
-from lord.training.ranks import ALONE, Ranks, joined, spread
+from lord.training.progress import RunLog
+from lord.training.ranks import SINGLE, Ranks, joined, spread
 from lord.training.trackers import Told, library
 
 
@@ -110,7 +110,7 @@ def _run(
     with (
         threads(config.training.threads or (saved[0]["threads"] if saved else 0)),
         Meter() as meter,
-        Journal(folder, console, tracked) as journal,
+        RunLog(folder, console, tracked) as journal,
     ):
         folder.environment(device, data.key)
         loop = Loop(
@@ -212,7 +212,7 @@ def make_method(
     data: ImageData,
     stream: Stream,
     device: torch.device,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SINGLE,
 ) -> tuple[Method, Stream]:
     """The method of a run, before it has learnt, and the stream it learns, on ``device``.
 
@@ -231,7 +231,7 @@ def make_method(
     network = first_network(config.network, classes=classes, shape=data.shape, seed=config.seed)
     spread(network, ranks)
     epochs, batch = config.training.epochs, config.training.batch
-    setting = Setting(
+    context = Context(
         network=network.to(device),
         augment=_augment(config, data, device),
         optimizer=config.optimizer,
@@ -242,7 +242,7 @@ def make_method(
         generator=_generator(config.seed, 1, torch.device("cpu")),
         last=len(stream.train) - 1,
     )
-    return kind(config.settings, setting), stream
+    return kind(config.settings, context), stream
 
 
 def pick_device(name: str) -> torch.device:

@@ -6,7 +6,7 @@ from torch import nn
 
 from lord.cli.main import main
 from lord.config import UserError
-from lord.config.rules import Count
+from lord.config.types import Count
 from lord.methods import METHODS, Method, MethodConfig, register
 from lord.networks import NETWORKS, SmallCNN, register_network
 from lord.studies import compare

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lord.config import UserError
-from lord.data.pictures import Part, Pictures
+from lord.data.pictures import Pictures, Split
 
 TEN, HUNDRED = [f"data_batch_{i}" for i in range(1, 6)], ["train"]
 META = {"batches.meta": (TEN, "test_batch", b"labels", b"label_names")}
@@ -59,7 +59,7 @@ def read(path: Path) -> Pictures:
             raise UserError(f"'{path}' is incomplete: no {name}")
     classes = tuple(_text(name) for name in _load(path, meta, members[meta])[names])
     batches = [_part(path, name, members[name], labels) for name in train]
-    whole = Part(
+    whole = Split(
         np.concatenate([batch.images for batch in batches]),
         np.concatenate([batch.labels for batch in batches]),
     )
@@ -96,7 +96,7 @@ def _load(path: Path, name: str, data: bytes) -> dict[bytes, Any]:
     return {key.encode() if isinstance(key, str) else key: value for key, value in loaded.items()}
 
 
-def _part(path: Path, name: str, data: bytes, labels: bytes) -> Part:
+def _part(path: Path, name: str, data: bytes, labels: bytes) -> Split:
     batch = _load(path, name, data)
     pixels, own = batch.get(b"data"), batch.get(labels)
     if (
@@ -107,7 +107,7 @@ def _part(path: Path, name: str, data: bytes, labels: bytes) -> Part:
     ):
         raise UserError(f"cannot read {name} of {path}: expected N x 3072 bytes and N labels")
     images = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-    return Part(np.ascontiguousarray(images), np.asarray(own, dtype=np.int64))
+    return Split(np.ascontiguousarray(images), np.asarray(own, dtype=np.int64))
 
 
 def _text(name: Any) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lord.config import UserError
-from lord.data.pictures import Encoded, Part, Pictures
+from lord.data.pictures import Encoded, Pictures, Split
 
 ENDINGS = {
     ".png",
@@ -67,10 +67,10 @@ def read(path: Path) -> Pictures:
     return Pictures(_part(train, names), part, tuple(names))
 
 
-def _part(found: list[tuple[str, Path]], names: list[str]) -> Part:
+def _part(found: list[tuple[str, Path]], names: list[str]) -> Split:
     pictures: list[Encoded] = [(str(file), file.read_bytes) for _, file in found]
     index = {name: label for label, name in enumerate(names)}
-    return Part(pictures, np.array([index[name] for name, _ in found], dtype=np.int64))
+    return Split(pictures, np.array([index[name] for name, _ in found], dtype=np.int64))
 
 
 def _root(path: Path) -> Path:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from lord.config import UserError, first_line
-from lord.data.pictures import Part, Pictures
+from lord.data.pictures import Pictures, Split
 
 
 def recognises(path: Path) -> bool:
@@ -45,7 +45,7 @@ def read(path: Path) -> Pictures:
     return Pictures(train, _part(path, arrays, "test"), classes)
 
 
-def _part(path: Path, arrays: dict[str, np.ndarray], split: str) -> Part | None:
+def _part(path: Path, arrays: dict[str, np.ndarray], split: str) -> Split | None:
     images, labels = arrays.get(f"x_{split}"), arrays.get(f"y_{split}")
     if images is None or labels is None:
         return None
@@ -65,4 +65,4 @@ def _part(path: Path, arrays: dict[str, np.ndarray], split: str) -> Part | None:
     if len(labels) != len(images) or not np.issubdtype(labels.dtype, np.integer):
         raise UserError(f"{path}: y_{split} must be {len(images)} whole numbers")
     images = images if images.ndim == 4 else images[..., None]
-    return Part(np.ascontiguousarray(images), labels.astype(np.int64))
+    return Split(np.ascontiguousarray(images), labels.astype(np.int64))

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lord.config import UserError, first_line
-from lord.data.pictures import Encoded, Part, Pictures
+from lord.data.pictures import Encoded, Pictures, Split
 
 IMAGE, LABEL = ("img", "image"), ("label", "fine_label", "labels")
 SPLITS = {
@@ -51,7 +51,7 @@ def read(path: Path) -> Pictures:
     return Pictures(train_part, _part(test) if test else None, names)
 
 
-def _part(shards: list[tuple[Path, pa.Table]]) -> Part:
+def _part(shards: list[tuple[Path, pa.Table]]) -> Split:
     pictures: list[Encoded] = []
     labels = []
     for file, table in shards:
@@ -68,7 +68,7 @@ def _part(shards: list[tuple[Path, pa.Table]]) -> Part:
     joined = np.concatenate(labels)
     if not np.issubdtype(joined.dtype, np.integer):
         raise UserError(f"{shards[0][0]}: labels must be whole numbers, found {joined.dtype}")
-    return Part(pictures, joined.astype(np.int64))
+    return Split(pictures, joined.astype(np.int64))
 
 
 def _column(file: Path, table: pa.Table, known: tuple[str, ...]) -> str:

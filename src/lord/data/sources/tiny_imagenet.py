@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from lord.config import UserError
-from lord.data.pictures import Encoded, Part, Pictures
+from lord.data.pictures import Encoded, Pictures, Split
 
 
 def recognises(path: Path) -> bool:
@@ -37,6 +37,6 @@ def read(path: Path) -> Pictures:
     return Pictures(_part(train, index), _part(held, index), tuple(names))
 
 
-def _part(found: list[tuple[Path, str]], index: dict[str, int]) -> Part:
+def _part(found: list[tuple[Path, str]], index: dict[str, int]) -> Split:
     pictures: list[Encoded] = [(str(file), file.read_bytes) for file, _ in found]
-    return Part(pictures, np.array([index[name] for _, name in found], dtype=np.int64))
+    return Split(pictures, np.array([index[name] for _, name in found], dtype=np.int64))

@@ -16,7 +16,7 @@ from lord.data import ImageData, holds
 from lord.storage import previous, remove_state, write_atomic
 from lord.studies.engines.cluster import connected, one_line
 from lord.studies.engines.job import STOPPED, Job, prepare, share
-from lord.studies.engines.worker import KEPT, Files, Order, Parcel, Report, task, versions
+from lord.studies.engines.worker import FETCHED, Files, Order, Parcel, Report, task, versions
 from lord.training.folder import CHECKPOINT
 
 LOG = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ class Fleet:
     def _submit(self, run: Running) -> None:
         job, training = run.job, run.job.config.training
         key, parcel = self._images(job)
-        kept = (*KEPT, previous(job.folder / CHECKPOINT).name)
+        kept = (*FETCHED, previous(job.folder / CHECKPOINT).name)
         order = Order(
             name=job.folder.name,
             files={n: (job.folder / n).read_bytes() for n in kept if (job.folder / n).exists()},

@@ -29,7 +29,7 @@ from lord.training.folder import CHECKPOINT, CONFIG
 
 POLL = 0.2
 """Seconds between two looks at a run's folder."""
-KEPT = (CONFIG, "environment.json", "metrics.jsonl", CHECKPOINT)
+FETCHED = (CONFIG, "environment.json", "metrics.jsonl", CHECKPOINT)
 """What a run goes on from, in the order it is written home: a checkpoint last."""
 
 Files = dict[str, bytes]
@@ -123,7 +123,7 @@ def _watch(folder: Path, process: "subprocess.Popen[bytes]") -> Iterator[Report]
             sent = now
             # The checkpoint first: what is read after it is at least as far.
             files = _read(folder, [CHECKPOINT])
-            yield Report(_read(folder, KEPT[:-1]) | files)
+            yield Report(_read(folder, FETCHED[:-1]) | files)
     names = sorted(file.name for file in folder.iterdir() if file.is_file())
     unsent = (CHECKPOINT, previous(folder / CHECKPOINT).name)
     names = [name for name in names if not name.startswith(".") and name not in unsent]

@@ -5,7 +5,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from lord.config import Settings, UserError, assigned, fields
+from lord.config import Config, UserError, assigned, fields
 from lord.data import DataConfig
 from lord.methods import METHODS
 from lord.streams import StreamConfig
@@ -18,7 +18,7 @@ FIXED = {*fields(DataConfig), *fields(StreamConfig), *FREE, "device", "evaluate_
 """Settings that decide what is measured, or nothing of it."""
 
 
-class Dimension(Settings, frozen=True):
+class Dimension(Config, frozen=True):
     """A setting between two values, or one of several."""
 
     name: str

@@ -1,0 +1,143 @@
+"""Turn names and values into a checked, frozen configuration."""
+
+import difflib
+import math
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import msgspec
+
+from lord.config.errors import UserError
+from lord.config.types import describe
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every configuration: immutable and keyword-only. Each field has a docstring."""
+
+
+C = TypeVar("C", bound=Config)
+
+
+def fields(config: type[Config]) -> tuple[str, ...]:
+    """Names of a configuration's fields."""
+    return config.__struct_fields__
+
+
+def chosen(config: type[Config], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of ``values`` that are fields of ``config``."""
+    return {name: values[name] for name in fields(config) if name in values}
+
+
+def build(config: type[C], values: Mapping[str, Any]) -> C:
+    """Check values field by field and make the configuration.
+
+    Text is converted, so that values may come from a file or a command line.
+
+    Raises:
+        UserError: for an unknown name, or a value outside its field's type.
+    """
+    hints = get_type_hints(config, include_extras=True)
+    for name in values:
+        if name not in hints:
+            raise unknown_setting(name, hints)
+    return config(**{name: _convert(name, value, hints[name]) for name, value in values.items()})
+
+
+def _convert(name: str, value: Any, kind: Any) -> Any:
+    if isinstance(value, float):  # NumPy has number types of its own
+        plain: Any = float(value)
+    elif isinstance(value, Integral) and not isinstance(value, bool):
+        plain = int(value)
+    else:
+        plain = value
+    allowed = describe(kind)
+    try:
+        converted = msgspec.convert(plain, kind, strict=False)
+    except msgspec.ValidationError:
+        text = isinstance(value, str) and allowed.startswith("one of ")
+        hint = nearest(value, allowed.removeprefix("one of ").split(", ")) if text else None
+        raise UserError(field=name, given=value, allowed=allowed, hint=hint) from None
+    if isinstance(converted, float) and not math.isfinite(converted):
+        raise UserError(field=name, given=value, allowed=f"{allowed}, finite")
+    return converted
+
+
+def choose(field: str, given: object, allowed: Collection[str]) -> str:
+    """Return ``given`` as text if it is among ``allowed``.
+
+    Raises:
+        UserError: names the allowed values, and the nearest one if there is one.
+    """
+    if (text := str(given)) in allowed:
+        return text
+    known = ", ".join(allowed)
+    raise UserError(
+        field=field, given=given, allowed=f"one of {known}", hint=nearest(text, allowed)
+    )
+
+
+def unknown_setting(name: str, known: Iterable[str], owner: str = "") -> UserError:
+    """The error for a setting that does not exist.
+
+    Args:
+        owner: method or part that was meant to have it.
+    """
+    known = sorted(known)
+    what = f"{owner} has no such setting" if owner else "unknown setting"
+    return UserError(
+        what, field=name, allowed=f"one of {', '.join(known)}", hint=nearest(name, known)
+    )
+
+
+def nearest(given: str, allowed: Iterable[str]) -> str | None:
+    """A hint that names the closest allowed word; None where none is close.
+
+    >>> nearest("lrod", ["lord", "er"])
+    "did you mean 'lord'?"
+    """
+    close = difflib.get_close_matches(given.lower(), list(allowed), n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else None
+
+
+def expect(field: str, value: object, kind: type | tuple[type, ...], allowed: str) -> None:
+    """Check the type of an argument.
+
+    Args:
+        allowed: the type in words, such as "a path".
+
+    Raises:
+        UserError: if it has another type.
+    """
+    if not isinstance(value, kind):
+        raise UserError(field=field, given=value, allowed=allowed)
+
+
+def as_path(field: str, value: object) -> Path:
+    """Return a path given as text or as a ``Path``.
+
+    Raises:
+        UserError: if it is neither, or empty.
+    """
+    if value == "":
+        raise UserError(field=field, given=value, allowed="a path")
+    expect(field, value, (str, Path), "a path")
+    return Path(str(value))
+
+
+def check_budget(seconds: float | None, flops: float | None) -> None:
+    """Check a training budget in seconds or FLOPs; None where there is none.
+
+    Raises:
+        UserError: if one is not a finite number above 0, or both are given.
+    """
+    for name, limit in (("seconds", seconds), ("flops", flops)):
+        if limit is None:
+            continue
+        number = isinstance(limit, Real) and not isinstance(limit, bool)
+        if not number or not 0 < limit <= sys.float_info.max:
+            raise UserError(field=name, given=limit, allowed="a finite number above 0")
+    if seconds and flops:
+        raise UserError("cannot be combined with `flops`", field="seconds", hint="give one of them")

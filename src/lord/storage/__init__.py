@@ -1,0 +1,25 @@
+"""Files on disk: atomic writes, locks between processes, and checkpoints."""
+
+from lord.storage.checkpoint import (
+    has_state,
+    load_state,
+    own_file,
+    previous,
+    remove_state,
+    save_state,
+)
+from lord.storage.files import is_locked, locked, write_atomic, write_json, write_text
+
+__all__ = [
+    "has_state",
+    "is_locked",
+    "load_state",
+    "locked",
+    "own_file",
+    "previous",
+    "remove_state",
+    "save_state",
+    "write_atomic",
+    "write_json",
+    "write_text",
+]
