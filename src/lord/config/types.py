@@ -33,7 +33,7 @@ def describe(kind: Any) -> str:
     if get_origin(kind) in (Union, UnionType):
         parts = [describe(part) for part in get_args(kind) if part is not NoneType]
         return "; or ".join([*parts, *(["none"] if NoneType in get_args(kind) else [])])
-    return NAMES.get(kind) or getattr(kind, "__name__", str(kind))
+    return NAMES.get(kind) or str(getattr(kind, "__name__", kind))
 
 
 def _range(notes: list[Any]) -> str:
