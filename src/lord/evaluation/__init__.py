@@ -1,4 +1,4 @@
-"""Accuracy over tasks, what follows from it, and the record a run leaves."""
+"""Accuracy over tasks, the measures that follow from it, and the record of a run."""
 
 from lord.evaluation.accuracy import Scores, score
 from lord.evaluation.classes import Classes, read_classes

@@ -1,4 +1,4 @@
-"""Scoring predictions on the tasks' test images."""
+"""Score predictions on the test images of the tasks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,21 +10,22 @@ from lord.config import UserError
 from lord.streams import Task
 
 BINS = 15
-"""Of confidence, for the calibration error."""
+"""Bins of confidence for the calibration error."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What predictions are worth, in percent.
+    """Accuracies and other measures of predictions, in percent.
 
     Attributes:
-        class_il: accuracy on each task, the largest logit among all classes seen.
-        task_il: among the classes of the image's own task.
-        calibration: expected calibration error over all images in Class-IL: mean distance between
-            confidence and accuracy over 15 bins of confidence (Guo et al. 2017).
-        recency: share of the images of earlier tasks taken for a class of the newest; None where
-            the newest task has no classes of its own.
-        confusion: images of each class (row) taken for each class seen (column), in Class-IL.
+        class_il: accuracy on each task, where the largest logit among all classes seen counts.
+        task_il: accuracy on each task, where only the classes of the image's task compete.
+        calibration: expected calibration error over all images in Class-IL. It is the mean
+            distance between confidence and accuracy over 15 bins of confidence (Guo et al. 2017).
+        recency: share of the images of earlier tasks that are predicted as a class of the newest
+            task. None for the first task, and where the newest task shares a class with another.
+        confusion: number of images of each class (row) predicted as each class (column), in
+            Class-IL.
     """
 
     class_il: list[float]
@@ -44,43 +45,76 @@ def score(
     """Score predictions on each task's test images.
 
     Args:
-        predict: N x C x H x W uint8 images to N x classes logits.
+        predict: maps N x C x H x W uint8 images to N x classes logits.
         test: test splits of the tasks seen so far.
-        seen: number of classes seen so far; they are labels 0 to seen - 1.
-        batch: images a call.
+        seen: number of classes seen so far. They have the labels 0 to seen - 1.
+        batch: images in each call of ``predict``.
+
+    Raises:
+        UserError: if ``predict`` returns anything but logits for each image and class.
     """
-    device = test[0].labels.device
-    newest = torch.zeros(seen, dtype=torch.bool, device=device)
-    newest[list(test[-1].classes)] = True
-    fresh = len(test) > 1 and not any(
-        set(test[-1].classes) & set(task.classes) for task in test[:-1]
-    )
-    bins = torch.zeros(3, BINS, device=device, dtype=torch.float64)  # images, confidence, right
-    confusion = torch.zeros(seen * seen, device=device, dtype=torch.int64)
+    tally = _Tally(seen, test[0].labels.device)
     accuracies = []
     for task in test:
-        own = torch.tensor(task.classes, device=device)
-        right = torch.zeros(2, device=device, dtype=torch.int64)
+        classes = torch.tensor(task.classes, device=tally.device)
+        right = torch.zeros(2, device=tally.device, dtype=torch.int64)
         parts = zip(task.images.split(batch), task.labels.split(batch), strict=True)
         for images, labels in parts:
             logits = predict(images)
-            wrong = not isinstance(logits, Tensor) or logits.dim() != 2
-            if wrong or len(logits) != len(images) or logits.shape[1] <= int(own.max()):
-                has = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-                raise UserError(f"predict: expected {len(images)} x classes logits, got {has}")
-            logits = logits.float()
-            confidence, guess = logits[:, :seen].softmax(1).nan_to_num().max(1)
-            hits = guess == labels
-            right += torch.stack([hits.sum(), (own[logits[:, own].argmax(1)] == labels).sum()])
-            confusion.index_add_(0, labels * seen + guess, torch.ones_like(labels))
-            place = (confidence * BINS).long().clamp(max=BINS - 1)
-            values = torch.stack([torch.ones_like(confidence), confidence, hits.float()])
-            bins.index_add_(1, place, values.double())
+            _check_logits(logits, len(images), int(classes.max()))
+            right += tally.add(logits.float(), labels, classes)
         accuracies.append((100 * right / max(len(task.labels), 1)).tolist())
-    error = 100 * (bins[1] - bins[2]).abs().sum() / bins[0].sum().clamp(min=1)
     class_il, task_il = (list(column) for column in zip(*accuracies, strict=True))
-    table, recency = confusion.view(seen, seen), None
-    if fresh:
-        others = table[~newest]  # images of earlier tasks: none is of a class of the newest
-        recency = 100 * others[:, newest].sum().item() / max(others.sum().item(), 1)
-    return Scores(class_il, task_il, error.item(), recency, table.tolist())
+    confusion = tally.confusion.view(seen, seen)
+    recency = _recency(confusion, test)
+    return Scores(class_il, task_il, tally.calibration(), recency, confusion.tolist())
+
+
+class _Tally:
+    """Counts over all images: confusion of classes, and confidence against accuracy."""
+
+    def __init__(self, seen: int, device: torch.device) -> None:
+        self.seen, self.device = seen, device
+        self.confusion = torch.zeros(seen * seen, device=device, dtype=torch.int64)
+        # Rows: number of images, sum of confidences, number of right predictions.
+        self.bins = torch.zeros(3, BINS, device=device, dtype=torch.float64)
+
+    def add(self, logits: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
+        """Count a batch, and return how many images are right in Class-IL and in Task-IL."""
+        confidence, guess = logits[:, : self.seen].softmax(1).nan_to_num().max(1)
+        hits = guess == labels
+        self.confusion.index_add_(0, labels * self.seen + guess, torch.ones_like(labels))
+        place = (confidence * BINS).long().clamp(max=BINS - 1)
+        values = torch.stack([torch.ones_like(confidence), confidence, hits.float()])
+        self.bins.index_add_(1, place, values.double())
+        within = classes[logits[:, classes].argmax(1)] == labels
+        return torch.stack([hits.sum(), within.sum()])
+
+    def calibration(self) -> float:
+        images, confidence, right = self.bins
+        return (100 * (confidence - right).abs().sum() / images.sum().clamp(min=1)).item()
+
+
+def _check_logits(logits: object, images: int, largest: int) -> None:
+    """Check that ``predict`` returned a row for each image, with a logit for each class."""
+    tensor = isinstance(logits, Tensor)
+    shape = tuple(logits.shape) if isinstance(logits, Tensor) else ()
+    if len(shape) == 2 and shape[0] == images and shape[1] > largest:
+        return
+    raise UserError(
+        f"returned {shape if tensor else type(logits).__name__}",
+        field="predict",
+        allowed=f"logits of shape ({images}, classes), with at least {largest + 1} classes",
+    )
+
+
+def _recency(confusion: Tensor, test: Sequence[Task]) -> float | None:
+    """The share of the earlier tasks' images that are predicted as a class of the newest task."""
+    newest = set(test[-1].classes)
+    if len(test) < 2 or any(newest & set(task.classes) for task in test[:-1]):
+        return None
+    new = torch.zeros(len(confusion), dtype=torch.bool, device=confusion.device)
+    new[list(test[-1].classes)] = True
+    earlier = confusion[~new]  # these images belong to earlier tasks, which share no new class
+    share: float = 100 * earlier[:, new].sum().item() / max(earlier.sum().item(), 1)
+    return share

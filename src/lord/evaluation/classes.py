@@ -1,4 +1,4 @@
-"""What a run leaves about its classes: who was taken for whom, and what its buffer held."""
+"""What a run records about its classes: their confusion, and the contents of the buffer."""
 
 from pathlib import Path
 
@@ -10,24 +10,24 @@ FILE, SHEET = "classes.json", "buffer.png"
 
 
 class Classes(msgspec.Struct, frozen=True, kw_only=True):
-    """At the end of a run. Classes in the order they were learnt."""
+    """The classes at the end of a run, in the order in which they were learned."""
 
     names: list[str]
     statistics: str
-    """Batch-norm statistics behind the confusion: those of the run's headline."""
+    """Batch-norm statistics behind the confusion: those of the run's headline accuracy."""
     confusion: list[list[int]]
-    """Test images of each class (row) taken for each class (column), in Class-IL."""
+    """Number of test images of each class (row) predicted as each class (column), in Class-IL."""
     held: list[int] | None = None
-    """Images of each class in the buffer."""
+    """Number of images of each class in the buffer."""
     across: int = 0
-    """Images a class in buffer.png, where each class is a row; 0 where there is no such file."""
+    """Images in each row of buffer.png, which has one row a class; 0 if there is no file."""
 
 
 def read_classes(folder: Path) -> Classes | None:
-    """What the run in ``folder`` left about its classes, if it did.
+    """Return what the run in ``folder`` recorded about its classes; None if it recorded nothing.
 
     Raises:
-        UserError: if that cannot be read.
+        UserError: if the file is damaged.
     """
     file = folder / FILE
     try:
@@ -35,4 +35,4 @@ def read_classes(folder: Path) -> Classes | None:
     except FileNotFoundError:
         return None
     except msgspec.MsgspecError as error:
-        raise UserError(f"{file} does not describe a run's classes: {error}") from None
+        raise UserError(f"'{file}' does not describe the classes of a run: {error}") from None

@@ -1,4 +1,4 @@
-"""What a run has written on its way (metrics.jsonl): all there is to see before it ends."""
+"""Read what a run writes while it trains (metrics.jsonl), before its record exists."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from lord.evaluation.record import Matrices
 
 
 class Trained(msgspec.Struct, frozen=True, tag_field="kind", tag="train"):
-    """A look at the loss, a mean over the steps since the last one."""
+    """The mean loss over the steps since the previous entry."""
 
     task: int
     step: int
@@ -16,7 +16,7 @@ class Trained(msgspec.Struct, frozen=True, tag_field="kind", tag="train"):
 
 
 class Evaluated(msgspec.Struct, frozen=True, tag_field="kind", tag="evaluate"):
-    """Accuracy in percent on each task seen, after one."""
+    """The accuracies after a task, in percent, one for each task seen."""
 
     task: int
     class_il: list[float]
@@ -26,24 +26,25 @@ class Evaluated(msgspec.Struct, frozen=True, tag_field="kind", tag="evaluate"):
 
 
 class Journal(msgspec.Struct, frozen=True):
-    """What became of a run so far."""
+    """The progress of a run."""
 
     losses: list[tuple[int, float]]
-    """Step and loss."""
+    """Pairs of step and loss."""
     task: int
-    """Index of the task it is at; the number of tasks after the last one."""
+    """Index of the current task; the number of tasks after the last one."""
     matrices: Matrices | None
-    """Of the tasks it has finished; None before the first."""
+    """Accuracies after the finished tasks; None before the first one ends."""
 
     @property
     def step(self) -> int:
+        """The last step in the journal."""
         return self.losses[-1][0] if self.losses else 0
 
 
 def read_journal(folder: Path) -> Journal:
-    """The journal of the run in ``folder``; an empty one where there is none yet.
+    """Read the journal of the run in ``folder``; it is empty if there is no file yet.
 
-    A line that is not one of ours is passed over, such as one that is still being written.
+    Lines of other kinds are skipped, and so is a line that is still being written.
     """
     try:
         lines = (folder / "metrics.jsonl").read_bytes().splitlines()

@@ -1,17 +1,18 @@
-"""The accuracy matrix and its summaries. Row i: after task i; column j: on task j's test images."""
+"""Summaries of the accuracy matrix. Row i: after task i; column j: on task j's test images."""
 
 from collections.abc import Sequence
 
 Matrix = Sequence[Sequence[float]]
-"""Rows may be ragged: only tasks seen are scored."""
+"""Rows may differ in length, because only the tasks seen are scored."""
 
 
 def mean(values: Sequence[float]) -> float:
+    """Return the mean of one or more values."""
     return sum(values) / len(values)
 
 
 def final_average(matrix: Matrix) -> float:
-    """Mean accuracy over tasks after the last one.
+    """Return the mean accuracy over tasks after the last one.
 
     >>> final_average([[90], [50, 80]])
     65.0
@@ -20,7 +21,7 @@ def final_average(matrix: Matrix) -> float:
 
 
 def average_incremental(matrix: Matrix) -> float:
-    """Mean over task ends of the mean accuracy on the tasks seen by then.
+    """Return the mean, over the ends of tasks, of the mean accuracy on the tasks seen by then.
 
     >>> average_incremental([[90], [50, 80]])
     77.5
@@ -29,9 +30,9 @@ def average_incremental(matrix: Matrix) -> float:
 
 
 def forgetting(matrix: Matrix) -> float | None:
-    """Mean over all tasks but the last of (best accuracy ever - last accuracy).
+    """Return the mean drop from the best to the last accuracy, over all tasks but the last.
 
-    None where there is only one row.
+    None for a matrix of one row.
 
     >>> forgetting([[90], [50, 80]])
     40.0
@@ -44,9 +45,10 @@ def forgetting(matrix: Matrix) -> float | None:
 
 
 def backward_transfer(matrix: Matrix) -> float | None:
-    """Mean over all tasks but the last of (last accuracy - accuracy when just learnt).
+    """Return the mean change of accuracy since each task ended, over all tasks but the last.
 
-    Negative where tasks were forgotten (Lopez-Paz and Ranzato 2017). None for one row.
+    It is negative where tasks are forgotten (Lopez-Paz and Ranzato 2017). None for a matrix of one
+    row.
 
     >>> backward_transfer([[90], [50, 80], [60, 85, 70]])
     -12.5
@@ -57,10 +59,13 @@ def backward_transfer(matrix: Matrix) -> float | None:
 
 
 def forward_transfer(before: Sequence[float], untrained: Sequence[float]) -> float | None:
-    """Mean over all tasks but the first of (accuracy just before it is learnt - untrained one).
+    """Return how much earlier tasks help on the next one, as a mean over all tasks but the first.
+
+    For each task it is the accuracy just before training on it, minus that of an untrained network.
+    None for fewer than two tasks.
 
     Args:
-        before: accuracy on each task by what was learnt from the tasks before it.
+        before: accuracy on each task just before training on it.
         untrained: accuracy on each task of the network as initialised.
 
     >>> forward_transfer([50, 60, 70], [50, 50, 52])
@@ -74,14 +79,14 @@ def forward_transfer(before: Sequence[float], untrained: Sequence[float]) -> flo
 def minimum_accuracy(
     matrix: Matrix, between: Sequence[tuple[int, Sequence[float]]]
 ) -> float | None:
-    """Mean over all tasks but the last of the least accuracy since each was learnt.
+    """Return the mean, over all tasks but the last, of the lowest accuracy since each task ended.
 
-    (De Lange et al. 2023, arXiv:2205.13452.) None for one row.
+    De Lange et al. 2023, arXiv:2205.13452. None for a matrix of one row.
 
     Args:
         matrix: accuracies after each task.
-        between: accuracies within tasks: index of the task being learnt, accuracy on each task
-            seen, that one included.
+        between: accuracies within tasks. Each entry has the index of the task in training, and the
+            accuracy on each task seen, including that one.
 
     >>> minimum_accuracy([[90], [50, 80]], [(0, [20]), (1, [30, 60])])
     30.0
@@ -93,10 +98,14 @@ def minimum_accuracy(
 
 
 def stability_gap(matrix: Matrix, between: Sequence[tuple[int, Sequence[float]]]) -> float | None:
-    """Mean over all tasks but the first of the drop of the old tasks' accuracy within it.
+    """Return how far the accuracy on old tasks drops within a task, over all tasks but the first.
 
-    The drop is from the mean accuracy on old tasks when the task begins to its least while the
-    task is learnt. Arguments as ``minimum_accuracy``.
+    The drop goes from the mean accuracy on the old tasks when the task begins to the lowest mean
+    accuracy on them within the task. None for a matrix of one row.
+
+    Args:
+        matrix: as for ``minimum_accuracy``.
+        between: as for ``minimum_accuracy``.
 
     >>> stability_gap([[90], [50, 80]], [(1, [30, 60])])
     60.0

@@ -1,4 +1,4 @@
-"""What a run leaves: one summary and its accuracy matrices, typed, readable without the run."""
+"""The record of a finished run: its summary and its accuracy matrices."""
 
 from pathlib import Path
 
@@ -8,32 +8,35 @@ from lord.config import UserError
 
 
 class Matrices(msgspec.Struct, frozen=True):
-    """Accuracy in percent, row = after task, column = on task; 'recomputed' needs a buffer."""
+    """Accuracies in percent, after each task (row) on each task (column).
+
+    The recomputed ones exist only for methods with a buffer.
+    """
 
     class_il: list[list[float]]
     task_il: list[list[float]]
     class_il_recomputed: list[list[float]] | None = None
     task_il_recomputed: list[list[float]] | None = None
     before: list[float] | None = None
-    """Task-IL on each task just before it is learnt."""
+    """Task-IL on each task just before training on it."""
     untrained: list[float] | None = None
     """Task-IL on each task of the network as initialised."""
     between: list[tuple[int, list[float]]] = []
-    """Within tasks, where asked for: index of the task being learnt, Class-IL on each task seen."""
+    """Evaluations within tasks: index of the task in training, and Class-IL on each task seen."""
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The summary of a finished run. Accuracies in percent, times in seconds.
 
-    training_flops counts everything training does, search_flops and recompute_flops included;
-    eval_flops is apart. Multiply-add = 2 FLOPs.
+    training_flops counts all of training and includes search_flops and recompute_flops. It does not
+    include eval_flops. A multiply-add is 2 FLOPs.
     """
 
     method: str
     preset: str
     seed: int
     statistics: str
-    """Which batch-norm statistics the headline, forgetting and average_incremental stand on."""
+    """Batch-norm statistics behind the headline, forgetting and average_incremental."""
     class_il: float
     task_il: float
     class_il_recomputed: float | None
@@ -56,7 +59,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     buffer_bytes: int
     params: int
     label: str = ""
-    """The method and what sets this variant of it apart."""
+    """The method and the settings of the variant, as text."""
     epochs: float | None = None
     backward_transfer: float | None = None
     forward_transfer: float | None = None
@@ -67,12 +70,12 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     uncounted: float = 0.0
     """Share of a forward pass's FLOPs that training_flops misses."""
     settings: dict[str, bool | int | float | str | None]
-    """The whole configuration but for method, preset, seed and what does not change results."""
+    """All settings that affect results, except method, preset and seed."""
     matrices: Matrices
 
     @property
     def headline(self) -> tuple[float, float]:
-        """Class-IL and Task-IL with the statistics that are this run's headline."""
+        """Class-IL and Task-IL with the batch-norm statistics of the headline."""
         if self.statistics == "recomputed":
             assert self.class_il_recomputed is not None
             assert self.task_il_recomputed is not None
@@ -81,6 +84,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def headline_matrix(self) -> list[list[float]]:
+        """The Class-IL matrix with the batch-norm statistics of the headline."""
         recomputed = self.matrices.class_il_recomputed
         if self.statistics == "recomputed" and recomputed is not None:
             return recomputed
@@ -88,19 +92,20 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def finished(folder: Path) -> bool:
-    """Whether the run in ``folder`` was finished."""
+    """Tell whether ``folder`` holds a finished run or a comparison with results."""
     return (folder / "summary.json").is_file()
 
 
 def read_record(folder: Path) -> RunRecord:
-    """The record of a finished run.
+    """Read the record of a finished run.
 
     Raises:
-        UserError: if there is none, or it is not one.
+        UserError: if there is no record in ``folder``, or it is damaged.
     """
+    file = folder / "summary.json"
     try:
-        return msgspec.json.decode((folder / "summary.json").read_bytes(), type=RunRecord)
+        return msgspec.json.decode(file.read_bytes(), type=RunRecord)
     except FileNotFoundError:
-        raise UserError(f"no finished run in '{folder}' (no summary.json)") from None
+        raise UserError(f"no finished run in '{folder}': it has no summary.json") from None
     except msgspec.MsgspecError as error:
-        raise UserError(f"{folder / 'summary.json'} is not a run's summary: {error}") from None
+        raise UserError(f"'{file}' is not the summary of a run: {error}") from None

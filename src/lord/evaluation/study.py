@@ -1,29 +1,34 @@
-"""Where a study's figures come from: the command, the commit, the versions, the machine."""
+"""Where the figures of a comparison come from: command, commit, versions and machine."""
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from lord.config import UserError
 
+Value = bool | int | float | str | list[list[int]] | None
+"""Value of a setting in a file."""
+
 
 class Study(msgspec.Struct, frozen=True, kw_only=True):
-    """What a comparison says of itself. Several values where its runs differ in them."""
+    """The description of a comparison. A list has several entries where runs differ."""
 
     command: str
+    """The command line, for a reader."""
+    given: dict[str, Value] = {}
+    """The settings that the command gave to all runs."""
     commits: list[str] = []
     versions: list[str] = []
     machines: list[str] = []
     dates: list[str] = []
     against: str | None = None
-    """Label of what the others are compared with."""
+    """The variant that the others are compared with, as text."""
     labels: list[str] = []
-    """Of the runs the command makes, where that is known; others were there before."""
+    """The variants that the command runs; the folder may hold runs of earlier commands too."""
 
 
-def read_environment(folder: Path) -> dict[str, Any]:
-    """What the run in ``folder`` was made by and on; nothing, where that is lost."""
+def read_environment(folder: Path) -> dict[str, object]:
+    """Read the versions and the machine of the run in ``folder``; empty if they are lost."""
     try:
         made = msgspec.json.decode((folder / "environment.json").read_bytes())
     except (OSError, msgspec.MsgspecError):
@@ -32,10 +37,10 @@ def read_environment(folder: Path) -> dict[str, Any]:
 
 
 def read_study(folder: Path) -> Study | None:
-    """What ``folder`` says of itself, if it does.
+    """Read the description of the comparison in ``folder``; None if it has none.
 
     Raises:
-        UserError: if that cannot be read.
+        UserError: if the file is damaged.
     """
     file = folder / "study.json"
     if not file.is_file():
@@ -43,4 +48,4 @@ def read_study(folder: Path) -> Study | None:
     try:
         return msgspec.json.decode(file.read_bytes(), type=Study)
     except msgspec.MsgspecError as error:
-        raise UserError(f"{file} is not a study's description: {error}") from None
+        raise UserError(f"'{file}' is not the description of a comparison: {error}") from None

@@ -1,10 +1,12 @@
+import re
+
 import msgspec
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lord.config import UserError
+from lord.conftest import refused
 from lord.evaluation import (
     average_incremental,
     backward_transfer,
@@ -29,8 +31,8 @@ def task(index, labels):
 TASKS = (task(0, [0, 0, 1, 1]), task(1, [2, 3, 3, 3]))
 
 
-def test_class_il_takes_the_best_class_seen_and_task_il_the_best_of_the_task():
-    def newest_first(images):  # right within the task, but biased to the newer classes
+def test_class_il_compares_all_classes_seen_and_task_il_those_of_the_task():
+    def newest_first(images):  # right within each task, but biased towards newer classes
         logits = torch.nn.functional.one_hot(images.flatten().long(), 6).float()
         return logits + torch.tensor([0, 0, 0, 2, 0, 9])
 
@@ -40,14 +42,14 @@ def test_class_il_takes_the_best_class_seen_and_task_il_the_best_of_the_task():
 
 
 @given(st.integers(1, 9))
-def test_the_batch_size_of_scoring_does_not_matter(batch):
+def test_scores_do_not_depend_on_the_batch_size(batch):
     def guess(images):
         return torch.stack([images.flatten() % 3 == c for c in range(4)], 1).float()
 
     assert score(guess, TASKS, 4, batch) == score(guess, TASKS, 4, 100)
 
 
-def test_the_bias_to_the_newest_task_is_counted_on_older_images_only():
+def test_recency_counts_images_of_earlier_tasks_only():
     def always_three(images):
         return torch.nn.functional.one_hot(torch.full((len(images),), 3), 6).float()
 
@@ -55,11 +57,13 @@ def test_the_bias_to_the_newest_task_is_counted_on_older_images_only():
     assert scores.recency == 100
     assert score(always_three, TASKS[:1], seen=4).recency is None
     again = task(0, [0, 1, 1, 0])
-    assert score(always_three, (TASKS[0], again), seen=2).recency is None  # no classes of its own
+    assert (
+        score(always_three, (TASKS[0], again), seen=2).recency is None
+    )  # the newest task has no new classes
 
 
 @given(st.integers(1, 5), st.integers(0, 9))
-def test_confusion_counts_each_image_once_and_its_diagonal_is_what_was_right(batch, shift):
+def test_confusion_counts_each_image_once_and_its_diagonal_the_right_ones(batch, shift):
     def guess(images):  # one class off on some
         values = images.flatten().long()
         return torch.nn.functional.one_hot((values + (values * shift) % 3) % 6, 6).float()
@@ -86,7 +90,7 @@ def test_calibration_is_the_distance_between_confidence_and_accuracy():
     assert even.calibration == pytest.approx(0, abs=1e-4)
 
 
-def test_task_il_knows_classes_that_do_not_follow_one_another():
+def test_task_il_supports_classes_that_are_not_consecutive():
     def first_wins(images):
         return torch.tensor([3.0, 9.0, 9.0, 1.0]).expand(len(images), 4)
 
@@ -95,10 +99,20 @@ def test_task_il_knows_classes_that_do_not_follow_one_another():
     assert score(first_wins, [apart], seen=4).task_il == [25]
 
 
-def test_a_network_that_is_no_number_any_more_is_scored_as_knowing_nothing():
+def test_logits_that_are_nan_are_scored_as_the_first_class():
     scores = score(lambda images: torch.full((len(images), 4), torch.nan), TASKS, seen=4)
-    assert scores.class_il == [50, 0]  # all are taken for the first class
+    assert scores.class_il == [50, 0]  # all images are predicted as class 0
     assert scores.calibration < 100
+
+
+@pytest.mark.parametrize(
+    ("logits", "problem"),
+    [(None, "returned NoneType"), (torch.zeros(2, 4), "returned (2, 4)")],
+)
+def test_predictions_of_another_shape_are_refused(logits, problem):
+    allowed = re.compile(r"\(4, classes\), with at least 2 classes")
+    with refused("predict", problem=problem, allowed=allowed):
+        score(lambda images: logits, TASKS, seen=4)
 
 
 def test_summaries_of_a_matrix():
@@ -116,19 +130,19 @@ def test_summaries_of_a_matrix():
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=5))
-def test_nothing_is_forgotten_where_accuracy_never_falls(accuracies):
+def test_forgetting_is_zero_where_accuracy_never_falls(accuracies):
     rising = sorted(accuracies)
     matrix = [[rising[i]] * (i + 1) for i in range(len(rising))]
     assert forgetting(matrix) in (None, 0)
 
 
-def test_joint_training_has_nothing_to_forget():
+def test_joint_training_has_no_forgetting():
     assert forgetting([[90.0, 80.0]]) is None
 
 
-def test_a_folder_without_a_finished_run_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"no finished run .*no summary.json"):
+def test_a_missing_or_damaged_record_is_reported(tmp_path):
+    with refused(None, problem=re.compile("no finished run .* no summary.json")):
         read_record(tmp_path)
     (tmp_path / "summary.json").write_bytes(msgspec.json.encode({"method": "er"}))
-    with pytest.raises(UserError, match="is not a run's summary"):
+    with refused(None, problem=re.compile("is not the summary of a run")):
         read_record(tmp_path)
