@@ -1,19 +1,21 @@
-"""Memory: what a method keeps, and what the process took at most."""
+"""Memory: the size of a state, the memory a step needs, and the peak of the process."""
 
 import resource
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
 
-def tensor_bytes(state: Any) -> int:
-    """Bytes of all tensors in nested mappings and sequences, each storage counted once."""
+def tensor_bytes(state: object) -> int:
+    """Return the bytes of all tensors in nested mappings and sequences.
+
+    A storage that several tensors share counts once.
+    """
     found: dict[int, int] = {}
 
-    def visit(value: Any) -> None:
+    def visit(value: object) -> None:
         if isinstance(value, Tensor):
             found[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
         elif isinstance(value, Mapping):
@@ -28,7 +30,7 @@ def tensor_bytes(state: Any) -> int:
 
 
 def peak_bytes(device: torch.device) -> int:
-    """Largest memory so far: the device's allocations on a GPU, the process's on a CPU."""
+    """Return the peak memory so far: of the device's allocations on a GPU, else of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     unit = 1 if sys.platform == "darwin" else 1024
@@ -36,14 +38,16 @@ def peak_bytes(device: torch.device) -> int:
 
 
 def saved_bytes(run: Callable[[], object]) -> int:
-    """Bytes of everything ``run`` keeps for its backward passes, weights included: what a step
-    needs on top of the state, whatever the allocator makes of it."""
-    kept: dict[int, int] = {}
+    """Return the bytes of all tensors that ``run`` saves for its backward passes.
+
+    These are activations and weights. A step needs them in addition to the method's state.
+    """
+    saved: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         run()
-    return sum(kept.values())
+    return sum(saved.values())

@@ -1,7 +1,7 @@
-"""FLOPs of every pass, off the hot path.
+"""Count the FLOPs of every pass at almost no cost.
 
-A layer's FLOPs depend on shapes alone. The first call of a layer with new shapes is measured by
-PyTorch's own counter on the meta device, where nothing is computed; later ones are looked up.
+The FLOPs of a layer depend only on shapes. PyTorch's counter measures the first call with new
+shapes on the meta device, where nothing is computed. Later calls are looked up.
 """
 
 from types import TracebackType
@@ -16,21 +16,21 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.utils.flop_counter import FlopCounterMode
 
 LAYERS = (_ConvNd, nn.Linear)
-"""Where the arithmetic is; batch-norm, activations and pooling count nothing, as is usual. Any
-other module that has ``counts_flops`` is counted too, and the two products of an attention that
-has ``qkv`` and ``num_heads``."""
+"""Layers that are counted. As usual, batch norm, activations and pooling are not.
 
-
-HOW = ("stride", "padding", "dilation", "groups", "transposed", "output_padding")
-"""What besides shapes a convolution's FLOPs depend on."""
+Two other kinds of module are counted: any module with an attribute ``counts_flops``, and the two
+matrix products of an attention module with ``qkv`` and ``num_heads``.
+"""
+GEOMETRY = ("stride", "padding", "dilation", "groups", "transposed", "output_padding")
+"""Attributes of a convolution that affect its FLOPs, in addition to the shapes."""
 
 
 class FlopCount:
-    """While entered, counts the FLOPs of every convolution and linear layer that runs.
+    """Context manager that counts the FLOPs of every convolution and linear layer that runs.
 
-    A multiply-add is 2 FLOPs. A pass that records gradients is taken to be followed by its
-    backward pass, whose FLOPs are counted at once: of the weight's gradient where the weight is
-    trained, and of the input's where the input needs one.
+    A multiply-add is 2 FLOPs. If a pass records gradients, the FLOPs of its backward pass are added
+    at once. They include the gradient of a weight that is trained, and the gradient of an input
+    that needs one.
 
     >>> with FlopCount() as count, torch.no_grad():
     ...     _ = nn.Linear(3, 5)(torch.zeros(2, 3))
@@ -40,7 +40,7 @@ class FlopCount:
 
     def __init__(self) -> None:
         self.total = 0
-        self._known: dict[tuple[Any, ...], int] = {}
+        self._known: dict[tuple[object, ...], int] = {}
         self._measuring = False
 
     def __enter__(self) -> "FlopCount":
@@ -60,7 +60,7 @@ class FlopCount:
             return
         qkv = getattr(layer, "qkv", None)
         if isinstance(qkv, nn.Linear) and hasattr(layer, "num_heads"):
-            self.total += _products(qkv, inputs[0])
+            self.total += _attention_products(qkv, inputs[0])
         if not (isinstance(layer, LAYERS) or hasattr(layer, "counts_flops")):
             return
         x, weight = inputs[0], getattr(layer, "weight", None)
@@ -68,8 +68,8 @@ class FlopCount:
         trained = isinstance(weight, Tensor) and weight.requires_grad
         needs = (back and x.requires_grad, back and trained)
         shape = weight.shape if isinstance(weight, Tensor) else None
-        how = (getattr(layer, name, None) for name in HOW)
-        key = (type(layer), x.shape, shape, *needs, *how)
+        geometry = (getattr(layer, name, None) for name in GEOMETRY)
+        key = (type(layer), x.shape, shape, *needs, *geometry)
         if key not in self._known:
             self._measuring = True
             try:
@@ -81,8 +81,10 @@ class FlopCount:
 
 @torch.no_grad()
 def uncounted(network: nn.Module, x: Tensor) -> float:
-    """Share of a forward pass's FLOPs that ``FlopCount`` misses, by PyTorch's own counter: those of
-    arithmetic outside the layers it knows."""
+    """Return the share of a forward pass's FLOPs that ``FlopCount`` misses.
+
+    PyTorch's counter gives the total. Arithmetic outside known layers is missed.
+    """
     mode = network.training
     network.eval()
     with FlopCount() as ours:
@@ -93,8 +95,11 @@ def uncounted(network: nn.Module, x: Tensor) -> float:
     return 1 - ours.total / max(every.get_total_flops(), ours.total, 1)
 
 
-def _products(qkv: nn.Linear, x: Tensor) -> int:
-    """Of queries with keys, and of the shares with values; each twice again going back."""
+def _attention_products(qkv: nn.Linear, x: Tensor) -> int:
+    """Count the products of queries with keys and of attention weights with values.
+
+    The backward pass costs twice as much as the forward pass.
+    """
     count, length = x.shape[:2]
     forward = 2 * 2 * count * length**2 * (len(qkv.weight) // 3)
     back = torch.is_grad_enabled() and (x.requires_grad or qkv.weight.requires_grad)
@@ -102,6 +107,7 @@ def _products(qkv: nn.Linear, x: Tensor) -> int:
 
 
 def _measure(layer: nn.Module, x: Tensor, input_grad: bool, weight_grad: bool) -> int:
+    """Count one call and its backward pass on the meta device."""
     weights = {
         name: torch.empty(p.shape, device="meta", requires_grad=weight_grad)
         for name, p in layer.named_parameters()

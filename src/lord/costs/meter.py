@@ -1,4 +1,4 @@
-"""Seconds and FLOPs of a run, by what they were spent on."""
+"""Seconds and FLOPs of a run, by phase."""
 
 import time
 from collections import defaultdict
@@ -9,7 +9,7 @@ from lord.costs.flops import FlopCount
 
 
 class Meter:
-    """Adds up FLOPs and seconds for each phase of a run.
+    """Sum of FLOPs and seconds for each phase of a run.
 
     >>> meter = Meter()
     >>> with meter, meter.phase("step"):
@@ -32,7 +32,7 @@ class Meter:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """What happens inside is spent on ``name``. Phases do not nest."""
+        """Add what happens inside to the phase ``name``. Phases cannot be nested."""
         start, before = time.perf_counter(), self._count.total
         try:
             yield

@@ -16,7 +16,7 @@ from lord.networks.layernorm import Attention
     ],
 )
 @pytest.mark.parametrize("trained", [True, False])
-def test_a_pass_costs_what_pytorchs_counter_says(network, images, trained):
+def test_a_pass_costs_as_much_as_pytorchs_counter_says(network, images, trained):
     with FlopCount() as count:
         for _ in range(2):  # measured, then looked up
             before = count.total
@@ -24,17 +24,17 @@ def test_a_pass_costs_what_pytorchs_counter_says(network, images, trained):
                 out = network(images)
                 if trained:
                     out.sum().backward()
-            own = count.total - before
-        assert own == counter.get_total_flops()
+            counted = count.total - before
+        assert counted == counter.get_total_flops()
 
 
-def test_the_protocols_network_at_width_16_costs_what_is_known():
+def test_the_protocols_network_at_width_16_has_its_known_cost():
     with FlopCount() as count, torch.device("meta"):
         ResNet18(10, 16)(torch.zeros(32, 3, 32, 32))
     assert count.total == 6_700_646_400
 
 
-def test_a_frozen_layer_has_no_weight_gradient_and_bf16_counts_alike():
+def test_a_frozen_layer_has_no_weight_gradient_and_bf16_counts_like_fp32():
     layer = nn.Linear(3, 5).requires_grad_(False)
     x = torch.zeros(2, 3, requires_grad=True)
     with FlopCount() as count:
@@ -45,7 +45,7 @@ def test_a_frozen_layer_has_no_weight_gradient_and_bf16_counts_alike():
 
 
 @pytest.mark.parametrize("trained", [True, False])
-def test_attentions_products_and_the_way_a_convolution_is_padded_count(trained):
+def test_attention_products_and_padding_are_counted(trained):
     width, length = 32, 7
     attention, x = Attention(width, heads=2), torch.zeros(3, length, width)
     inner = attention.proj.in_features
@@ -76,7 +76,7 @@ class Plain(nn.Module):
         return self.layers(x).mean(2) @ self.weight
 
 
-def test_convolutions_of_every_kind_count_and_what_does_not_is_known():
+def test_convolutions_of_every_kind_are_counted_and_the_rest_is_reported():
     network, images = Plain(), torch.zeros(2, 3, 8, 8)
     with FlopCount() as count:
         network(images)
@@ -93,14 +93,14 @@ def test_convolutions_of_every_kind_count_and_what_does_not_is_known():
     assert uncounted(ResNet18(10, 4), torch.zeros(2, 3, 32, 32)) == 0
 
 
-def test_nothing_is_counted_outside():
+def test_nothing_is_counted_after_leaving_the_context():
     with FlopCount() as count:
         pass
     nn.Linear(3, 5)(torch.zeros(2, 3))
     assert count.total == 0
 
 
-def test_phases_share_out_flops_and_seconds():
+def test_each_phase_has_its_flops_and_seconds():
     layer = nn.Linear(3, 5)
     with Meter() as meter, torch.no_grad():
         with meter.phase("step"):
@@ -118,12 +118,12 @@ def test_a_shared_storage_is_counted_once():
 
 def test_peak_memory_grows_with_what_is_allocated():
     before = peak_bytes(torch.device("cpu"))
-    block = torch.ones(before // 4 + 10_000_000)  # four bytes each: more than all so far
+    block = torch.ones(before // 4 + 10_000_000)  # four bytes each: more than the peak so far
     assert peak_bytes(torch.device("cpu")) > before
     del block
 
 
-def test_what_a_step_keeps_is_its_inputs_and_weights():
+def test_a_step_saves_its_inputs_and_weights():
     layer = nn.Linear(30, 50, bias=False)
     x = torch.randn(7, 30)
     assert saved_bytes(lambda: layer(x).relu()) == 4 * (7 * 30 + 7 * 50)
