@@ -1,9 +1,9 @@
-"""Gather the site's pages: those in docs/, those of results/, and those made from the code.
+"""Gather the site's pages from docs/, results/ and the code.
 
     python docs/site/assemble.py build/docs
 
-The pages link to each other as they lie in the repository, and to those that are made only here;
-every link is followed, and one that leads nowhere is an error.
+Links in a page are written for the repository. They are rewritten for the site, and a link that
+leads nowhere is an error.
 """
 
 import os
@@ -16,27 +16,32 @@ from generate import commands, interface, methods
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"(\]\()([^)#\s]+)([^)]*\))")
-ELSEWHERE = re.compile(r"^(https?|mailto):")
-
-
-TREES = {"results/README.md": "*/README\n*/*/README", "extending.md": "examples/*"}
-"""Pages, and the pages below them that they do not list."""
+EXTERNAL = re.compile(r"^(https?|mailto):")
+GENERATED = ("methods", "api", "commands.md")
+"""Pages of the site that have no file in the repository."""
+TREES = {"results/README.md": "*/README\n*/*/README", "how-to/extending.md": "/examples/*"}
+"""Pages, and the pages below them in the navigation."""
 
 
 def pages() -> dict[Path, Path]:
-    """Where a file of the repository lies in the site, both from their roots."""
-    found = {file: file.name for file in sorted((ROOT / "docs").glob("*.md"))}
-    found |= {ROOT / f"{name}.md": f"{name.lower()}.md" for name in ("CONTRIBUTING", "CHANGELOG")}
+    """Map each file of the repository to its place in the site, both relative to their roots."""
+    found = {ROOT / f"{name}.md": f"{name.lower()}.md" for name in ("CONTRIBUTING", "CHANGELOG")}
     found[ROOT / "CITATION.cff"] = "CITATION.cff"
     found |= {file: f"examples/{file.stem}.md" for file in sorted((ROOT / "examples").glob("*.py"))}
-    for pattern in ("results/**/*.md", "results/**/*.png", "docs/drawings/*", "docs/pictures/*"):
+    patterns = "docs/**/*.md", "docs/drawings/*", "docs/pictures/*.[ps][nv]g", "results/**/*.md"
+    for pattern in (*patterns, "results/**/*.png"):
         for file in sorted(ROOT.glob(pattern)):
             found[file] = str(file.relative_to(ROOT)).removeprefix("docs/")
     return {file.relative_to(ROOT): Path(place) for file, place in found.items()}
 
 
 def relinked(text: str, file: Path, place: Path, known: dict[Path, Path]) -> str:
-    """The text of a file with its links as they are in the site.
+    """Return the text of a page with its links rewritten for the site.
+
+    Args:
+        file: the page in the repository.
+        place: the page in the site.
+        known: places by file, as ``pages`` returns them.
 
     Raises:
         SystemExit: if a link leads nowhere.
@@ -44,21 +49,23 @@ def relinked(text: str, file: Path, place: Path, known: dict[Path, Path]) -> str
 
     def follow(match: re.Match[str]) -> str:
         target = match[2]
-        if ELSEWHERE.match(target):
+        if EXTERNAL.match(target):
             return match[0]
-        meant = (ROOT / file.parent / target).resolve()
-        if meant.is_relative_to(ROOT) and meant.relative_to(ROOT) in known:
-            there = known[meant.relative_to(ROOT)]
-        elif file.parts[0] == "docs" and target.split("/")[0] in ("methods", "commands.md", "api"):
-            there = Path(target)  # made from the code; Sphinx follows it
+        meant = Path(os.path.normpath(file.parent / target))
+        below = meant.relative_to("docs") if meant.is_relative_to("docs") else meant
+        if meant in known:
+            found = known[meant]
+        elif below.parts[0] in GENERATED:
+            found = below  # Sphinx checks these links
         else:
             sys.exit(f"{file}: no page for the link '{target}'")
-        return match[1] + os.path.relpath(there, place.parent) + match[3]
+        return match[1] + os.path.relpath(found, place.parent) + match[3]
 
     return LINK.sub(follow, text)
 
 
 def assemble(out: Path) -> None:
+    """Write the sources of the site to ``out/source``."""
     shutil.rmtree(out, ignore_errors=True)
     source, known = out / "source", pages()
     for file, place in known.items():
@@ -73,11 +80,9 @@ def assemble(out: Path) -> None:
             (source / place).write_text(title)
         else:
             shutil.copy(ROOT / file, source / place)
-    readme = relinked((ROOT / "README.md").read_text(), Path("README.md"), Path("x"), known)
-    (out / "README.md").write_text(readme)  # parts of it are included, as ../README.md
-    for place, text in (methods(ROOT / "results") | commands() | interface()).items():
-        (source / place).parent.mkdir(parents=True, exist_ok=True)
-        (source / place).write_text(text)
+    for name, text in (methods(ROOT / "results") | commands() | interface()).items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(text)
 
 
 if __name__ == "__main__":

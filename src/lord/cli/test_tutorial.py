@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-PAGES = sorted(
+PAGES = [
     page
-    for page in (ROOT / "docs").glob("*.md")
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
     if re.search(r"^```(sh|python)$", page.read_text(), re.M)
-)
+]
 
 
 def run(command, folder):
@@ -49,13 +49,14 @@ def follow(page, folder):
 def test_every_command_of_a_page_works(page, tmp_path):
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     assert follow(page, tmp_path) > 0
-    if page.stem == "tutorial":
+    if page.stem == "first-learner":
         assert (tmp_path / "buffer.png").stat().st_size > 0
+    if page.stem == "first-comparison":
         assert "## Against" in (tmp_path / "study" / "README.md").read_text()
 
 
 def test_pages_of_commands_are_found():
-    assert {"tutorial", "quickstart-keep", "quickstart-research", "extending"} <= {
+    assert {"README", "index", "first-learner", "first-comparison", "extending"} <= {
         page.stem for page in PAGES
     }
 
