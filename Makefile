@@ -1,4 +1,5 @@
-# 'make demo' and 'make test' each work alone on a clean clone.
+# Each target works in a fresh clone: it makes .venv first. PYTHON=python3.12 chooses the Python.
+.DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -6,20 +7,24 @@ CIFAR10 ?= cifar10
 TINY ?= tiny-imagenet
 BENCH = $(BIN)/lord bench --preset s-cifar10 --data $(CIFAR10)
 
-.PHONY: demo test lint slow dist released docs interface pictures speed clean
+.PHONY: help demo test lint slow dist released docs interface pictures speed clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-demo: .venv/installed  ## sgd, er, der++ and lord on the digits, three seeds
-	$(BIN)/lord compare --methods sgd,er,der++,lord --seeds 3 --out runs/demo
+demo: .venv/installed  ## lord+ beside sgd, er, der++ and lord on handwritten digits; under three minutes
+	$(BIN)/lord compare --methods sgd,er,der++,lord,lord+ --seeds 3 --out runs/demo
+	$(BIN)/lord report runs/demo --html
 
-test: lint  ## everything but what takes minutes
+test: lint  ## lint, types and all tests but the slow ones
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
 
-lint: .venv/installed
+lint: .venv/installed  ## lint and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -27,20 +32,20 @@ lint: .venv/installed
 slow: .venv/installed  ## the tests that take minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow
 
-dist: .venv/installed  ## build and check sdist and wheel, and try the wheel, page included, in an empty environment
+dist: .venv/installed  ## build sdist and wheel, check them, and try the wheel in an empty environment
 	rm -rf dist build/dist-check
 	$(BIN)/python -m build --quiet
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/python .ci/contents.py dist
 	$(PYTHON) -m venv build/dist-check
 	build/dist-check/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl
-	cd build/dist-check && bin/lord compare --methods sgd,er,der++,lord --seeds 1 --epochs 1 --width 8 --out demo
+	cd build/dist-check && bin/lord compare --methods sgd,er,der++,lord,lord+ --seeds 1 --epochs 1 --width 8 --out demo
 	cd build/dist-check && bin/lord report demo --html
 
-released: .venv/installed  ## see that tag, version, changelog and citation agree
+released: .venv/installed  ## check that tag, version, changelog and citation agree
 	$(BIN)/python .ci/version.py
 
-docs: .venv/docs  ## the site, in build/site; a broken link or name is an error
+docs: .venv/docs  ## build the site in build/site and test it; a broken link or name is an error
 	rm -rf build/site
 	$(BIN)/python docs/site/assemble.py build/docs
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -c docs/site -d build/docs/trees build/docs/source build/site
@@ -50,10 +55,10 @@ docs: .venv/docs  ## the site, in build/site; a broken link or name is an error
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	touch $@
 
-interface: .venv/installed  ## write the public interface down anew, after a change that is meant
+interface: .venv/installed  ## update the list of public names, after an intended change
 	$(BIN)/python src/lord/test_interface.py
 
-speed: .venv/installed build/peers  ## results/speed again; half an hour, nothing else running
+speed: .venv/installed build/peers  ## measure results/speed again; half an hour, nothing else running
 	mkdir -p results/speed
 	rm -f results/speed/width*.json  # 'lord bench' replaces nothing
 	$(BENCH) --width 16 --threads 1 --steps 12 --precision fp32 --out results/speed/width16-fp32-1thread.json
@@ -65,13 +70,13 @@ speed: .venv/installed build/peers  ## results/speed again; half an hour, nothin
 	GOMP_SPINCOUNT=1000 $(BIN)/python benchmarks/batch_norm.py --out results/speed/batch_norm.json
 	build/peers/bin/python benchmarks/peers.py --data $(CIFAR10) --out results/speed/peers.json
 
-build/peers: benchmarks/requirements-peers.txt  ## Avalanche, with a torch and torchvision of its own
+build/peers: benchmarks/requirements-peers.txt  # Avalanche, with its versions of torch and torchvision
 	$(PYTHON) -m venv $@
 	$@/bin/python -m pip install --quiet -r benchmarks/requirements-peers.txt
 	$@/bin/python -m pip install --quiet --no-deps -e .
 
-pictures: .venv/installed  ## of the page, for the documentation; needs Chromium, and 'make demo' before
+pictures: .venv/installed  ## draw the pictures of the documentation; needs Chromium, and 'make demo' before
 	$(BIN)/python docs/pictures/make.py results/front-s-cifar10 runs/demo
 
-clean:
+clean:  ## remove .venv, build and dist
 	rm -rf .venv build dist
