@@ -1,0 +1,23 @@
+from lord.reporting.conclusion import conclusion
+from lord.reporting.test_reporting import RECORDS, record
+
+
+def test_it_names_the_cheapest_method_that_is_as_accurate_as_the_reference():
+    dearer = record("er", 0, 90.0, 2.5e12)
+    assert conclusion([*RECORDS, dearer]) == (
+        "lord reached 70.5 ± 0.7 % Class-IL at 0.67 of the training FLOPs of "
+        "der++ (62.0 ± 2.8 %, 2 seeds)."
+    )
+
+
+def test_it_says_so_when_no_cheaper_method_is_as_accurate():
+    worse = record("er", 0, 50.0, 1e12)
+    assert conclusion([*RECORDS[:2], worse]) == (
+        "No cheaper method was as accurate as der++ (62.0 ± 2.8 %, 2 seeds)."
+    )
+
+
+def test_of_one_method_it_tells_accuracy_and_cost():
+    assert conclusion([record("er", 0, 50.0, 1e12)]) == (
+        "er reached 50.0 % Class-IL with 1e+12 training FLOPs (1 seed)."
+    )
