@@ -1,9 +1,10 @@
-"""How a data set becomes a sequence of tasks."""
+"""How a data set becomes a sequence of tasks, and a task a sequence of batches."""
 
 from lord.streams.avalanche import from_avalanche
-from lord.streams.cursor import Cursor, batch_count
+from lord.streams.cursor import Cursor, batch_count, batches
 from lord.streams.presets import PRESETS, Protocol
-from lord.streams.stream import Stream, StreamConfig, Task, batches, make_stream
+from lord.streams.stream import StreamConfig, make_stream
+from lord.streams.tasks import Stream, Task
 
 __all__ = [
     "PRESETS",

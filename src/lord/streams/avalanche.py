@@ -1,55 +1,90 @@
-"""A benchmark of Avalanche as a stream of ours."""
+"""Streams made of benchmarks of the Avalanche library."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lord.config import UserError
-from lord.streams.stream import Stream, Task
+from lord.streams.tasks import Stream, Task
 
 
-def from_avalanche(benchmark: Any) -> Stream:
-    """Its train and test experiences, one task each; labels in the order classes first come.
+class Experience(Protocol):
+    """What is read of an experience.
 
-    Read of it: ``train_stream`` and ``test_stream``; of each experience ``dataset``, rows of an
-    image and a label, and ``classes_in_this_experience``.
+    Attributes:
+        dataset: rows that begin with an image and a label.
+        classes_in_this_experience: its labels.
+    """
 
-    Images may be PIL's, or float tensors from 0 to 1; they are kept as bytes, before any
-    augmentation, which is a method's own business here.
+    @property
+    def dataset(self) -> Iterable[Sequence[Any]]: ...
+    @property
+    def classes_in_this_experience(self) -> Iterable[int]: ...
+
+
+class Benchmark(Protocol):
+    """What is read of a benchmark.
+
+    Attributes:
+        train_stream: experiences to train on.
+        test_stream: experiences to score, one for each to train on.
+    """
+
+    @property
+    def train_stream(self) -> Iterable[Experience]: ...
+    @property
+    def test_stream(self) -> Iterable[Experience]: ...
+
+
+def from_avalanche(benchmark: Benchmark) -> Stream:
+    """Return the stream with a task for each experience of a benchmark.
+
+    Images are PIL images, uint8 tensors, or float tensors from 0 to 1. They are stored as uint8,
+    C x H x W each. Leave augmentation out of the benchmark, because methods augment images
+    themselves. Labels are numbered in the order in which classes appear.
 
     Raises:
-        UserError: where an image is neither.
+        UserError: if images are normalised, or train and test experiences differ in number.
     """
     number: dict[int, int] = {}
     for experience in benchmark.train_stream:
-        for label in sorted(int(own) for own in experience.classes_in_this_experience):
+        for label in sorted(map(int, experience.classes_in_this_experience)):
             number.setdefault(label, len(number))
     train, test = (
-        tuple(_task(place, own.dataset, number) for place, own in enumerate(stream))
+        tuple(_task(place, each.dataset, number) for place, each in enumerate(stream))
         for stream in (benchmark.train_stream, benchmark.test_stream)
     )
     if len(train) != len(test):
-        raise UserError(f"{len(train)} train experiences, but {len(test)} test experiences")
+        raise UserError(
+            f"has {len(train)} train experiences and {len(test)} test experiences",
+            field="benchmark",
+            allowed="one test experience for each train experience",
+        )
     return Stream(train, test, tuple(str(label) for label in number))
 
 
-def _task(index: int, dataset: Iterable[Any], number: dict[int, int]) -> Task:
+def _task(index: int, dataset: Iterable[Sequence[Any]], number: dict[int, int]) -> Task:
     rows = [(_bytes(row[0]), number[int(row[1])]) for row in dataset]
     labels = torch.tensor([label for _, label in rows])
     images = torch.stack([image for image, _ in rows])
     return Task(index, tuple(sorted(set(labels.tolist()))), images, labels)
 
 
-def _bytes(image: Any) -> Tensor:
+def _bytes(image: object) -> Tensor:
     """C x H x W uint8."""
     if isinstance(image, Tensor):
         if image.dtype == torch.uint8:
             return image
         if not (image.min() >= 0 and image.max() <= 1):
-            raise UserError("images: expected float tensors from 0 to 1, not normalised ones")
+            raise UserError(
+                "has images with values below 0 or above 1",
+                field="benchmark",
+                allowed="images from 0 to 1",
+                hint="leave normalisation out of it",
+            )
         return (255 * image).round().to(torch.uint8)
     pixels = torch.from_numpy(np.array(image))
     return pixels[None] if pixels.dim() == 2 else pixels.permute(2, 0, 1)

@@ -1,4 +1,4 @@
-"""Tasks of one set of classes: shown ever differently, or coming and going."""
+"""Streams in which all tasks have the same classes: other domains, or gradual change."""
 
 import math
 from collections.abc import Sequence
@@ -8,23 +8,33 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 WIDTH = 0.08
-"""Of the time for which a class is frequent, as a share of the stream (a standard deviation)."""
+"""Standard deviation in time of a class's frequency, as a share of the stream."""
 RARE = 0.05
-"""Classes rarer than this share of their most frequent time are absent."""
+"""A class is absent where its frequency is below this share of its maximum."""
 
 
 def permutation(shape: Sequence[int], generator: Generator) -> Tensor:
-    """A random order of the pixels of images of C x H x W."""
+    """Return a random order of an image's pixels, H * W int64.
+
+    Args:
+        shape: channels, height and width of the image.
+        generator: on the CPU.
+    """
     return torch.randperm(shape[1] * shape[2], generator=generator)
 
 
 def permuted(images: Tensor, order: Tensor) -> Tensor:
-    """All images with their pixels in one order, the same for all and all channels."""
+    """Reorder the pixels of all images and channels in the same way.
+
+    Args:
+        images: N x C x H x W.
+        order: H * W int64.
+    """
     return images.flatten(2)[:, :, order].view(images.shape)
 
 
 def rotated(images: Tensor, degrees: float) -> Tensor:
-    """All images turned about their centre, black around them, bilinearly interpolated.
+    """Rotate images about their centre, with bilinear interpolation and black corners.
 
     Args:
         images: N x C x H x W uint8.
@@ -41,10 +51,10 @@ def rotated(images: Tensor, degrees: float) -> Tensor:
 
 
 def presence(classes: int, segments: int) -> Tensor:
-    """How frequent each class is in each segment of a stream without tasks: classes x segments.
+    """Return the share of each class's images in each segment: classes x segments, float32.
 
-    Classes come one after another, each rising and falling gradually; those of the first half
-    come back half a stream later. Entries are shares of a class's own images; rows add up to 1.
+    Classes come one after another, and each rises and falls gradually. Those of the first half
+    recur half a stream later. Each row adds up to 1.
 
     >>> presence(4, 4).round(decimals=1).tolist()[3]
     [0.0, 0.0, 0.0, 1.0]
@@ -59,22 +69,25 @@ def presence(classes: int, segments: int) -> Tensor:
 
 
 def drifting(labels: Tensor, order: list[int], segments: int, generator: Generator) -> list[Tensor]:
-    """Rows of each segment: every image once, classes changing gradually and coming back.
+    """Share out all images among segments, with classes that come, go and recur gradually.
 
     Args:
         labels: N int64.
-        order: the classes, in the order they first come.
-        segments: their number.
-        generator: on the CPU; which image of a class comes when.
+        order: the classes, in the order in which they first appear.
+        segments: number of segments.
+        generator: on the CPU; decides which image of a class goes where.
+
+    Returns:
+        The rows of each segment, ascending. Each row is in exactly one segment.
     """
     rows: list[list[Tensor]] = [[] for _ in range(segments)]
     for label, shares in zip(order, presence(len(order), segments), strict=True):
-        own = (labels == label).nonzero().flatten()
-        own = own[torch.randperm(len(own), generator=generator)]
-        ends = (shares.cumsum(0) * len(own)).round().long()
-        ends[-1] = len(own)
+        of_class = (labels == label).nonzero().flatten()
+        of_class = of_class[torch.randperm(len(of_class), generator=generator)]
+        ends = (shares.cumsum(0) * len(of_class)).round().long()
+        ends[-1] = len(of_class)
         starts = torch.cat([ends.new_zeros(1), ends[:-1]])
         for segment, (start, end) in enumerate(zip(starts, ends, strict=True)):
             if shares[segment] > 0:
-                rows[segment].append(own[start:end])
+                rows[segment].append(of_class[start:end])
     return [torch.cat(parts).sort().values if parts else labels[:0] for parts in rows]

@@ -1,32 +1,31 @@
-"""The protocols: images, tasks and training length of each stream (arXiv:2004.07211)."""
-
-from typing import Any
+"""Named streams: images, tasks and length of training (arXiv:2004.07211)."""
 
 from lord.config import Config
 
 Channels = tuple[float, ...]
+Values = dict[str, int | float | str]
 
 
 class Protocol(Config, frozen=True):
-    """A named stream.
-
-    ``settings`` are values of the configuration, by the names of the command line's flags;
-    anything given by the user comes before them.
-    """
+    """A named stream. Values the user gives replace those of ``settings``."""
 
     about: str
-    settings: dict[str, Any]
+    """One line about the stream."""
+    settings: Values
+    """Values of the configuration, by the names of the settings."""
     classes: int | None = None
-    """Of its images; None: any number."""
+    """Number of classes of its images; None for any number."""
     mean: Channels | None = None
-    """Normalisation of each channel; None: measured on the training images."""
+    """Mean of each channel for normalisation; None to measure it on the training images."""
     std: Channels | None = None
+    """Standard deviation of each channel for normalisation; None to measure it."""
     crop: int = 4
     """Padding of the random crop, in pixels."""
     flip: bool = True
+    """Whether half of the images are mirrored."""
 
 
-DIGITS: dict[str, Any] = {
+DIGITS: Values = {
     "data": "digits",
     "network": "cnn",
     "width": 32,
@@ -43,19 +42,19 @@ PRESETS = {
         flip=False,
     ),
     "permuted-digits": Protocol(
-        about="UCI digits, all ten in each of 10 tasks, pixels in another order each time",
+        about="UCI digits, 10 tasks with all ten classes, pixels permuted differently in each",
         settings=DIGITS | {"scenario": "permuted", "tasks": 10, "epochs": 5},
         crop=0,
         flip=False,
     ),
     "rotated-digits": Protocol(
-        about="UCI digits, all ten in each of 10 tasks, turned by another angle each time",
+        about="UCI digits, 10 tasks with all ten classes, rotated by another angle in each",
         settings=DIGITS | {"scenario": "rotated", "tasks": 10, "epochs": 5},
         crop=0,
         flip=False,
     ),
     "drifting-digits": Protocol(
-        about="UCI digits coming and going gradually, 10 segments, one pass",
+        about="UCI digits, classes that come and go gradually, 10 segments, one epoch",
         settings=DIGITS | {"scenario": "drifting", "tasks": 10, "epochs": 1, "batch": 10},
         crop=1,
         flip=False,
@@ -89,15 +88,8 @@ PRESETS = {
         std=(0.2770, 0.2691, 0.2821),
     ),
     "images": Protocol(
-        about="any other images, 5 tasks, the protocol's ResNet-18 at width 16",
-        settings={
-            "width": 16,
-            "tasks": 5,
-            "epochs": 10,
-            "batch": 32,
-            "buffer": 500,
-            "lr": 0.03,
-        },
+        about="your images, 5 tasks, ResNet-18 of width 16",
+        settings={"width": 16, "tasks": 5, "epochs": 10, "batch": 32, "buffer": 500, "lr": 0.03},
     ),
 }
-"""The first is the default without data, the last the default for data without a preset."""
+"""Streams by name. The first is the default; the last is the default for data of the user."""

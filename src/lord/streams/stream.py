@@ -1,9 +1,9 @@
-"""A data set as a sequence of tasks: by class, by domain, or without real borders."""
+"""Cut a data set into tasks: by class, by domain, or gradually."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, overload
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor
@@ -12,197 +12,207 @@ from lord.config import Config, UserError
 from lord.config.types import Count, ProperFraction, Share
 from lord.data import ImageData
 from lord.streams.domains import drifting, permutation, permuted, rotated
+from lord.streams.tasks import Stream, Task, Tasks
 
 
 class StreamConfig(Config, frozen=True):
     """How the images are cut into tasks."""
 
     scenario: Literal["classes", "permuted", "rotated", "drifting"] = "classes"
-    """What changes: tasks bring new classes; or have the same classes with pixels permuted or
-    images rotated; or are mere segments of a stream whose classes gradually change and recur."""
+    """What changes between tasks. 'classes': each task has new classes. 'permuted' and 'rotated':
+    all tasks have the same classes, with permuted pixels or rotated images. 'drifting': classes
+    come, go and recur gradually, and a task is a segment of the stream."""
     tasks: Count = 5
-    """Number of tasks; must divide the number of classes where tasks bring new ones."""
+    """Number of tasks. With new classes in each task, it must divide the number of classes."""
     order: Literal["natural", "seeded"] = "natural"
-    """Order of the classes: as they are numbered, or shuffled by the run's seed."""
+    """Order of the classes: by their numbers, or shuffled by the run's seed."""
     split: tuple[tuple[int, ...], ...] | None = None
-    """Classes of each task, spelt out, instead of 'tasks' and 'order'."""
+    """Classes of each task, which replaces 'tasks' and 'order'."""
     subset: Share = 1.0
-    """Share of each class's training images that is used, the first ones after 'skip'."""
+    """Share of each class's training images to use, the first ones after 'skip'."""
     skip: ProperFraction = 0.0
-    """Share of each class's training images before those."""
+    """Share of each class's training images to leave out, the first ones."""
     validation: ProperFraction = 0.0
-    """Share of each class's training images, the last ones, that is scored instead of the test
-    images: for tuning."""
+    """Share of each class's training images, the last ones, to score instead of the test images.
+    Meant for tuning."""
     stop_after: Count | None = None
-    """Tasks that are learnt and scored, the first ones of the stream; all by default."""
+    """Number of tasks to learn and score, the first ones of the stream; all by default."""
 
     def __post_init__(self) -> None:
-        if self.skip + self.subset + self.validation > 1 + 1e-9:
-            given = f"{self.skip} + {self.subset} + {self.validation}"
-            raise UserError(f"skip + subset + validation: at most 1 in all, got {given}")
+        total = self.skip + self.subset + self.validation
+        if total > 1 + 1e-9:
+            what = f"`skip` + `subset` + `validation` is {total:g}"
+            raise UserError(what, field="subset", allowed="a sum of at most 1")
         if self.split is not None and self.scenario != "classes":
-            raise UserError(f"split: is for tasks of new classes, not for {self.scenario}")
+            raise UserError(
+                f"cannot be combined with the scenario '{self.scenario}'",
+                field="split",
+                hint="leave it out, or set `scenario` to 'classes'",
+            )
 
 
 @dataclass(frozen=True)
-class Task:
-    """One task of a stream.
-
-    Attributes:
-        index: its place, from 0.
-        classes: the labels it brings, ascending.
-        images: N x C x H x W uint8 training images, on the device, before augmentation.
-        labels: N, int64.
-    """
-
-    index: int
-    classes: tuple[int, ...]
-    images: Tensor
-    labels: Tensor
-
-    def to(self, device: torch.device) -> "Task":
-        """The same on another device; images cross as bytes, once, channels-last."""
-        images = self.images.to(device, memory_format=torch.channels_last)
-        return Task(self.index, self.classes, images, self.labels.to(device))
-
-
-class Tasks(Sequence[Task]):
-    """Tasks each made when it is asked for, so that the images of one are in memory, not of all.
-
-    Args:
-        number: of them.
-        make: the task of a place from 0.
-    """
-
-    def __init__(self, number: int, make: Callable[[int], Task]) -> None:
-        self.number, self.make = number, make
-
-    def __len__(self) -> int:
-        return self.number
-
-    @overload
-    def __getitem__(self, place: int) -> Task: ...
-    @overload
-    def __getitem__(self, place: slice) -> "Tasks": ...
-    def __getitem__(self, place: int | slice) -> "Task | Tasks":
-        if isinstance(place, int):
-            return self.make(range(self.number)[place])
-        places = range(self.number)[place]
-        return Tasks(len(places), lambda own: self.make(places[own]))
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Tasks to train on and test splits to score, one of each a task.
-
-    Labels are renumbered in the order classes appear: new classes follow those of tasks before.
-
-    Attributes:
-        train: the tasks; those of ``make_stream`` are made each time they are asked for.
-        test: for each task, its test images and labels.
-        class_names: name of each label.
-    """
-
-    train: Sequence[Task]
-    test: Sequence[Task]
-    class_names: tuple[str, ...]
-
-    def first(self, number: int | None) -> "Stream":
-        """Only its first tasks; names of all classes."""
-        return Stream(self.train[:number], self.test[:number], self.class_names)
-
-    def joined(self) -> "Stream":
-        """The same with all training data in one task: what joint training sees."""
-        tasks = tuple(self.train)
-        whole = Task(
-            0,
-            tuple(sorted({label for task in tasks for label in task.classes})),
-            torch.cat([task.images for task in tasks]),
-            torch.cat([task.labels for task in tasks]),
-        )
-        return Stream((whole,), self.test, self.class_names)
-
-    def to(self, device: torch.device) -> "Stream":
-        """The same with tasks on another device, each taken there when it is asked for."""
-        train = Tasks(len(self.train), lambda place: self.train[place].to(device))
-        test = Tasks(len(self.test), lambda place: self.test[place].to(device))
-        return Stream(train, test, self.class_names)
-
-
-def batches(count: int, size: int) -> list[range]:
-    """Places of each batch of an epoch. A last batch of one image is left out: batch-norm cannot
-    take it.
-
-    >>> [len(rows) for rows in batches(10, 4)], [len(rows) for rows in batches(9, 4)]
-    ([4, 4, 2], [4, 4])
-    """
-    cut = [range(start, min(start + size, count)) for start in range(0, count, size)]
-    return [rows for rows in cut if len(rows) > 1 or len(cut) == 1]
-
-
-@dataclass(frozen=True)
-class Source:
+class _Source:
     """Images that tasks are cut from.
 
     Attributes:
-        images: N x C x H x W uint8, maybe mapped from a file.
-        rows: of them, those that count.
-        labels: of those rows, renumbered.
+        images: N x C x H x W uint8, possibly mapped from a file.
+        rows: M int64, the images to use.
+        labels: M int64, their labels in the numbering of the stream.
     """
 
     images: Tensor
     rows: Tensor
     labels: Tensor
 
-    def task(self, index: int, classes: tuple[int, ...], own: Tensor) -> Task:
-        """A task of some of the rows that count."""
-        return Task(index, classes, self.images[self.rows[own]], self.labels[own])
-
-
-def by_class(source: Source, groups: Sequence[int]) -> Tasks:
-    """Cut into tasks of so many whole classes each, in the order of their labels."""
-    ends = [sum(groups[: place + 1]) for place in range(len(groups))]
-    classes = [tuple(range(end - own, end)) for end, own in zip(ends, groups, strict=True)]
-
-    def make(place: int) -> Task:
-        own = torch.isin(source.labels, torch.tensor(classes[place], device=source.labels.device))
-        return source.task(place, classes[place], own.nonzero().flatten())
-
-    return Tasks(len(groups), make)
+    def task(self, index: int, classes: tuple[int, ...], chosen: Tensor) -> Task:
+        """Copy some of the M images into a task."""
+        return Task(index, classes, self.images[self.rows[chosen]], self.labels[chosen])
 
 
 def make_stream(data: ImageData, config: StreamConfig, seed: int) -> Stream:
-    """Cut ``data`` as ``config`` says.
+    """Cut a data set into tasks.
+
+    >>> from lord.data import DataConfig, load_images
+    >>> digits = load_images(DataConfig())
+    >>> stream = make_stream(digits, StreamConfig(tasks=5), seed=0)
+    >>> [task.classes for task in stream.train]
+    [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9)]
+
+    Args:
+        data: images and labels; images may be mapped from a file.
+        config: how to cut them.
+        seed: decides a seeded class order, permutations, rotations and drift.
 
     Raises:
-        UserError: names the number of classes that does not fit.
+        UserError: if ``tasks``, ``split``, ``subset`` or ``validation`` do not fit the data.
     """
     groups = config.split or _groups(len(data.classes), config, seed)
     order = [label for group in groups for label in group]
-    if not order or sorted(set(order)) != sorted(order) or not all(groups):
-        raise UserError("split: each task needs at least one class, and a class only one task")
-    if min(order) < 0 or max(order) >= len(data.classes):
-        wrong = min(order) if min(order) < 0 else max(order)
-        raise UserError(f"split: classes are 0 to {len(data.classes) - 1}, got {wrong}")
-    train = _part(data, order, config.skip, config.subset)
+    if config.split:
+        _check_split(config.split, len(data.classes))
+    train = _part(data, order, "subset", config.skip, config.subset)
     test = _renumbered(data.test_images, data.test_labels, order)
     if config.validation:
-        test = _part(data, order, 1 - config.validation, config.validation)
+        test = _part(data, order, "validation", 1 - config.validation, config.validation)
     names = tuple(data.classes[label] for label in order)
     if config.scenario == "classes":
         sizes = [len(group) for group in groups]
-        return Stream(by_class(train, sizes), by_class(test, sizes), names)
+        return Stream(_by_class(train, sizes), _by_class(test, sizes), names)
     if config.scenario == "drifting":
         return Stream(*_segments(train, test, len(order), config.tasks, seed), names)
     views = _views(config, data.shape, seed)
-    learnt, scored = (by_class(part, [len(order)]) for part in (train, test))
-    return Stream(_domains(learnt, views), _domains(scored, views), names)
+    shown, scored = (_by_class(part, [len(order)]) for part in (train, test))
+    return Stream(_domains(shown, views), _domains(scored, views), names)
+
+
+def _check_split(split: tuple[tuple[int, ...], ...], classes: int) -> None:
+    labels = [label for group in split for label in group]
+    if not labels or len(set(labels)) < len(labels) or not all(split):
+        allowed = "at least one class in each task, and no class twice"
+        raise UserError(field="split", given=split, allowed=allowed)
+    for label in (min(labels), max(labels)):
+        if not 0 <= label < classes:
+            raise UserError(
+                f"has the class {label}",
+                field="split",
+                given=split,
+                allowed=f"classes from 0 to {classes - 1}",
+            )
+
+
+def _groups(classes: int, config: StreamConfig, seed: int) -> list[tuple[int, ...]]:
+    """Classes of each task; one class each where all tasks have all classes."""
+    order = list(range(classes))
+    if config.order == "seeded":
+        order = torch.randperm(classes, generator=Generator().manual_seed(seed)).tolist()
+    if config.scenario != "classes":
+        return [(label,) for label in order]
+    if config.tasks > classes:
+        allowed = f"at most {classes}, the number of classes"
+        raise UserError(field="tasks", given=config.tasks, allowed=allowed)
+    if classes % config.tasks:
+        raise UserError(
+            field="tasks",
+            given=config.tasks,
+            allowed=f"a divisor of {classes}, the number of classes",
+            hint="or set `split`",
+        )
+    each = classes // config.tasks
+    return [tuple(order[start : start + each]) for start in range(0, classes, each)]
+
+
+def _renumbered(images: Tensor, labels: Tensor, order: list[int]) -> _Source:
+    """Keep the images whose class is in ``order``. Their label is its position there."""
+    number = torch.full((max(int(labels.max()), *order) + 1,), -1)
+    number[torch.tensor(order)] = torch.arange(len(order))
+    numbers = number.to(labels.device)[labels]
+    rows = (numbers >= 0).nonzero().flatten()
+    return _Source(images, rows, numbers[rows])
+
+
+def _part(data: ImageData, order: list[int], field: str, start: float, share: float) -> _Source:
+    """Keep ``share`` of each class's training images, beginning at the share ``start``.
+
+    Args:
+        field: the setting that asks for them.
+    """
+    whole = _renumbered(data.train_images, data.train_labels, order)
+    if (start, share) == (0, 1):
+        return whole
+    places = []
+    for number, label in enumerate(order):
+        rows = (whole.labels == number).nonzero().flatten()
+        # Adjacent parts share no image: the end of one is rounded like the start of the next.
+        first, end = (round(len(rows) * round(part, 9)) for part in (start, start + share))
+        if first == end:
+            raise UserError(
+                f"gives class '{data.classes[label]}' none of its {len(rows)} images",
+                field=field,
+                given=share,
+                hint="set a larger share",
+            )
+        places.append(rows[first:end])
+    chosen = torch.cat(places).sort().values
+    return _Source(whole.images, whole.rows[chosen], whole.labels[chosen])
+
+
+def _by_class(source: _Source, sizes: Sequence[int]) -> Tasks:
+    """Cut into tasks of so many classes each, in the order of their labels."""
+    ends = [sum(sizes[: place + 1]) for place in range(len(sizes))]
+    classes = [tuple(range(end - size, end)) for end, size in zip(ends, sizes, strict=True)]
+
+    def make(place: int) -> Task:
+        wanted = torch.tensor(classes[place], device=source.labels.device)
+        chosen = torch.isin(source.labels, wanted).nonzero().flatten()
+        return source.task(place, classes[place], chosen)
+
+    return Tasks(len(sizes), make)
+
+
+def _segments(
+    train: _Source, test: _Source, classes: int, number: int, seed: int
+) -> tuple[Tasks, Tasks]:
+    """Cut a drifting stream into segments. The classes present in a segment are scored after it."""
+    generator = Generator().manual_seed(seed)
+    rows = drifting(train.labels, list(range(classes)), number, generator)
+    if not all(len(segment) for segment in rows):
+        allowed = "few enough segments for each to have an image"
+        raise UserError(field="tasks", given=number, allowed=allowed)
+    present = [tuple(sorted(set(train.labels[segment].tolist()))) for segment in rows]
+
+    def scored(place: int) -> Task:
+        chosen = torch.isin(test.labels, torch.tensor(present[place])).nonzero().flatten()
+        return test.task(place, present[place], chosen)
+
+    shown = Tasks(number, lambda place: train.task(place, present[place], rows[place]))
+    return shown, Tasks(number, scored)
 
 
 def _views(
     config: StreamConfig, shape: Sequence[int], seed: int
 ) -> list[Callable[[Tensor], Tensor]]:
-    """What each task does to the images."""
+    """For each task, the function that changes its images."""
     generator = Generator().manual_seed(seed)
     if config.scenario == "permuted":
         orders = [permutation(shape, generator) for _ in range(config.tasks)]
@@ -212,76 +222,9 @@ def _views(
 
 
 def _domains(whole: Tasks, views: Sequence[Callable[[Tensor], Tensor]]) -> Tasks:
-    """The same images seen in as many ways as there are tasks."""
+    """A task for each view, with the images of the only task of ``whole``."""
 
     def make(place: int) -> Task:
         return replace(task := whole[0], index=place, images=views[place](task.images))
 
     return Tasks(len(views), make)
-
-
-def _segments(
-    train: Source, test: Source, classes: int, number: int, seed: int
-) -> tuple[Tasks, Tasks]:
-    """A stream cut where nothing ends; what is scored are the classes then present."""
-    generator = Generator().manual_seed(seed)
-    rows = drifting(train.labels, list(range(classes)), number, generator)
-    if not all(len(own) for own in rows):
-        raise UserError(f"tasks: too many segments for these classes, got {number}")
-    present = [tuple(sorted(set(train.labels[own].tolist()))) for own in rows]
-
-    def scored(place: int) -> Task:
-        own = torch.isin(test.labels, torch.tensor(present[place])).nonzero().flatten()
-        return test.task(place, present[place], own)
-
-    learnt = Tasks(number, lambda place: train.task(place, present[place], rows[place]))
-    return learnt, Tasks(number, scored)
-
-
-def _renumbered(images: Tensor, labels: Tensor, order: list[int]) -> Source:
-    """Those images whose class is in ``order``, labels its places there."""
-    number = torch.full((max(int(labels.max()), *order) + 1,), -1)
-    number[torch.tensor(order)] = torch.arange(len(order))
-    numbers = number.to(labels.device)[labels]
-    rows = (numbers >= 0).nonzero().flatten()
-    return Source(images, rows, numbers[rows])
-
-
-def _part(data: ImageData, order: list[int], start: float, share: float) -> Source:
-    """``share`` of each class's training images, from ``start`` of them on."""
-    whole = _renumbered(data.train_images, data.train_labels, order)
-    if (start, share) == (0, 1):
-        return whole
-    places = []
-    for number, label in enumerate(order):
-        own = (whole.labels == number).nonzero().flatten()
-        # Parts that meet share no image: where one ends is rounded as where the next begins.
-        first, end = (round(len(own) * round(part, 9)) for part in (start, start + share))
-        if first == end:
-            raise UserError(
-                f"class '{data.classes[label]}' has {len(own)} images: too few for the share of "
-                f"{share:g} of them that --subset or --validation asks for"
-            )
-        places.append(own[first:end])
-    chosen = torch.cat(places).sort().values
-    return Source(whole.images, whole.rows[chosen], whole.labels[chosen])
-
-
-def _groups(classes: int, config: StreamConfig, seed: int) -> list[tuple[int, ...]]:
-    if config.scenario != "classes":
-        return [(label,) for label in _order(classes, config, seed)]
-    if config.tasks > classes:
-        raise UserError(f"tasks: at most {classes}, the number of classes, got {config.tasks}")
-    if classes % config.tasks:
-        raise UserError(
-            f"tasks: must divide the {classes} classes, got {config.tasks}; or give a split"
-        )
-    order = _order(classes, config, seed)
-    each = classes // config.tasks
-    return [tuple(order[i : i + each]) for i in range(0, classes, each)]
-
-
-def _order(classes: int, config: StreamConfig, seed: int) -> list[int]:
-    if config.order == "seeded":
-        return torch.randperm(classes, generator=Generator().manual_seed(seed)).tolist()
-    return list(range(classes))

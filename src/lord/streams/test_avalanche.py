@@ -1,4 +1,4 @@
-"""What Avalanche hands out, in a stand-in of the same shape, and Avalanche itself where it is."""
+"""Benchmarks of Avalanche: a stand-in with the same attributes, and the library if installed."""
 
 from types import SimpleNamespace
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lord.config import UserError
+from lord.conftest import refused
 from lord.data import DataConfig, load_images
 from lord.streams.avalanche import from_avalanche
 
@@ -27,7 +27,7 @@ FORMS = [lambda i: i.float() / 255, lambda i: i, lambda i: Image.fromarray(i[0].
 
 
 @pytest.mark.parametrize("form", FORMS, ids=["float", "bytes", "PIL"])
-def test_experiences_become_tasks_with_labels_in_order(form):
+def test_each_experience_is_a_task_with_labels_in_order_of_appearance(form):
     groups = [(7, 1), (3,)]
     benchmark = SimpleNamespace(
         train_stream=experiences(DIGITS.train_images, DIGITS.train_labels, groups, form),
@@ -42,12 +42,19 @@ def test_experiences_become_tasks_with_labels_in_order(form):
 
 def test_normalised_images_are_refused():
     data = [(torch.full((1, 2, 2), -1.0), 0, 0)]
-    own = [SimpleNamespace(classes_in_this_experience=[0], dataset=data)]
-    with pytest.raises(UserError, match="from 0 to 1"):
-        from_avalanche(SimpleNamespace(train_stream=own, test_stream=own))
+    stream = [SimpleNamespace(classes_in_this_experience=[0], dataset=data)]
+    with refused("benchmark", allowed="images from 0 to 1"):
+        from_avalanche(SimpleNamespace(train_stream=stream, test_stream=stream))
 
 
-def test_a_benchmark_of_avalanche_itself():
+def test_a_train_experience_without_a_test_experience_is_refused():
+    data = [(torch.zeros(1, 2, 2), 0, 0)]
+    stream = [SimpleNamespace(classes_in_this_experience=[0], dataset=data)]
+    with refused("benchmark", problem="has 1 train experiences and 0 test experiences"):
+        from_avalanche(SimpleNamespace(train_stream=stream, test_stream=[]))
+
+
+def test_a_real_avalanche_benchmark_is_read():
     pytest.importorskip("avalanche", reason="Avalanche is not installed")
     from avalanche.benchmarks import nc_benchmark  # noqa: PLC0415
     from torch.utils.data import TensorDataset  # noqa: PLC0415

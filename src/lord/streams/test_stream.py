@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Generator
 
-from lord.config import UserError
+from lord.conftest import refused
 from lord.data import DataConfig, load_images
 from lord.streams import PRESETS, StreamConfig, make_stream
 from lord.streams.domains import drifting, permutation, permuted, rotated
@@ -19,7 +19,7 @@ DIGITS = load_images(DataConfig())
 
 
 @given(st.permutations(range(6)), st.integers(1, 5))
-def test_tasks_share_out_every_image_once_and_labels_follow_the_class_order(order, cut):
+def test_every_image_is_in_one_task_and_labels_follow_the_class_order(order, cut):
     labels = torch.arange(60) % 6
     images = labels.view(-1, 1, 1, 1).to(torch.uint8)
     data = replace(DIGITS, train_images=images, train_labels=labels, classes=tuple("abcdef"))
@@ -33,14 +33,14 @@ def test_tasks_share_out_every_image_once_and_labels_follow_the_class_order(orde
         assert torch.equal(back, task.images.flatten().long())
 
 
-def test_five_tasks_of_two_digits_in_natural_order():
+def test_classes_in_natural_order_are_cut_into_equal_tasks():
     stream = make_stream(DIGITS, StreamConfig(tasks=5), seed=0)
     assert [task.classes for task in stream.train] == [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9)]
     assert stream.class_names == tuple("0123456789")
     assert sum(len(task.labels) for task in stream.test) == 355
 
 
-def test_a_seeded_order_is_the_seeds_own():
+def test_a_seeded_order_depends_on_the_seed_only():
     def names(seed):
         config = StreamConfig(tasks=5, order="seeded")
         return make_stream(DIGITS, config, seed).class_names
@@ -50,13 +50,13 @@ def test_a_seeded_order_is_the_seeds_own():
     assert sorted(names(1)) == list("0123456789")
 
 
-def test_an_explicit_split_may_be_uneven_and_leave_classes_out():
+def test_a_split_may_have_unequal_tasks_and_omit_classes():
     stream = make_stream(DIGITS, StreamConfig(split=((7, 1, 3), (0,))), seed=0)
     assert stream.class_names == ("7", "1", "3", "0")
     assert [task.classes for task in stream.train] == [(0, 1, 2), (3,)]
 
 
-def test_a_subset_takes_its_share_of_each_class():
+def test_a_subset_keeps_the_same_share_of_each_class():
     whole = make_stream(DIGITS, StreamConfig(), seed=0)
     part = make_stream(DIGITS, StreamConfig(subset=0.25), seed=0)
     for full, small in zip(whole.train, part.train, strict=True):
@@ -65,11 +65,11 @@ def test_a_subset_takes_its_share_of_each_class():
 
 
 @pytest.mark.parametrize("scenario", ["classes", "permuted", "drifting"])
-def test_images_of_a_stream_stay_in_their_file_until_a_task_is_asked_for(tmp_path, scenario):
+def test_images_stay_in_their_file_until_a_task_is_asked_for(tmp_path, scenario):
     if not Path("/proc/self/status").exists():
-        pytest.skip("memory of one's own is read from /proc")
+        pytest.skip("the memory of a process is read from /proc")
 
-    def own_mb():
+    def anonymous_mb():
         status = Path("/proc/self/status").read_text()
         return int(re.search(r"RssAnon:\s+(\d+)", status)[1]) / 1024
 
@@ -78,15 +78,15 @@ def test_images_of_a_stream_stay_in_their_file_until_a_task_is_asked_for(tmp_pat
     mapped = torch.from_numpy(np.load(tmp_path / "images.npy", mmap_mode="c")).permute(0, 3, 1, 2)
     labels = torch.arange(count) % 10
     data = replace(DIGITS, train_images=mapped, train_labels=labels)
-    before = own_mb()
+    before = anonymous_mb()
     stream = make_stream(data, StreamConfig(scenario=scenario, tasks=10), seed=0)
-    assert own_mb() - before < megabytes / 4
-    learnt = sum(len(task.labels) for task in stream.train)
-    assert learnt == (10 * count if scenario == "permuted" else count)
-    assert own_mb() - before < megabytes / 2
+    assert anonymous_mb() - before < megabytes / 4
+    shown = sum(len(task.labels) for task in stream.train)
+    assert shown == (10 * count if scenario == "permuted" else count)
+    assert anonymous_mb() - before < megabytes / 2
 
 
-def test_a_place_beyond_the_stream_is_an_index_error_and_slices_are_streams():
+def test_tasks_can_be_indexed_and_sliced_like_a_list():
     tasks = make_stream(DIGITS, StreamConfig(), seed=0).train
     assert [task.index for task in tasks[1:4]] == [1, 2, 3]
     assert tasks[1:4][-1].index == 3
@@ -95,31 +95,41 @@ def test_a_place_beyond_the_stream_is_an_index_error_and_slices_are_streams():
         tasks[5]
 
 
-def test_joint_training_sees_all_images_in_one_task():
+def test_a_joined_stream_has_all_images_in_one_task():
     stream = make_stream(DIGITS, StreamConfig(), seed=0).joined()
     assert len(stream.train) == 1
     assert len(stream.train[0].labels) == 1442
     assert len(stream.test) == 5
 
 
+SPLIT = "at least one class in each task, and no class twice"
+
+
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "field", "parts"),
     [
-        (StreamConfig(tasks=11), "tasks: at most 10, the number of classes, got 11"),
-        (StreamConfig(tasks=3), "tasks: must divide the 10 classes, got 3; or give a split"),
-        (StreamConfig(split=((0, 1), (1, 2))), "split: each task needs at least one class"),
-        (StreamConfig(split=((0,), ())), "split: each task needs at least one class"),
-        (StreamConfig(scenario="drifting", tasks=500), "tasks: too many segments .* got 500"),
-        (StreamConfig(split=((0,), (10,))), "split: classes are 0 to 9, got 10"),
+        ({"tasks": 11}, "tasks", {"given": 11, "allowed": "at most 10, the number of classes"}),
+        ({"tasks": 3}, "tasks", {"given": 3, "allowed": re.compile("divisor of 10")}),
+        ({"split": ((0, 1), (1, 2))}, "split", {"allowed": SPLIT}),
+        ({"split": ((0,), ())}, "split", {"given": ((0,), ()), "allowed": SPLIT}),
+        ({"split": ((0,), (10,))}, "split", {"allowed": "classes from 0 to 9"}),
+        ({"scenario": "drifting", "tasks": 500}, "tasks", {"given": 500}),
     ],
 )
-def test_a_split_that_does_not_fit_is_refused(config, said):
-    with pytest.raises(UserError, match=said):
-        make_stream(DIGITS, config, seed=0)
+def test_tasks_that_do_not_fit_the_classes_are_refused(config, field, parts):
+    with refused(field, **parts):
+        make_stream(DIGITS, StreamConfig(**config), seed=0)
+
+
+def test_settings_that_contradict_each_other_are_refused():
+    with refused("subset", problem="`skip` + `subset` + `validation` is 1.2"):
+        StreamConfig(skip=0.2, subset=0.7, validation=0.3)
+    with refused("split", problem=re.compile("'drifting'")):
+        StreamConfig(split=((0,), (1,)), scenario="drifting")
 
 
 @pytest.mark.parametrize("scenario", ["permuted", "rotated"])
-def test_domains_show_the_same_images_in_other_ways(scenario):
+def test_domains_show_the_same_images_changed_by_the_seed(scenario):
     stream = make_stream(DIGITS, StreamConfig(scenario=scenario, tasks=3), seed=1)
     first = stream.train[0]
     for task in stream.train:
@@ -132,7 +142,7 @@ def test_domains_show_the_same_images_in_other_ways(scenario):
     assert not torch.equal(other.train[2].images, stream.train[2].images)
 
 
-def test_permuting_moves_the_same_pixels_in_training_and_test_images():
+def test_training_and_test_images_are_permuted_alike():
     stream = make_stream(DIGITS, StreamConfig(scenario="permuted", tasks=2), seed=0)
     for task, images in (
         (stream.train[1], DIGITS.train_images),
@@ -147,14 +157,14 @@ def test_permuting_moves_the_same_pixels_in_training_and_test_images():
     assert torch.corrcoef(torch.stack(means))[0, 1] > 0.95
 
 
-def test_a_quarter_turn_is_exact():
+def test_a_rotation_by_90_degrees_is_exact():
     images = DIGITS.test_images[:5]
     assert torch.equal(rotated(images, 90), images.rot90(1, (2, 3)))
     assert torch.equal(rotated(images, 0), images)
 
 
 @given(st.integers(2, 20), st.integers(1, 30), st.integers(0, 9))
-def test_a_drifting_stream_has_every_image_once(classes, segments, seed):
+def test_a_drifting_stream_has_every_image_exactly_once(classes, segments, seed):
     labels = torch.arange(40 * classes) % classes
     rows = drifting(labels, list(range(classes)), segments, Generator().manual_seed(seed))
     assert sorted(torch.cat(rows).tolist()) == list(range(40 * classes))
@@ -165,16 +175,16 @@ def test_classes_of_a_drifting_stream_change_gradually_and_recur():
     tasks = make_stream(DIGITS, config, seed=0).train
     counts = torch.stack([task.labels.bincount(minlength=10) for task in tasks])
     absent = counts[:, 0] == 0
-    assert counts[0, 0] > 0  # the first class is there, goes, and comes back
+    assert counts[0, 0] > 0  # the first class appears, is absent, and recurs
     assert absent[5:7].all()
     assert counts[10, 0] > 0
     mixed = (counts > 0).sum(1)
-    assert mixed.min() >= 2  # at no time is there a border
+    assert mixed.min() >= 2  # no segment starts with only new classes
     for task in tasks:
         assert set(task.labels.tolist()) == set(task.classes)
 
 
-def test_tuning_sees_neither_the_streams_images_nor_the_test_images():
+def test_images_skipped_used_and_held_out_do_not_overlap():
     used = make_stream(DIGITS, StreamConfig(tasks=1, subset=0.2), seed=0)
     tuning = make_stream(
         DIGITS, StreamConfig(tasks=1, skip=0.2, subset=0.4, validation=0.2), seed=0
@@ -183,36 +193,37 @@ def test_tuning_sees_neither_the_streams_images_nor_the_test_images():
     def rows(task):
         return [image.numpy().tobytes() for image in task.images]
 
-    apart = [rows(task) for task in (used.train[0], used.test[0], tuning.train[0], tuning.test[0])]
-    assert len(set().union(*apart)) == sum(len(set(part)) for part in apart)
-    assert len(apart[3]) == pytest.approx(0.2 * 1442, abs=5)
+    parts = [rows(task) for task in (used.train[0], used.test[0], tuning.train[0], tuning.test[0])]
+    assert len(set().union(*parts)) == sum(len(set(part)) for part in parts)
+    assert len(parts[3]) == pytest.approx(0.2 * 1442, abs=5)
 
 
-def test_a_class_with_too_few_images_for_its_share_is_named():
+def test_a_share_that_leaves_a_class_without_images_is_refused():
     few = replace(
         DIGITS, train_images=DIGITS.train_images[:40], train_labels=DIGITS.train_labels[:40]
     )
-    with pytest.raises(UserError, match=r"class '\d' has \d images: too few for the share of 0.1"):
+    problem = re.compile(r"gives class '\d' none of its \d images")
+    with refused("validation", given=0.1, problem=problem):
         make_stream(few, StreamConfig(subset=0.9, validation=0.1), seed=0)
 
 
 @given(st.integers(1, 200), st.integers(0, 8), st.integers(1, 9), st.integers(1, 9))
-def test_images_trained_on_are_never_among_those_held_out(count, skip, subset, held):
+def test_training_images_are_never_held_out(count, skip, subset, held):
     if skip + subset + held > 10:
         return
     images = torch.arange(count * 2).view(-1, 1, 1, 1)
     labels = torch.arange(count * 2) % 2
     data = replace(DIGITS, train_images=images, train_labels=labels, classes=("a", "b"))
-    if min(count * subset, count * held) < 10:  # perhaps none of either
+    if min(count * subset, count * held) < 10:  # a part may be empty
         return
-    one = _part(data, [0, 1], skip / 10, subset / 10).rows.tolist()
-    other = _part(data, [0, 1], 1 - held / 10, held / 10).rows.tolist()
+    one = _part(data, [0, 1], "subset", skip / 10, subset / 10).rows.tolist()
+    other = _part(data, [0, 1], "validation", 1 - held / 10, held / 10).rows.tolist()
     assert one
     assert other
     assert not set(one) & set(other)
 
 
-def test_presets_carry_the_protocol():
+def test_presets_have_the_tasks_and_epochs_of_the_published_protocol():
     tasks = {name: PRESETS[name].settings["tasks"] for name in PRESETS}
     assert (tasks["s-cifar10"], tasks["s-cifar100"], tasks["s-tinyimg"]) == (5, 20, 10)
     for name, epochs in (("s-cifar10", 50), ("s-cifar100", 50), ("s-tinyimg", 100)):

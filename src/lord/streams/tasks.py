@@ -1,0 +1,94 @@
+"""A stream of tasks, with the images of one task in memory at a time."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of a stream: training images, or images to score.
+
+    Attributes:
+        index: position in the stream, from 0.
+        classes: its labels, ascending.
+        images: N x C x H x W uint8, before augmentation.
+        labels: N int64.
+    """
+
+    index: int
+    classes: tuple[int, ...]
+    images: Tensor
+    labels: Tensor
+
+    def to(self, device: torch.device) -> "Task":
+        """Return the task on a device, its images stored channels-last."""
+        images = self.images.to(device, memory_format=torch.channels_last)
+        return Task(self.index, self.classes, images, self.labels.to(device))
+
+
+class Tasks(Sequence[Task]):
+    """Tasks that are made when they are asked for, so that only one needs memory.
+
+    Args:
+        number: how many tasks there are.
+        make: returns the task at a position from 0.
+    """
+
+    def __init__(self, number: int, make: Callable[[int], Task]) -> None:
+        self.number, self.make = number, make
+
+    def __len__(self) -> int:
+        return self.number
+
+    @overload
+    def __getitem__(self, place: int) -> Task: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Tasks": ...
+    def __getitem__(self, place: int | slice) -> "Task | Tasks":
+        if isinstance(place, int):
+            return self.make(range(self.number)[place])
+        places = range(self.number)[place]
+        return Tasks(len(places), lambda index: self.make(places[index]))
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Tasks to train on, and for each the images to score.
+
+    Labels are numbered in the order in which classes appear. New classes follow those of earlier
+    tasks.
+
+    Attributes:
+        train: the tasks. Those of ``make_stream`` are made each time they are asked for.
+        test: for each task, its test images and labels.
+        class_names: name of each label.
+    """
+
+    train: Sequence[Task]
+    test: Sequence[Task]
+    class_names: tuple[str, ...]
+
+    def first(self, number: int | None) -> "Stream":
+        """Return the stream with its first ``number`` tasks; all tasks for None."""
+        return Stream(self.train[:number], self.test[:number], self.class_names)
+
+    def joined(self) -> "Stream":
+        """Return the stream with all training data in one task, for joint training."""
+        tasks = tuple(self.train)
+        whole = Task(
+            0,
+            tuple(sorted({label for task in tasks for label in task.classes})),
+            torch.cat([task.images for task in tasks]),
+            torch.cat([task.labels for task in tasks]),
+        )
+        return Stream((whole,), self.test, self.class_names)
+
+    def to(self, device: torch.device) -> "Stream":
+        """Return the stream with tasks that move to a device when they are asked for."""
+        train = Tasks(len(self.train), lambda place: self.train[place].to(device))
+        test = Tasks(len(self.test), lambda place: self.test[place].to(device))
+        return Stream(train, test, self.class_names)
