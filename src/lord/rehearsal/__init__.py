@@ -1,4 +1,4 @@
-"""The samples' redundancy: which are kept, and how often they are replayed."""
+"""The rehearsal buffer: which samples are kept, and when they are replayed."""
 
 from lord.rehearsal.buffer import Buffer
 from lord.rehearsal.replacement import KEEPING, Balanced, LossAware

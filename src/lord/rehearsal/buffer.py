@@ -1,5 +1,6 @@
-"""The replay buffer: a reservoir of rows (Vitter 1985), decided and drawn without Python loops."""
+"""The replay buffer: a reservoir of rows (Vitter 1985), vectorised over a batch."""
 
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,14 +11,25 @@ from lord.config import UserError
 
 
 class Buffer:
-    """All rows offered so far are equally likely to be among the ``size`` kept.
+    """Hold up to ``size`` rows, chosen uniformly among all rows offered so far.
 
-    A row has one value in each column; columns (images, labels, logits ...) are made at the first
-    offer, on the device and with the type of what is offered.
+    A row has one value in each column, such as an image, a label or logits. The first offer makes
+    the columns, with the device and type of the values offered.
+
+    >>> buffer = Buffer(3, Generator().manual_seed(0))
+    >>> buffer.offer(images=torch.zeros(5, 1, 4, 4), labels=torch.arange(5))
+    >>> len(buffer), buffer.held["images"].shape
+    (3, torch.Size([3, 1, 4, 4]))
+    >>> len(buffer.draw(2).labels)
+    2
 
     Args:
-        size: rows kept at most.
-        generator: on the CPU; decides which rows stay and which are drawn.
+        size: maximum number of rows.
+        generator: on the CPU; decides which rows are kept and which are drawn.
+
+    Attributes:
+        offered: number of rows offered so far.
+        columns: values by column name, ``size`` rows each; only the first ``len(self)`` are held.
     """
 
     def __init__(self, size: int, generator: Generator) -> None:
@@ -31,19 +43,22 @@ class Buffer:
 
     @property
     def held(self) -> dict[str, Tensor]:
-        """The rows now held, by column: views of them, in the order of their places."""
+        """The rows held now, by column name. The tensors are views."""
         return {name: column[: len(self)] for name, column in self.columns.items()}
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the rows now held."""
+        """Size of the rows held now, in bytes."""
         return sum(column.nbytes for column in self.held.values())
 
     def offer(self, **rows: Tensor) -> None:
-        """Offer a batch of rows, in order; the same as offering them one by one.
+        """Offer a batch of rows, as if they were offered one by one.
 
         Args:
-            rows: column name -> one value a row, along the first dimension.
+            rows: values by column name, one a row along the first dimension.
+
+        Raises:
+            UserError: if columns differ in their number of rows.
         """
         count = _count(rows)
         order = self.offered + torch.arange(count)
@@ -52,8 +67,8 @@ class Buffer:
         self.offered += count
         self._place({slot: row for row, slot in enumerate(slots) if slot < self.size}, rows)
 
-    def _place(self, kept: dict[int, int], rows: dict[str, Tensor]) -> None:
-        """Put rows, by their numbers, into slots; of two for one slot only the later is named."""
+    def _place(self, kept: Mapping[int, int], rows: Mapping[str, Tensor]) -> None:
+        """Write rows into the buffer. ``kept`` maps a slot to the number of its new row."""
         for name, values in rows.items():
             if name not in self.columns:
                 self.columns[name] = values.new_zeros((self.size, *values.shape[1:]))
@@ -63,7 +78,7 @@ class Buffer:
                 column[places] = values[_on(values.device, list(kept.values()))]
 
     def fill(self, **rows: Tensor) -> None:
-        """Hold exactly these rows, at most ``size``, and nothing of before.
+        """Replace the content by these rows, at most ``size``.
 
         Args:
             rows: as for ``offer``.
@@ -76,9 +91,13 @@ class Buffer:
             self.columns[name] = column
 
     def draw(self, count: int) -> SimpleNamespace:
-        """``count`` distinct rows at random, fewer while the buffer holds fewer.
+        """Draw distinct rows at random.
 
-        Their places are in ``rows``.
+        Args:
+            count: rows to draw; fewer are drawn if the buffer holds fewer.
+
+        Returns:
+            An attribute for each column, and ``rows``: the slots of the rows drawn.
         """
         rows = self._distinct(count)
         if self.columns:
@@ -90,29 +109,32 @@ class Buffer:
         held = len(self)
         if held < count**2:
             return torch.randperm(held, generator=self.generator)[:count]
-        while True:  # most draws are distinct at once, and their cost does not grow with the buffer
+        # In a large buffer most draws are distinct at once. Their cost does not depend on its size.
+        while True:
             rows = torch.randint(held, (count,), generator=self.generator)
             if len(rows.unique()) == count:
                 return rows
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the rows and the number offered. The generator is saved by its owner."""
         return {"offered": self.offered, "columns": dict(self.columns)}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore a state of ``state_dict``. The tensors are copied."""
         self.offered = state["offered"]
         self.columns = {name: column.clone() for name, column in state["columns"].items()}
 
 
-def _count(rows: dict[str, Tensor]) -> int:
-    """How many rows, the same in each column."""
+def _count(rows: Mapping[str, Tensor]) -> int:
+    """Number of rows, which all columns must agree on."""
     counts = {name: len(values) for name, values in rows.items()}
     if len(set(counts.values())) != 1:
-        raise UserError(f"buffer: expected as many values in each column, got {counts}")
+        raise UserError(field="rows", given=counts, allowed="as many values in each column")
     return next(iter(counts.values()))
 
 
-def _on(device: torch.device, rows: Any) -> Tensor:
-    # From ordinary host memory the copy would wait for a GPU; from pinned memory it does not.
+def _on(device: torch.device, rows: Sequence[int] | Tensor) -> Tensor:
+    """Row numbers on a device. Copying from pinned memory does not wait for a GPU."""
     rows = torch.as_tensor(rows)
     if device.type == "cpu":
         return rows

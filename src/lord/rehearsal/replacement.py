@@ -1,6 +1,7 @@
-"""Buffers that choose what a new row replaces."""
+"""Buffers that choose which row a new row replaces."""
 
 from collections import Counter
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -11,76 +12,98 @@ from lord.rehearsal.buffer import Buffer
 
 
 class Balanced(Buffer):
-    """As many of each class as came of it, up to an equal share (Chrysakis and Moens 2020, ICML).
+    """Hold equally many rows of each class (Chrysakis and Moens 2020, ICML).
 
-    Once it is full, a row of a class that has never been the largest replaces one of the largest;
-    a row of one that has been takes the place of one of its own, with the chance a reservoir of
-    its class alone would give it. So what came seldom stays. An image that is held already takes
-    its own place again, with the later label and logits: repeats push nothing out. ``labels`` is
-    one of the columns; they and ``images`` are read on the host: where they are on another device,
-    an offer waits for it.
+    In a full buffer, a new row replaces one of the largest class if its own class has never been
+    the largest. Otherwise it replaces a row of its own class, with the chance that a reservoir of
+    this class would give it. Rare classes therefore keep all their rows.
+
+    An image that is held already is only updated in its place, with its new label and logits.
+    Repeated images replace no others.
+
+    Offers read the columns ``labels`` and ``images`` on the host. On a GPU, an offer waits for
+    the device.
+
+    >>> buffer = Balanced(4, Generator().manual_seed(0))
+    >>> buffer.offer(labels=torch.tensor([0] * 9 + [1] * 2))
+    >>> buffer.held["labels"].bincount().tolist()
+    [2, 2]
+
+    Args:
+        size: maximum number of rows.
+        generator: on the CPU; decides which rows are kept and which are drawn.
+
+    Attributes:
+        seen: rows offered, by class; images held already do not count.
+        largest: classes that are, or were, the largest in a full buffer.
+        contents: a hash of each image held; None for rows without images.
     """
 
     def __init__(self, size: int, generator: Generator) -> None:
         super().__init__(size, generator)
         self.seen: Counter[int] = Counter()
-        """Rows offered of each class, but for those held already."""
         self.largest: set[int] = set()
-        """Classes that are, or have been, the largest in a full buffer."""
         self.contents: list[bytes | None] = []
-        """Of each image held, what tells it from others."""
 
     def offer(self, **rows: Tensor) -> None:
+        """Offer a batch of rows, one by one.
+
+        Args:
+            rows: values by column name, one a row along the first dimension. ``labels`` is
+                required.
+        """
         held = self.held["labels"].tolist() if self.columns else []
-        places = {content: slot for slot, content in enumerate(self.contents)}
+        slots = {content: slot for slot, content in enumerate(self.contents)}
         placed: dict[int, int] = {}
-        for row, (label, content) in enumerate(
-            zip(rows["labels"].tolist(), _contents(rows), strict=True)
-        ):
-            slot = places.get(content) if content else None
+        labels: list[int] = rows["labels"].tolist()
+        for row, (label, content) in enumerate(zip(labels, _contents(rows), strict=True)):
+            slot = slots.get(content) if content else None
             if slot is None:
                 self.offered += 1
                 self.seen[label] += 1
                 slot = self._slot(held, label)
-            if slot is not None:
-                for gone in self.contents[slot : slot + 1]:
-                    places.pop(gone, None)
-                held[slot : slot + 1] = [label]
-                self.contents[slot : slot + 1] = [content]
-                placed[slot] = row
-                if content:
-                    places[content] = slot
+            if slot is None:
+                continue
+            for replaced in self.contents[slot : slot + 1]:  # none if the slot is free
+                slots.pop(replaced, None)
+            held[slot : slot + 1] = [label]
+            self.contents[slot : slot + 1] = [content]
+            placed[slot] = row
+            if content:
+                slots[content] = slot
         self._place(placed, rows)
 
     def _slot(self, held: list[int], label: int) -> int | None:
-        """Where a row of this class goes, if anywhere."""
+        """Choose the slot of a new row of class ``label``; None if the row is not kept."""
         if len(held) < self.size:
             return len(held)
         sizes = Counter(held)
         most = max(sizes.values())
-        self.largest |= {own for own, count in sizes.items() if count == most}
+        self.largest |= {each for each, count in sizes.items() if count == most}
         accepted, place = torch.rand(2, generator=self.generator, dtype=torch.float64).tolist()
         if label not in self.largest:
-            among = [slot for slot, own in enumerate(held) if sizes[own] == most]
+            among = [slot for slot, each in enumerate(held) if sizes[each] == most]
         elif accepted * self.seen[label] < sizes[label]:
-            among = [slot for slot, own in enumerate(held) if own == label]
+            among = [slot for slot, each in enumerate(held) if each == label]
         else:
             return None
         return among[int(place * len(among))]
 
     def state_dict(self) -> dict[str, Any]:
-        own = {"seen": list(self.seen.items()), "largest": sorted(self.largest)}
-        return super().state_dict() | own
+        """Return the rows and what decides about later offers, except the generator."""
+        history = {"seen": list(self.seen.items()), "largest": sorted(self.largest)}
+        return super().state_dict() | history
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore a state of ``state_dict``. The tensors are copied."""
         super().load_state_dict(state)
         self.contents = _contents(self.held) if self.columns else []
         self.seen = Counter(dict(state["seen"]))
         self.largest = set(state["largest"])
 
 
-def _contents(rows: dict[str, Tensor]) -> list[bytes | None]:
-    """What tells each image from others; None where there are no images."""
+def _contents(rows: Mapping[str, Tensor]) -> list[bytes | None]:
+    """A hash of each image; None for each row if there are no images."""
     if "images" not in rows:
         return [None] * len(rows["labels"])
     images = rows["images"].cpu().contiguous().numpy()
@@ -88,14 +111,25 @@ def _contents(rows: dict[str, Tensor]) -> list[bytes | None]:
 
 
 class LossAware(Buffer):
-    """Rows of large classes and of small loss go first (Buzzega et al. 2020, arXiv:2010.05595).
+    """Replace rows of large classes and of small loss first (Buzzega et al. 2020).
 
-    Every row offered is accepted with a reservoir's chance; what it replaces is drawn by weight.
-    ``labels`` and ``losses`` are among the columns. The weight is half the class's size and half
-    the negative loss, the latter in units of mean loss times mean size, scaled to between 0 and 1.
+    A new row is accepted with a reservoir's chance. The row it replaces is drawn by weight, see
+    ``weights``. The columns ``labels`` and ``losses`` are required. From arXiv:2010.05595.
+
+    Args:
+        size: maximum number of rows.
+        generator: on the CPU; decides which rows are kept and which are drawn.
     """
 
     def offer(self, **rows: Tensor) -> None:
+        """Offer a batch of rows, one by one.
+
+        Args:
+            rows: values by column name, one a row along the first dimension.
+
+        Raises:
+            UserError: if columns differ in their number of rows.
+        """
         count = len(next(iter(rows.values())))
         free = min(max(self.size - self.offered, 0), count)
         if free:
@@ -110,7 +144,11 @@ class LossAware(Buffer):
                     self.columns[name].index_copy_(0, slot, values[row : row + 1])
 
     def weights(self) -> Tensor:
-        """Of each row held, its chance to be replaced, up to a factor."""
+        """Return the weight with which each row held is replaced: N float32 from 0 to 1.
+
+        It is half the size of the row's class, minus half the row's loss. Losses are measured in
+        units of mean loss times mean class size. The weights are scaled to the range 0 to 1.
+        """
         labels = self.held["labels"]
         counts = (labels[:, None] == labels[None, :]).sum(1).float()
         losses = self.held["losses"].float()
@@ -120,9 +158,14 @@ class LossAware(Buffer):
         return torch.where(high > low, (raw - low) / (high - low).clamp(min=1e-12), 1.0)
 
     def refresh(self, rows: Tensor, losses: Tensor) -> None:
-        """Note the present losses of rows that were drawn."""
+        """Store new losses of rows held.
+
+        Args:
+            rows: their slots, N int64, as ``draw`` returns them.
+            losses: N floats.
+        """
         self.columns["losses"][rows] = losses.detach().float()
 
 
 KEEPING: dict[str, type[Buffer]] = {"reservoir": Buffer, "balanced": Balanced, "losses": LossAware}
-"""Buffers by what they keep."""
+"""Buffers by the name of their rule of replacement."""

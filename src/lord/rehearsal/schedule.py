@@ -1,4 +1,4 @@
-"""When a batch is offered to the buffer, and when the buffer is replayed."""
+"""When a batch is offered to the buffer, and when rows of the buffer are replayed."""
 
 import math
 
@@ -7,22 +7,34 @@ from torch import Generator
 
 
 def admission_probability(share: float, strength: float = 0.75) -> float:
-    """Chance that a batch is offered: the more of the network stands for the past, the less.
+    """Return the chance that a batch is offered: ``exp(-strength * share)``.
+
+    It falls as more of the network is reserved for earlier tasks.
+
+    >>> admission_probability(0.0), round(admission_probability(0.5), 2)
+    (1.0, 0.69)
 
     Args:
         share: the teacher's parameters as a share of the full network's; 0 without a teacher.
-        strength: how much less; 0 admits everything.
+        strength: how steeply it falls; 0 admits every batch.
     """
     return math.exp(-strength * share)
 
 
 def chance(probability: float, generator: Generator) -> bool:
-    """One coin. A sure thing, either way, takes nothing from the generator."""
+    """Return True with the given probability. Probabilities 0 and 1 draw no random number."""
     if probability <= 0 or probability >= 1:
         return probability >= 1
     return torch.rand((), generator=generator, dtype=torch.float64).item() < probability
 
 
 def is_due(step: int, *, rho: float, every: int, generator: Generator) -> bool:
-    """Whether the buffer is replayed at this step: each ``every``-th one, with chance ``rho``."""
+    """Return whether the buffer is replayed at a step.
+
+    Args:
+        step: number of the step, from 0.
+        rho: chance of a replay at each step that is considered.
+        every: consider only every so many steps.
+        generator: on the CPU.
+    """
     return step % every == 0 and chance(rho, generator)

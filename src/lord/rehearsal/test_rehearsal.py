@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lord.conftest import refused
 from lord.rehearsal import Balanced, Buffer, LossAware, admission_probability, chance, is_due
 
 
@@ -17,7 +18,7 @@ def generator(seed=0):
     st.lists(st.integers(1, 9), min_size=1, max_size=8),
     st.integers(0, 1000),
 )
-def test_batches_are_kept_as_if_offered_one_by_one(size, batches, seed):
+def test_offering_a_batch_equals_offering_its_rows_one_by_one(size, batches, seed):
     buffer, slow = Buffer(size, generator(seed)), generator(seed)
     kept, seen = {}, 0
     for count in batches:
@@ -33,7 +34,7 @@ def test_batches_are_kept_as_if_offered_one_by_one(size, batches, seed):
     assert len(buffer) == min(size, sum(batches))
 
 
-def test_every_row_offered_is_equally_likely_to_stay():
+def test_every_row_offered_is_kept_equally_often():
     counts = torch.zeros(40)
     source = generator(1)
     for _ in range(3000):
@@ -74,7 +75,7 @@ def test_a_draw_takes_fewer_while_the_buffer_fills():
     assert sorted(buffer.draw(8).labels.tolist()) == [0, 1, 2, 3, 4]
 
 
-def test_the_buffer_goes_on_from_a_saved_state_bit_for_bit():
+def test_a_buffer_loaded_from_its_state_keeps_the_same_rows():
     buffer, other = Buffer(6, generator(3)), Buffer(6, generator(8))
     buffer.offer(value=torch.arange(9))
     other.load_state_dict(buffer.state_dict())
@@ -84,21 +85,27 @@ def test_the_buffer_goes_on_from_a_saved_state_bit_for_bit():
     assert torch.equal(buffer.columns["value"], other.columns["value"])
 
 
-def test_admission_falls_with_the_teachers_share():
+def test_columns_of_different_lengths_are_refused():
+    given = {"images": 3, "labels": 2}
+    with refused("rows", given=given, allowed="as many values in each column"):
+        Buffer(4, generator()).offer(images=torch.zeros(3, 2), labels=torch.zeros(2))
+
+
+def test_admission_falls_exponentially_with_the_teachers_share():
     assert admission_probability(0) == 1
     assert admission_probability(0.5) == pytest.approx(math.exp(-0.375))
     assert admission_probability(0.5, 0) == 1
 
 
 def test_shares_of_the_tasks_in_the_buffer_follow_admission():
-    """At most 26 / 25 / 20 / 15 / 13 % on S-CIFAR-10, the teacher as large as can be."""
+    """On S-CIFAR-10 with the largest teacher: 26, 25, 20, 15 and 13 percent."""
     shares = [0, 0.075, 0.353, 0.709, 0.95]  # about the student's share before each task
     weights = [admission_probability(share) for share in shares]
     percent = [100 * weight / sum(weights) for weight in weights]
     assert percent == pytest.approx([26, 25, 20, 15, 13], abs=1.1)
 
 
-def test_a_coin_lands_as_often_as_it_should_and_sure_things_cost_no_randomness():
+def test_chance_matches_its_probability_and_0_and_1_draw_no_random_number():
     source = generator()
     before = source.get_state()
     assert chance(1, source)
@@ -108,7 +115,7 @@ def test_a_coin_lands_as_often_as_it_should_and_sure_things_cost_no_randomness()
     assert abs(hits - 1000) < 140  # five standard deviations
 
 
-def test_rehearsal_comes_every_kth_step_with_its_probability():
+def test_replay_is_due_every_kth_step_with_probability_rho():
     source = generator()
     due = [is_due(step, rho=1, every=3, generator=source) for step in range(7)]
     assert due == [True, False, False, True, False, False, True]
@@ -117,7 +124,7 @@ def test_rehearsal_comes_every_kth_step_with_its_probability():
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=80), st.integers(1, 12), st.integers(0, 9))
-def test_a_balanced_buffer_only_ever_shrinks_its_largest_class(labels, size, seed):
+def test_a_balanced_buffer_replaces_only_rows_of_its_largest_class(labels, size, seed):
     buffer, before = Balanced(size, generator(seed)), None
     for label in labels:
         buffer.offer(labels=torch.tensor([label]))
@@ -129,16 +136,16 @@ def test_a_balanced_buffer_only_ever_shrinks_its_largest_class(labels, size, see
 
 
 @given(st.lists(st.integers(1, 60), min_size=2, max_size=5), st.integers(5, 40), st.integers(0, 9))
-def test_a_balanced_buffer_has_all_of_a_rare_class_and_as_many_of_the_others(came, size, seed):
+def test_a_balanced_buffer_keeps_rare_classes_whole_and_others_equally_large(offered, size, seed):
     buffer, source = Balanced(size, generator(seed)), generator(seed)
-    labels = torch.cat([torch.full((count,), label) for label, count in enumerate(came)])
+    labels = torch.cat([torch.full((count,), label) for label, count in enumerate(offered)])
     for part in labels[torch.randperm(len(labels), generator=source)].split(7):
         buffer.offer(labels=part)
-    kept = buffer.held["labels"].bincount(minlength=len(came)).tolist()
+    kept = buffer.held["labels"].bincount(minlength=len(offered)).tolist()
     most = max(kept)
-    for own, count in zip(kept, came, strict=True):
-        # Nothing of a rare class is lost, and common ones differ by one at most.
-        assert own == count or own >= most - 1
+    for size_of_class, count in zip(kept, offered, strict=True):
+        # Rare classes lose no row. The sizes of the others differ by one at most.
+        assert size_of_class == count or size_of_class >= most - 1
 
 
 def test_within_a_class_a_balanced_buffer_is_a_reservoir():
@@ -149,10 +156,10 @@ def test_within_a_class_a_balanced_buffer_is_a_reservoir():
             numbers = torch.arange(start, start + 10)
             buffer.offer(labels=numbers % 2, numbers=numbers)
         early += int((buffer.columns["numbers"] < 50).sum())
-    assert abs(early - 1500) < 150  # half of what is kept came in the first half
+    assert abs(early - 1500) < 150  # half of the rows kept were offered in the first half
 
 
-def test_a_balanced_buffer_goes_on_from_its_state():
+def test_a_balanced_buffer_loaded_from_its_state_keeps_the_same_rows():
     whole, parted = (Balanced(8, generator(3)) for _ in range(2))
     batches = [torch.randint(0, 4, (6,), generator=generator(n)) for n in range(12)]
     for labels in batches:
@@ -167,7 +174,7 @@ def test_a_balanced_buffer_goes_on_from_its_state():
     assert torch.equal(whole.columns["labels"], parted.columns["labels"])
 
 
-def test_rows_are_accepted_with_a_reservoirs_chance_whatever_they_replace():
+def test_a_loss_aware_buffer_accepts_rows_with_a_reservoirs_chance():
     source, late = generator(5), 0
     for _ in range(400):
         buffer = LossAware(10, source)
@@ -175,11 +182,11 @@ def test_rows_are_accepted_with_a_reservoirs_chance_whatever_they_replace():
             labels = torch.full((10,), label)
             buffer.offer(labels=labels, losses=torch.ones(10))
         late += int(buffer.columns["labels"].sum())
-    expected = sum(10 / seen for seen in range(11, 21))  # less where a one replaces a one
+    expected = sum(10 / seen for seen in range(11, 21))  # fewer, because a 1 may replace a 1
     assert 0.7 * expected < late / 400 < expected
 
 
-def test_large_classes_and_small_losses_go_first():
+def test_rows_of_large_classes_and_small_losses_have_the_largest_weight():
     buffer = LossAware(6, generator())
     labels = torch.tensor([0, 0, 0, 0, 1, 1])
     buffer.offer(labels=labels, losses=torch.tensor([0.1, 2.0, 2.0, 2.0, 2.0, 2.0]))
@@ -191,7 +198,7 @@ def test_large_classes_and_small_losses_go_first():
     assert buffer.weights()[:4].argmin() == 0
 
 
-def test_an_image_that_is_held_takes_its_own_place_again():
+def test_an_image_held_already_is_updated_in_place():
     buffer = Balanced(20, generator())
     images = torch.arange(30 * 12).view(30, 3, 2, 2).to(torch.uint8)
     labels = torch.arange(30) % 3
@@ -208,11 +215,11 @@ def test_an_image_that_is_held_takes_its_own_place_again():
     again.offer(
         images=buffer.held["images"][:5], labels=torch.tensor([7] * 5), logits=torch.ones(5, 3)
     )
-    assert again.held["labels"][:5].tolist() == [7] * 5  # a label put right
+    assert again.held["labels"][:5].tolist() == [7] * 5  # a corrected label
     assert again.seen == seen
 
 
-def test_images_that_all_fit_are_all_held_however_often_they_come():
+def test_repeated_images_do_not_replace_others():
     buffer = Balanced(10, generator())
     images = torch.arange(9 * 4, dtype=torch.uint8).view(9, 1, 2, 2)
     for _ in range(5):
