@@ -1,4 +1,4 @@
-"""How fast a step is, what its time goes on, and how far that is from what the machine can do."""
+"""Time the training steps of several methods, beside the limit of the hardware."""
 
 import statistics
 import time
@@ -8,11 +8,12 @@ from contextlib import AbstractContextManager
 import msgspec
 import torch
 
-from lord.bench import StepProfile, bare_seconds, convolution_calls, matmul_ceiling, wait
+from lord.bench.ceiling import bare_seconds, matmul_ceiling, wait
+from lord.bench.split import StepProfile, convolution_calls
 from lord.config import UserError
 from lord.costs import FlopCount, saved_bytes, tensor_bytes
 from lord.data import Augment, load_images
-from lord.methods import METHODS, Batch, Method
+from lord.methods import METHODS, AnyMethod, Batch, Progress
 from lord.rehearsal import Buffer
 from lord.streams import Stream, Task, make_stream
 from lord.training.config import RunConfig
@@ -27,44 +28,45 @@ PARTS = {
 
 
 class StepCost(msgspec.Struct, frozen=True, kw_only=True):
-    """A method's step within one task. Seconds are medians over steps."""
+    """The cost of a method's step within one task. Seconds are medians over steps."""
 
     method: str
     task: int
     params: int
-    """Of the student, at this task's width."""
+    """Parameters of the student, at its width in this task."""
     seconds: float
     images_per_s: float
-    """Of the stream."""
+    """Images of the stream, without those replayed."""
     flops: int
     bare_s: float
-    """The convolutions of the step run alone, one after another."""
+    """Seconds of the step's convolutions, run one by one without a training loop."""
     begin_s: float
-    """Before the task: growth, teacher search."""
+    """Seconds before the first step: growth and teacher search."""
     begin_flops: int
+    """FLOPs before the first step."""
     task_steps: int
-    """Steps of the whole task, as configured."""
+    """Steps of the whole task in a run with this configuration."""
     saved_bytes: int
-    """Kept in a step for its backward passes."""
+    """Bytes that a step saves for its backward passes."""
     state_bytes: int
     split: dict[str, float]
-    """Seconds by part, measured apart; they add up to a step of that measurement."""
+    """Seconds of each part of the median step of a separate measurement."""
 
     @property
     def overhead(self) -> float:
-        """Share of the split that is no forward, backward or optimizer."""
+        """The share of a step outside forward passes, backward passes and the optimizer."""
         arithmetic = ("forward", "backward", "optimizer")
         rest = sum(s for part, s in self.split.items() if not part.startswith(arithmetic))
         return rest / sum(self.split.values())
 
     @property
     def begin_share(self) -> float:
-        """Share of the whole task's time that goes by before its first step."""
+        """The share of the task's time that passes before its first step."""
         return self.begin_s / (self.begin_s + self.task_steps * self.seconds)
 
 
 class Bench(msgspec.Struct, frozen=True, kw_only=True):
-    """Steps of several methods in one process, beside the machine's ceiling."""
+    """The costs of several methods, timed in one process, and the limit of the hardware."""
 
     preset: str
     precision: str
@@ -76,15 +78,20 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
     steps: list[StepCost]
 
     def total(self, method: str, pick: Callable[[StepCost], float]) -> float:
-        """Sum over tasks, each weighing the same."""
+        """Return the sum of a cost over tasks, with equal weights."""
         return sum(pick(step) for step in self.steps if step.method == method)
 
     def share(self, method: str, reference: str, pick: Callable[[StepCost], float]) -> float:
+        """Return a cost of a method divided by that of the reference."""
         return self.total(method, pick) / self.total(reference, pick)
 
     def realisation(self, method: str, reference: str) -> tuple[float, float]:
-        """How much of the FLOPs saved is not saved in seconds: share of the reference's seconds
-        over share of its FLOPs, of whole steps and of their bare convolutions. 1 is ideal."""
+        """Compare the saving in seconds with the saving in FLOPs; 1 is ideal.
+
+        Returns:
+            The share of the reference's seconds divided by the share of its FLOPs: for whole steps,
+            and for their bare convolutions.
+        """
         flops = self.share(method, reference, lambda step: step.flops)
         whole = self.share(method, reference, lambda step: step.seconds)
         bare = self.share(method, reference, lambda step: step.bare_s)
@@ -100,37 +107,35 @@ def bench(
 ) -> Bench:
     """Time ``steps`` steps of each method in each task of the stream.
 
-    Every task starts as in a run (growth, teacher search), from the few steps of the tasks before.
-    Methods take turns, so that all see the same machine.
+    Every task begins as in a run, with growth and teacher search, after a few steps of each task
+    before it. Methods take turns, so that a change of the machine's load affects all of them.
 
     Args:
-        configs: one a method, alike but for the method.
-        steps: timed ones, of each method in each task.
-        task: the only task that is timed, counted from 1; None for all.
-        say: told in one line of each task.
+        configs: one for each method. They differ only in the method.
+        steps: timed steps of each method in each task.
+        task: the only task that is timed, counted from 1; None for all tasks.
+        say: called with a line of text for each task.
 
     Raises:
-        UserError: if there is no such task.
+        UserError: if there is no such task, or a method learns all tasks at once.
     """
     first = configs[0].training
     device = pick_device(first.device)
     dtype = torch.bfloat16 if first.precision == "bf16" else torch.float32
     methods, stream = _made(configs, device)
     if task is not None and not 1 <= task <= len(stream.train):
-        raise UserError(f"task: expected 1 to {len(stream.train)}, got {task}")
-    found = []
+        raise UserError(
+            field="task", given=task, allowed=f"an integer from 1 to {len(stream.train)}"
+        )
+    found: list[StepCost] = []
     with threads(first.threads):
         for each in stream.train[:task]:
-            benches = [_Bench(m, each, first.batch, device, dtype) for m in methods]
-            for one in benches:
-                one.steps(WARM_UP)  # kernels for new shapes are prepared once
+            timers = [_Timer(method, each, first.batch, device, dtype) for method in methods]
+            for timer in timers:
+                timer.steps(WARM_UP)  # the first calls with new shapes prepare kernels
             say(f"task {each.index + 1} of {len(stream.train)}")
-            if task is not None and each.index + 1 < task:
-                continue
-            for _ in range(ROUNDS):
-                for one in benches:
-                    one.time(max(steps // ROUNDS, 1))
-            found += [one.result() for one in benches]
+            if task is None or each.index + 1 == task:
+                found += _timed(timers, steps)
         return Bench(
             preset=configs[0].preset,
             precision=first.precision,
@@ -142,11 +147,18 @@ def bench(
         )
 
 
-def _made(configs: Sequence[RunConfig], device: torch.device) -> tuple[list[Method], Stream]:
+def _made(configs: Sequence[RunConfig], device: torch.device) -> tuple[list[AnyMethod], Stream]:
+    """Make the methods and the stream.
+
+    Raises:
+        UserError: if a method learns all tasks at once.
+    """
     methods = []
     for config in configs:
-        if METHODS[config.method].joint:
-            raise UserError(f"'{config.method}' learns all tasks at once: bench 'sgd' instead")
+        if METHODS[config.method].method.traits.joint:
+            raise UserError(
+                "learns all tasks at once", field="method", given=config.method, hint="time 'sgd'"
+            )
         data = load_images(config.data)
         stream = make_stream(data, config.stream, config.seed)
         method, stream = make_method(config, data, stream, device)
@@ -154,12 +166,20 @@ def _made(configs: Sequence[RunConfig], device: torch.device) -> tuple[list[Meth
     return methods, stream
 
 
-class _Bench:
-    """One method in one task; making it begins the task."""
+def _timed(timers: "Sequence[_Timer]", steps: int) -> list[StepCost]:
+    """Time the steps in rounds, in which the methods take turns."""
+    for _ in range(ROUNDS):
+        for timer in timers:
+            timer.time(max(steps // ROUNDS, 1))
+    return [timer.result() for timer in timers]
+
+
+class _Timer:
+    """Times one method in one task. Creating it begins the task."""
 
     def __init__(
         self,
-        method: Method,
+        method: AnyMethod,
         task: Task,
         batch: int,
         device: torch.device,
@@ -180,15 +200,19 @@ class _Bench:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=bf16)
 
     def steps(self, number: int) -> None:
+        """Take steps on consecutive images, and start again at the end of the task."""
         for _ in range(number):
             start = self.taken * self.batch % max(len(self.task.labels) - self.batch, 1)
             self.taken += 1
             rows = torch.arange(start, min(start + self.batch, len(self.task.labels)))
             rows = rows.to(self.device)
             with self._precision():
-                self.method.step(Batch(self.task.images[rows], self.task.labels[rows], rows))
+                batch = Batch(self.task.images[rows], self.task.labels[rows], rows)
+                total = self.method.context.steps(self.task)
+                self.method.step(batch, Progress(self.taken - 1, total))
 
     def time(self, number: int) -> None:
+        """Take steps and record the seconds of each."""
         for _ in range(number):
             wait(self.device)
             start = time.perf_counter()
@@ -197,6 +221,7 @@ class _Bench:
             self.seconds.append(time.perf_counter() - start)
 
     def result(self) -> StepCost:
+        """Return the median of the recorded seconds, with the other costs of a step."""
         seconds = statistics.median(self.seconds)
         with FlopCount() as count:
             calls = convolution_calls(lambda: self.steps(1))
@@ -217,6 +242,7 @@ class _Bench:
         )
 
     def _split(self) -> dict[str, float]:
+        """Return the seconds of each part of the median step, the largest first."""
         every: list[dict[str, float]] = []
         for _ in range(max(len(self.seconds) // 2, 3)):
             split = StepProfile(PARTS, lambda: wait(self.device))

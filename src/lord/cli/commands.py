@@ -10,7 +10,7 @@ from rich.table import Table
 import lord.studies as studies
 import lord.training as training
 from lord.cli.flags import TYPED, Flags, Where
-from lord.config import UserError, build, choose, fields, load_plugin
+from lord.config import UserError, build, choose, load_plugin
 from lord.data import DataConfig, load_images, measure_normalisation
 from lord.methods import METHODS
 from lord.reporting import (
@@ -191,18 +191,18 @@ def methods(name: str | None, plugin: Path | None) -> None:
     if plugin:
         load_plugin(plugin)
     if name is not None:
-        method = METHODS[choose("method", name, METHODS)]
-        paragraphs = (method.__doc__ or "").strip().split("\n\n")
+        recipe = METHODS[choose("method", name, METHODS)]
+        paragraphs = recipe.about.strip().split("\n\n")
         about = "\n\n".join(" ".join(each.split()) for each in paragraphs)
         console.print(f"{name}: {about}\n", highlight=False)
         table = Table("setting", "default")
-        for field in fields(method.Config):
-            table.add_row(field, str(getattr(method.Config(), field)))
+        for field in recipe.settings:
+            table.add_row(field, str(getattr(recipe.config({}), field)))
         console.print(table)
         return
     table = Table("method", "what it is")
-    for name, method in METHODS.items():
-        about = (method.__doc__ or "").strip().partition("\n\n")[0]
+    for name, recipe in METHODS.items():
+        about = recipe.about.strip().partition("\n\n")[0]
         table.add_row(name, " ".join(about.split()))
     console.print(table)
     presets = Table("preset", "stream")

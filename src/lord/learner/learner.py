@@ -24,7 +24,7 @@ from lord.learner.session import (
     fingerprint,
 )
 from lord.learner.setup import LearnerConfig, learner_config
-from lord.methods import Batch, Method, take_over, take_step
+from lord.methods import AnyMethod, Batch, Progress, take_over, take_step
 from lord.storage import load_state, own_file, save_state
 from lord.streams import Task, batches
 
@@ -51,7 +51,7 @@ class Learner:
         self.classes: list[str] = []
         self.sessions: list[Session] = []
         self.shape: tuple[int, int, int] | None = None
-        self.method: Method | None = None
+        self.method: AnyMethod | None = None
         self.exam = Exam()
         self._augment: Augment | None = None
         self._generator = Generator().manual_seed(self.config.seed)
@@ -120,8 +120,8 @@ class Learner:
                 spent = session.seconds if seconds else session.flops
                 if not (budget := seconds or flops):
                     course.total = course.total or method.context.steps(task)
-                elif course.settle(budget, spent):
-                    method.shorten(course.total)
+                else:
+                    course.settle(budget, spent)
                 pause()
             with billed(course, count, *seed):
                 method.end_task(task)
@@ -264,7 +264,7 @@ class Learner:
         session = Session(key=key, images=len(images), new_classes=new)
         self._course = Course(session, given, threads=torch.get_num_threads())
 
-    def _widened(self, shape: tuple[int, int, int], classes: int, augment: Augment) -> Method:
+    def _widened(self, shape: tuple[int, int, int], classes: int, augment: Augment) -> AnyMethod:
         """A method of so many outputs, which knows what this one knows."""
         fresh = setup.make_method(self.config, shape, classes, augment)
         if self.method is not None:
@@ -286,12 +286,14 @@ class Learner:
         rows = course.order[cut[course.place]]
         if len(rows) == 1:  # twice, augmented apart: batch-norm cannot take one
             rows = rows.repeat(2)
-        scalars = take_step(self._method(), Batch(task.images[rows], task.labels[rows], rows))
+        method = self._method()
+        progress = Progress(course.done, course.total or method.context.steps(task))
+        scalars = take_step(method, Batch(task.images[rows], task.labels[rows], rows), progress)
         course.place, course.done = course.place + 1, course.done + 1
         if not scalars["loss"].isfinite():
             raise UserError("the loss is no number: --abandon, or a new learner with a lower lr")
 
-    def _method(self) -> Method:
+    def _method(self) -> AnyMethod:
         if self.method is None:
             raise UserError("nothing was learnt yet")
         return self.method

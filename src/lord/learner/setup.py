@@ -18,9 +18,9 @@ from lord.config import (
 )
 from lord.config.types import Count
 from lord.data import Augment
-from lord.methods import METHODS, Context, Method, MethodConfig, OptimizerConfig
+from lord.methods import METHODS, AnyMethod, MethodConfig, OptimizerConfig, build_method
 from lord.networks import NetworkConfig, first_network, register_network
-from lord.streams import PRESETS, batches
+from lord.streams import PRESETS
 
 HORIZON = 10
 """Sessions after which the student has grown to what ten tasks of the protocol lead to. How many
@@ -47,30 +47,31 @@ class LearnerConfig(Config, frozen=True):
 
 def make_method(
     config: LearnerConfig, shape: tuple[int, int, int], classes: int, augment: Augment
-) -> Method:
+) -> AnyMethod:
     """The method as if it had learnt nothing, with so many classes."""
     network = first_network(config.network, classes=classes, shape=shape, seed=config.seed)
     own, optimizer = _built(config)
-    context = Context(
+    return build_method(
+        config.method,
+        own,
         network=network,
         augment=augment,
         optimizer=optimizer,
         shape=shape,
         classes=classes,
         tasks=HORIZON,
-        steps=lambda task: config.epochs * len(batches(len(task.labels), config.batch)),
+        epochs=config.epochs,
+        batch=config.batch,
         generator=Generator().manual_seed(config.seed + 1),
     )
-    return METHODS[config.method](own, context)
 
 
 def _built(config: LearnerConfig) -> tuple[MethodConfig, OptimizerConfig]:
     """The method's settings and the optimizer's, checked."""
-    kind = METHODS[config.method]
-    values = PRESETS["images"].settings | kind.PRESETS.get("images", {}).get(0, {})
+    recipe = METHODS[config.method]
+    values = {**PRESETS["images"].settings, **recipe.preset}
     values |= {"ladder": "short"} | UNEVEN.get(config.method, {}) | config.settings
-    own = build(kind.Config, chosen(kind.Config, values))
-    return own, build(OptimizerConfig, chosen(OptimizerConfig, values))
+    return recipe.config(values), build(OptimizerConfig, chosen(OptimizerConfig, values))
 
 
 def augmentation(
@@ -107,7 +108,7 @@ def bounded(config: LearnerConfig, seconds: float | None, flops: float | None) -
         UserError: if it is none, or the method does not learn by its steps.
     """
     check_budget(seconds, flops)
-    if (seconds or flops) and not METHODS[config.method].STEPS:
+    if (seconds or flops) and not METHODS[config.method].method.traits.by_steps:
         raise UserError(f"method '{config.method}' trains when a session ends: no budget")
 
 
@@ -138,10 +139,15 @@ def learner_config(given: dict[str, Any]) -> LearnerConfig:
     )
     usual = LearnerConfig()
     network = msgspec.to_builtins(usual.network) | chosen(NetworkConfig, given)
-    kind = METHODS[choose("method", own.get("method", usual.method), METHODS)]
-    if not kind.WIDENS:
-        able = ", ".join(name for name, each in METHODS.items() if each.WIDENS)
-        raise UserError(f"method: '{kind.name}' cannot take new classes later; can: {able}")
+    method = choose("method", own.get("method", usual.method), METHODS)
+    able = [name for name, recipe in METHODS.items() if recipe.method.traits.widens]
+    if method not in able:
+        raise UserError(
+            "cannot take new classes later",
+            field="method",
+            given=method,
+            allowed=f"one of {', '.join(able)}",
+        )
     rest = {n: v for n, v in given.items() if n not in own and n not in network}
     more = rest.pop("settings", {})
     if not isinstance(more, dict):
@@ -149,7 +155,7 @@ def learner_config(given: dict[str, Any]) -> LearnerConfig:
     rest |= more
     if rest.get("ladder") == "auto":  # it would change under a learner as classes come
         raise UserError("ladder: of a learner it is short or long, got auto")
-    known = {*fields(kind.Config), *fields(OptimizerConfig)}
+    known = {*METHODS[method].settings, *fields(OptimizerConfig)}
     for name in rest:
         choose("setting", name, sorted(known | {*fields(LearnerConfig)}))
     parts = {"network": build(NetworkConfig, network), "settings": rest}

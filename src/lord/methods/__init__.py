@@ -1,7 +1,9 @@
-"""The methods, one file each, and what they share."""
+"""The methods, one file each, and the contract they fulfil."""
 
+from lord.methods.build import build_method
 from lord.methods.extend import take_over
 from lord.methods.method import (
+    AnyMethod,
     Batch,
     BufferConfig,
     Context,
@@ -9,25 +11,32 @@ from lord.methods.method import (
     MethodConfig,
     Rehearsal,
     Scalars,
+    Traits,
     moved,
     take_step,
 )
-from lord.methods.optim import Descent, OptimizerConfig
-from lord.methods.registry import METHODS, OUR_METHODS, register
+from lord.methods.optim import OptimizerConfig, Progress, ScheduledOptimizer
+from lord.methods.registry import BUILT_IN, METHODS, RETIRED, Recipe, register
 from lord.methods.statistics import recomputed_statistics
 
 __all__ = [
+    "BUILT_IN",
     "METHODS",
-    "OUR_METHODS",
+    "RETIRED",
+    "AnyMethod",
     "Batch",
     "BufferConfig",
-    "Descent",
+    "Context",
     "Method",
     "MethodConfig",
     "OptimizerConfig",
+    "Progress",
+    "Recipe",
     "Rehearsal",
     "Scalars",
-    "Context",
+    "ScheduledOptimizer",
+    "Traits",
+    "build_method",
     "moved",
     "recomputed_statistics",
     "register",

@@ -6,43 +6,53 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars
+from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars, Traits
+from lord.methods.optim import Progress
 from lord.streams import Task
 
 
-class AGEM(Rehearsal):
-    """The stream's gradient, less what of it would raise the loss on a draw from the buffer.
+class AGEMConfig(BufferConfig, frozen=True):
+    """Settings of A-GEM."""
 
-    g <- g - min(g . r, 0) / (r . r) r, r the gradient of the draw's loss.
+    offers: Literal["every", "last"] = "every"
+    """Offer every batch to the buffer, or 32 images at the end of a task. The code behind DER's
+    table does the latter, so its A-GEM hardly depends on the buffer size."""
+
+
+class AGEM(Rehearsal[AGEMConfig]):
+    """Remove from the stream's gradient what would raise the loss on a draw from the buffer.
+
+    g <- g - min(g . r, 0) / (r . r) r, where r is the gradient of the draw's loss.
+
+    >>> import lord
+    >>> config = lord.compose("a-gem", {"epochs": 1, "width": 4, "subset": 0.1})
+    >>> len(lord.run(config).matrices.class_il)
+    5
     """
 
     name = "a-gem"
-    SPLITS = False
-    PRESETS = {
+    traits = Traits(splits=False)
+    PUBLISHED = {
         "s-cifar10": {size: {"lr": 0.03} for size in (200, 500, 5120)},
         "s-tinyimg": {size: {"lr": 0.01} for size in (200, 500, 5120)},
     }
 
-    class Config(BufferConfig, frozen=True):
-        offers: Literal["every", "last"] = "every"
-        """Every batch is offered to the buffer, or 32 images when a task ends: the latter is
-        behind DER's table, whose A-GEM so hardly depends on the buffer's size."""
-
-    def step(self, batch: Batch) -> Scalars:
+    def step(self, batch: Batch, progress: Progress) -> Scalars:
         loss = F.cross_entropy(self.student(self.augment(batch.images)), batch.labels)
         if len(self.buffer):
             old = self.buffer.draw(self.config.replay)
-            self.descent.back(F.cross_entropy(self.student(self.augment(old.images)), old.labels))
+            old_loss = F.cross_entropy(self.student(self.augment(old.images)), old.labels)
+            self.optimizer.backward(old_loss)
             reference = self._gradients()
             for p in self.student.parameters():
                 p.grad = None
-            self.descent.back(loss)
+            self.optimizer.backward(loss)
             allowed = projected(self._gradients(), reference)
             for p, gradient in zip(self.student.parameters(), allowed, strict=True):
                 p.grad = gradient
         else:
-            self.descent.back(loss)
-        self.descent.step()
+            self.optimizer.backward(loss)
+        self.optimizer.step(progress)
         if self.config.offers == "every":
             self.buffer.offer(images=batch.images, labels=batch.labels)
         return {"loss": loss.detach()}
@@ -58,9 +68,10 @@ class AGEM(Rehearsal):
         return [g for g in gradients if g is not None]
 
 
-def projected(own: list[Tensor], reference: list[Tensor]) -> list[Tensor]:
-    """``own``, changed no more than it must be not to oppose ``reference``."""
-    inner = torch.stack([(g * r).sum() for g, r in zip(own, reference, strict=True)]).sum()
+def projected(gradients: list[Tensor], reference: list[Tensor]) -> list[Tensor]:
+    """Return ``gradients``, changed just enough not to oppose ``reference``."""
+    pairs = list(zip(gradients, reference, strict=True))
+    inner = torch.stack([(g * r).sum() for g, r in pairs]).sum()
     length = torch.stack([(r * r).sum() for r in reference]).sum()
     along = inner.clamp(max=0) / length.clamp(min=1e-30)
-    return [g - along * r for g, r in zip(own, reference, strict=True)]
+    return [g - along * r for g, r in pairs]

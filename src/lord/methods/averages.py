@@ -1,4 +1,4 @@
-"""Slow copies of the student: exponential moving averages of its weights."""
+"""Exponential moving averages of the student's weights."""
 
 import copy
 from typing import Any
@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 
 class Average:
-    """A copy whose parameters follow the student's: theta <- a theta + (1 - a) student.
+    """A copy of the student whose weights follow it: theta <- a theta + (1 - a) student.
 
-    a is at most ``decay`` and 0 at the start, so that early weights are forgotten. Batch-norm's
-    running statistics are the copy's own: they come from its passes in training mode.
+    ``a`` is at most ``decay`` and begins at 0, so that early weights are forgotten. The running
+    statistics of batch-norm belong to the copy: they come from its passes in training mode.
 
     Args:
-        student: what is followed.
+        student: the network to follow.
         decay: of the average, near 1.
     """
 
@@ -26,12 +26,12 @@ class Average:
     def update(self, student: nn.Module, step: int) -> None:
         """Move towards the student, after ``step`` (from 0) steps of training."""
         a = min(1 - 1 / (step + 1), self.decay)
-        for own, new in zip(self.module.parameters(), student.parameters(), strict=True):
-            own.lerp_(new, 1 - a)
+        for average, new in zip(self.module.parameters(), student.parameters(), strict=True):
+            average.lerp_(new, 1 - a)
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:
-        """Logits in training mode, no gradients."""
+        """Return the logits of normalised images in training mode, without gradients."""
         return self.module(x)
 
     def state_dict(self) -> dict[str, Any]:

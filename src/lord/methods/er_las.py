@@ -1,27 +1,35 @@
 """Experience replay with logit-adjusted softmax (Huang et al. 2024, arXiv:2311.06460)."""
 
 from lord.config.types import NonNegative
-from lord.methods.er import ER
-from lord.methods.method import Batch, BufferConfig, Scalars
+from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars
+from lord.methods.optim import Progress
 from lord.methods.terms import cross_entropy_for
 
 
-class ERLAS(ER):
-    """ER whose cross-entropy is taken on logits + tau log(share of each class in the step).
+class ERLASConfig(BufferConfig, frozen=True):
+    """Settings of ER-LAS."""
 
-    The newest classes, being the most frequent in a step, no longer win by frequency alone.
-    Nothing is added when predicting. Shares are those of the step's own stream batch and draw.
+    tau: NonNegative = 1.0
+    """Strength of the adjustment."""
+
+
+class ERLAS(Rehearsal[ERLASConfig]):
+    """ER with cross-entropy on logits + tau log(share of each class in the step).
+
+    The newest classes are the most frequent in a step. The adjustment keeps them from winning by
+    frequency alone. Predictions use the plain logits.
+
+    >>> import lord
+    >>> config = lord.compose("er-las", {"epochs": 1, "width": 4, "subset": 0.1})
+    >>> len(lord.run(config).matrices.class_il)
+    5
     """
 
     name = "er-las"
 
-    class Config(BufferConfig, frozen=True):
-        tau: NonNegative = 1.0
-        """Strength of the adjustment."""
-
-    def step(self, batch: Batch) -> Scalars:
-        x, y = self.mixed(batch)
+    def step(self, batch: Batch, progress: Progress) -> Scalars:
+        x, y, _ = self.joined(batch)
         loss = cross_entropy_for([y], self.context.classes, self.config.tau)(self.student(x), y)
-        self.descent.update(loss)
+        self.optimizer.update(loss, progress)
         self.buffer.offer(images=batch.images, labels=batch.labels)
         return {"loss": loss.detach()}

@@ -2,32 +2,54 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from lord.config.types import NonNegative, Positive, Probability, ProperFraction, Share
-from lord.methods.mean_er import MeanER
-from lord.methods.method import Batch, BufferConfig, Context, Scalars
-from lord.streams import Task
+from lord.methods.averages import Average
+from lord.methods.method import Batch, BufferConfig, Context, Rehearsal, Scalars, Traits
+from lord.methods.optim import Progress
+from lord.rehearsal import chance
 
-NEAR = 0.99
+LOSS_DECAY = 0.99
 """Decay of the running mean of losses."""
 
 
-class ESMER(MeanER):
-    """Beside an average of the weights, images with unusually large losses count for less.
+class ESMERConfig(BufferConfig, frozen=True):
+    """Settings of ESMER."""
 
-    The average's loss on each image of the stream, over a margin times the running mean of those
-    losses: then the image's weight is that mean over its loss, and it is not offered to the
+    consistency: NonNegative = 0.15
+    """Weight of the distance to the averaged network's logits."""
+    decay: ProperFraction = 0.999
+    """Decay of the moving average, per update."""
+    rate: Probability = 0.1
+    """Probability that the average is updated at a step."""
+    margin: Positive = 1.2
+    """A loss is unusual above this many times the running mean of losses."""
+    settling: Share = 0.02
+    """First part of a task, in which nothing is offered and the running mean stays."""
+
+
+class ESMER(Rehearsal[ESMERConfig]):
+    """Give less weight to images with unusually large losses, beside an average of the weights.
+
+    The average's loss on each image of the stream is compared with the running mean of those
+    losses. An image with an unusual loss gets the weight mean / loss, and is not offered to the
     buffer. Loss: weighted CE(stream) + CE(draw) + consistency * MSE(logits of the draw, the
-    average's). The average predicts. Departure: what the authors do in the first of a task's 50
-    epochs (nothing is offered, the mean stays as it is) is done in the first fiftieth of a task's
-    steps, so that shorter training works too.
+    average's). The average predicts.
+
+    Departure: the authors do not offer images or move the mean in the first of a task's 50 epochs.
+    Here this is the first fiftieth of a task's steps, so that shorter training works too.
+
+    >>> import lord
+    >>> config = lord.compose("esmer", {"epochs": 1, "width": 4, "subset": 0.1})
+    >>> len(lord.run(config).matrices.class_il)
+    5
     """
 
     name = "esmer"
-    WAITS = True
-    STATE = ("average", "steps", "mean", "place", "length")
-    PRESETS = {
+    traits = Traits(waits=True)
+    STATE = ("average", "steps", "mean")
+    PUBLISHED = {
         "s-cifar10": {
             100: {"lr": 0.03, "margin": 0.9, "rate": 0.1},
             200: {"lr": 0.03, "margin": 1.2, "rate": 0.1},
@@ -35,59 +57,44 @@ class ESMER(MeanER):
         "s-cifar100": {200: {"lr": 0.03, "margin": 1.0, "rate": 0.07}},
     }
 
-    class Config(BufferConfig, frozen=True):
-        consistency: NonNegative = 0.15
-        """Weight of the distance to the averaged network's logits."""
-        decay: ProperFraction = 0.999
-        """Of the moving average, per update."""
-        rate: Probability = 0.1
-        """Chance that the average is updated at a step."""
-        margin: Positive = 1.2
-        """Losses above this many times their running mean are unusual."""
-        settling: Share = 0.02
-        """Share of a task's steps before anything is offered or the running mean moves."""
-
-    def __init__(self, config: BufferConfig, context: Context) -> None:
+    def __init__(self, config: ESMERConfig, context: Context) -> None:
         super().__init__(config, context)
+        self.average = Average(self.student, config.decay)
+        self.steps = 0
         self.mean = torch.zeros(())
-        self.place, self.length = 0, 1
 
-    def begin_task(self, task: Task) -> None:
-        super().begin_task(task)
-        self.place, self.length = 0, self.context.steps(task)
+    @property
+    def predictor(self) -> nn.Module:
+        return self.average.module
 
-    def shorten(self, steps: int) -> None:
-        super().shorten(steps)
-        self.length = steps
-
-    def step(self, batch: Batch) -> Scalars:
+    def step(self, batch: Batch, progress: Progress) -> Scalars:
         c = self.config
         x, y = self.augment(batch.images), batch.labels
-        unusual = F.cross_entropy(self.average(x), y, reduction="none").float()
-        self.mean = self.mean.to(unusual.device)
-        known = (self.mean > 0) & (unusual >= c.margin * self.mean)
-        weights = torch.where(known, self.mean / unusual.clamp(min=1e-12), 1.0)
+        average_losses = F.cross_entropy(self.average(x), y, reduction="none").float()
+        self.mean = self.mean.to(average_losses.device)
+        unusual = (self.mean > 0) & (average_losses >= c.margin * self.mean)
+        weights = torch.where(unusual, self.mean / average_losses.clamp(min=1e-12), 1.0)
         losses = F.cross_entropy(self.student(x), y, reduction="none")
         loss = (weights * losses).mean()
-        if len(self.buffer) > 1:  # batch-norm cannot take one
+        if len(self.buffer) > 1:  # batch-norm cannot take a single image
             old = self.buffer.draw(c.replay)
             again = self.augment(old.images)
             logits = self.student(again)
             loss = loss + F.cross_entropy(logits, old.labels)
             loss = loss + c.consistency * F.mse_loss(logits, self.average(again))
-        self.descent.update(loss)
-        self.follow()
+        self.optimizer.update(loss, progress)
+        if chance(c.rate, self.generator):
+            self.average.update(self.student, self.steps)
         self.steps += 1
-        self.place += 1
-        if self.place > c.settling * self.length:
-            usual = (unusual <= c.margin * self.mean).nonzero().flatten()
-            self.mean = self.followed(unusual)
+        if progress.done + 1 > c.settling * progress.total:
+            usual = (average_losses <= c.margin * self.mean).nonzero().flatten()
+            self.mean = self.next_mean(average_losses)
             if len(usual):
                 self.buffer.offer(images=batch.images[usual], labels=y[usual])
         return {"loss": loss.detach()}
 
-    def followed(self, losses: Tensor) -> Tensor:
-        """The running mean after a batch, less what is a deviation above that batch's mean."""
+    def next_mean(self, losses: Tensor) -> Tensor:
+        """Return the running mean after a batch, without losses a deviation above its mean."""
         kept = losses <= losses.mean() + losses.std()
         new = (losses * kept).sum() / kept.sum()
-        return torch.where(self.mean > 0, NEAR * self.mean + (1 - NEAR) * new, new)
+        return torch.where(self.mean > 0, LOSS_DECAY * self.mean + (1 - LOSS_DECAY) * new, new)

@@ -1,5 +1,6 @@
-"""New classes for a method that has learnt: what it knows moves into one with a wider head."""
+"""New classes for a trained method: what it knows moves into one with a wider head."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -7,57 +8,62 @@ from torch import Tensor
 
 from lord.config import UserError
 from lord.methods.heads import head_of
-from lord.methods.method import Method
+from lord.methods.method import AnyMethod
 
 
-def take_over(fresh: Method, learnt: Method) -> None:
-    """Give ``fresh``, which has learnt nothing, all that ``learnt`` has.
+def take_over(fresh: AnyMethod, trained: AnyMethod) -> None:
+    """Move everything ``trained`` has learned into ``fresh``, which may have more classes.
 
-    Both are of one kind and setting, but ``fresh`` may have more classes. Its head keeps what it
-    was initialised with for those; logits stored earlier are 0 there.
+    The head keeps its initial weights for the new classes. Logits stored earlier are 0 there.
 
     Args:
-        fresh: a method as it was made, at any width.
-        learnt: a method between tasks.
+        fresh: an untrained method of the same kind and context, at any width.
+        trained: a method between tasks.
+
+    Raises:
+        UserError: if the head cannot be found, so that no class can be added.
     """
-    state = learnt.state_dict()
-    before, now = learnt.context.classes, fresh.context.classes
+    state = trained.state_dict()
+    before, now = trained.context.classes, fresh.context.classes
     if before != now:
-        head = head_of(learnt.student)
+        head = head_of(trained.student)
         if head.out_features != before:
             raise UserError(
-                f"network {type(learnt.student).__name__}: new classes need the layer that gives "
-                "the logits to be the last linear one it defines"
+                f"the head of {type(trained.student).__name__} is not its last linear layer",
+                field="network",
+                hint="define the layer that gives the logits last",
             )
-        groups = learnt.descent.optimizer.param_groups  # the order its state goes by
+        groups = trained.optimizer.torch.param_groups  # their order is that of the saved state
         order = [parameter for group in groups for parameter in group["params"]]
         places = [at for at, p in enumerate(order) if p is head.weight or p is head.bias]
-        initial = _initial(fresh)
-        state = _wider(state, before, now, initial)
+        state = _widened(state, before, now, _initial_head(fresh))
         for place in places:
-            _pad_all(state["descent"]["torch"]["state"].get(place, {}), before, now)
+            _pad_rows(state["optimizer"]["state"].get(place, {}), before, now)
     fresh.load_state_dict(state)
 
 
-def _initial(fresh: Method) -> dict[str, Tensor]:
-    """The head as initialised, at full width."""
+def _initial_head(fresh: AnyMethod) -> dict[str, Tensor]:
+    """Return the head's tensors as initialised, at full width, by their names."""
     elastic = getattr(fresh, "elastic", None)
     tensors = elastic.full if elastic is not None else dict(fresh.student.named_parameters())
-    names = [n for n in tensors if n.endswith((".weight", ".bias"))]
     head = head_of(fresh.student)
     path = next(n for n, m in fresh.student.named_modules() if m is head)
-    return {n: tensors[n].detach().clone() for n in names if n.rpartition(".")[0] == path}
+    names = [f"{path}.weight", f"{path}.bias"]
+    return {n: tensors[n].detach().clone() for n in names if n in tensors}
 
 
-def _wider(value: Any, before: int, now: int, initial: dict[str, Tensor], key: Any = None) -> Any:
+def _widened(
+    value: Any, before: int, now: int, head: Mapping[str, Tensor], key: object = None
+) -> Any:
+    """Return part of a state with room for new classes in its heads and stored logits."""
     if isinstance(value, dict):
-        return {k: _wider(own, before, now, initial, k) for k, own in value.items()}
+        return {k: _widened(part, before, now, head, k) for k, part in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_wider(own, before, now, initial) for own in value)
+        return type(value)(_widened(part, before, now, head) for part in value)
     if not isinstance(value, Tensor):
         return value
-    if key in initial and value.shape[0] == before:
-        rows = initial[key][before:now]
+    if isinstance(key, str) and key in head and value.shape[0] == before:
+        rows = head[key][before:now]
         rows = rows[:, : value.shape[1]] if value.dim() > 1 else rows
         return torch.cat([value.detach(), rows.to(value.device)])
     if key == "logits" and value.dim() == 2 and value.shape[1] == before:
@@ -65,13 +71,14 @@ def _wider(value: Any, before: int, now: int, initial: dict[str, Tensor], key: A
     return value
 
 
-def _pad_all(values: dict[str, Any], before: int, now: int) -> None:
+def _pad_rows(values: dict[str, Any], before: int, now: int) -> None:
+    """Pad the tensors of one parameter's optimizer state with zeros for new classes."""
     for name, value in values.items():
         if isinstance(value, Tensor) and value.dim() and value.shape[0] == before:
             values[name] = _padded(value, 0, now)
 
 
-def _padded(value: Tensor, dimension: int, size: int) -> Tensor:
+def _padded(value: Tensor, dim: int, size: int) -> Tensor:
     shape = list(value.shape)
-    shape[dimension] = size - shape[dimension]
-    return torch.cat([value, value.new_zeros(shape)], dimension)
+    shape[dim] = size - shape[dim]
+    return torch.cat([value.detach(), value.new_zeros(shape)], dim)

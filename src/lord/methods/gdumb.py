@@ -2,44 +2,52 @@
 
 import math
 from collections import defaultdict
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from lord.config.types import Count, Probability
-from lord.methods.method import Batch, BufferConfig, Context, Rehearsal, Scalars
-from lord.methods.optim import Descent, OptimizerConfig
+from lord.methods.method import Batch, BufferConfig, Context, Rehearsal, Scalars, Traits
+from lord.methods.optim import OptimizerConfig, Progress, ScheduledOptimizer
 from lord.streams import Task
 
 
-class GDumb(Rehearsal):
-    """Learns nothing from the stream: keeps a balanced buffer, and trains afresh on that alone.
+class GDumbConfig(BufferConfig, frozen=True):
+    """Settings of GDumb."""
 
-    SGD with momentum 0.9, weight decay 1e-6; learning rate from 0.05 to 0.0005 on cosines that
-    start anew after 1, 3, 7 ... epochs, the first epoch at 0.005; CutMix. The stream's optimizer
-    settings are not used. Trained after the last task only, unless asked, or where nobody knows
-    which is the last; until then it predicts at random. Departure: minibatches of ``replay``
-    images, not 16.
+    passes: Count = 256
+    """Epochs over the buffer."""
+    cutmix: Probability = 0.5
+    """Probability that a minibatch is mixed by CutMix."""
+    anytime: bool = False
+    """Train after every task, not only after the last one, at that cost."""
+
+
+class GDumb(Rehearsal[GDumbConfig]):
+    """Keep a balanced buffer, and train a fresh network on the buffer alone.
+
+    SGD with momentum 0.9 and weight decay 1e-6, with CutMix. The learning rate falls from 0.05 to
+    0.0005 along cosines that restart after 1, 3, 7 ... epochs; it is 0.005 in the first epoch. The
+    optimizer settings of the stream are not used. Training takes place after the last task only,
+    unless ``anytime`` is set or nobody knows which task is the last. Before that, predictions are
+    random. Departure: minibatches of ``replay`` images, not of 16.
+
+    >>> import lord
+    >>> settings = {"width": 4, "subset": 0.1, "passes": 1}
+    >>> len(lord.run(lord.compose("gdumb", settings)).matrices.class_il)
+    5
     """
 
     name = "gdumb"
-    STEPS = False
+    traits = Traits(by_steps=False)
     STATE = ("classes", "initial")
 
-    class Config(BufferConfig, frozen=True):
-        passes: Count = 256
-        """Epochs over the buffer."""
-        cutmix: Probability = 0.5
-        """Chance that a minibatch is mixed."""
-        anytime: bool = False
-        """Also train after every task but the last, at that cost."""
-
-    def __init__(self, config: Any, context: Context) -> None:
+    def __init__(self, config: GDumbConfig, context: Context) -> None:
         super().__init__(config, context)
         self.initial = {k: v.clone() for k, v in self.student.state_dict().items()}
         self.classes: list[int] = []
+        """Class of each sample in the buffer."""
 
     def begin_task(self, task: Task) -> None:
         """Greedily keep the task's images: a new one replaces one of the largest class."""
@@ -54,7 +62,7 @@ class GDumb(Rehearsal):
         self.buffer.fill(**{name: values[rows] for name, values in new.items()})
         self.classes = self.buffer.held["labels"].tolist()
 
-    def step(self, batch: Batch) -> Scalars:
+    def step(self, batch: Batch, progress: Progress) -> Scalars:
         return {"loss": torch.zeros((), device=batch.labels.device)}
 
     def end_task(self, task: Task) -> None:
@@ -63,15 +71,16 @@ class GDumb(Rehearsal):
             return
         self.student.load_state_dict(self.initial)
         rates = OptimizerConfig(lr=0.05, momentum=0.9, weight_decay=1e-6)
-        descent = Descent(self.student.parameters(), rates)
+        optimizer = ScheduledOptimizer(self.student.parameters(), rates)
         for epoch in range(self.config.passes):
             order = torch.randperm(len(self.buffer), generator=self.generator)
+            optimizer.peak = learning_rate(epoch)
             for rows in order.split(self.config.replay):
                 if len(rows) > 1:
-                    descent.peak = learning_rate(epoch)
-                    descent.update(self._loss(rows))
+                    optimizer.update(self._loss(rows), Progress(epoch, self.config.passes))
 
     def _loss(self, rows: Tensor) -> Tensor:
+        """Return the loss on rows of the buffer, mixed or not."""
         rows = rows.to(self.buffer.columns["labels"].device)
         x, y = (self.buffer.columns[name][rows] for name in ("images", "labels"))
         x = self.augment(x)
@@ -80,37 +89,43 @@ class GDumb(Rehearsal):
         share = torch.rand((), generator=self.generator).item()  # Beta(1, 1)
         mixed, other, share = cutmix(x, share, self.generator)
         logits = self.student(mixed)
-        own = share * F.cross_entropy(logits, y)
-        return own + (1 - share) * F.cross_entropy(logits, y[other])
+        loss = share * F.cross_entropy(logits, y)
+        return loss + (1 - share) * F.cross_entropy(logits, y[other])
 
 
 def greedily_balanced(labels: list[int], held: int, size: int, generator: Generator) -> list[int]:
-    """Rows kept of a sequence, seen one by one: once there are ``size``, a row replaces a random
-    one of the largest class, if its own class is smaller.
+    """Choose rows of a sequence that is seen one by one.
+
+    Once ``size`` rows are held, a row replaces a random row of the largest class, if its class is
+    smaller.
 
     Args:
-        labels: class of each row; the first ``held`` are kept to begin with.
+        labels: class of each row.
+        held: the first so many rows are held to begin with.
+
+    Returns:
+        Places of the rows held in the end.
     """
     kept, places = list(range(held)), defaultdict(list)
     for place in kept:
         places[labels[place]].append(place)
     coins = torch.rand(len(labels), generator=generator).tolist()
     for row in range(held, len(labels)):
-        own = places[labels[row]]
+        same = places[labels[row]]
         if len(kept) < size:
-            own.append(len(kept))
+            same.append(len(kept))
             kept.append(row)
             continue
         largest = max(places.values(), key=len)
-        if len(own) < len(largest):
+        if len(same) < len(largest):
             place = largest.pop(int(coins[row] * len(largest)))
-            own.append(place)
+            same.append(place)
             kept[place] = row
     return kept
 
 
 def learning_rate(epoch: int) -> float:
-    """Of an epoch from 0: a short warm-up, then cosines whose length doubles."""
+    """Return the learning rate of an epoch from 0: a warm-up, then ever longer cosines."""
     if epoch == 0:
         return 0.005
     length, place = 1, epoch - 1
@@ -120,9 +135,14 @@ def learning_rate(epoch: int) -> float:
 
 
 def cutmix(x: Tensor, share: float, generator: Generator) -> tuple[Tensor, Tensor, float]:
-    """Paste a box of each image's partner into it (Yun et al. 2019).
+    """Paste a box of a partner into each image (Yun et al. 2019).
 
-    Returns the images, the index of each one's partner, and the share of each that is left.
+    Args:
+        x: N x C x H x W.
+        share: of each image's area that stays.
+
+    Returns:
+        The mixed images, the index of each image's partner, and the share that stayed.
     """
     height, width = x.shape[2:]
     cut = math.sqrt(1 - share)

@@ -1,4 +1,4 @@
-"""The last linear layer of a network: what goes into it, and another in its place."""
+"""The last linear layer of a network: its input, and how to replace it."""
 
 import copy
 
@@ -9,29 +9,29 @@ from lord.networks import head_name
 
 
 def head_of(network: nn.Module) -> nn.Linear:
-    """The last linear layer."""
+    """Return the last linear layer."""
     head = network.get_submodule(head_name(network))
     assert isinstance(head, nn.Linear)
     return head
 
 
 def features_of(network: nn.Module, x: Tensor) -> Tensor:
-    """What goes into the head: N x features."""
+    """Return the input of the head: N x features."""
     caught: list[Tensor] = []
     handle = head_of(network).register_forward_pre_hook(lambda _, args: caught.append(args[0]))
     try:
         network(x)
     finally:
         handle.remove()
-    return caught[-1]  # the last call: counting FLOPs may have tried the layer before
+    return caught[-1]  # the last call: FLOP counting may have called the layer before
 
 
 def with_head(network: nn.Module, weight: Tensor, bias: Tensor | None = None) -> nn.Module:
-    """The network with other weights in its head; all else is shared with the original.
+    """Return the network with other weights in its head. It shares all else with the original.
 
     Args:
         weight: outputs x features.
-        bias: of each output; None for zeros.
+        bias: one value per output; None for zeros.
     """
     head = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
     head.weight = nn.Parameter(weight.detach(), requires_grad=False)
@@ -52,6 +52,6 @@ def _replaced(module: nn.Module, path: list[str], head: nn.Module) -> nn.Module:
 
 
 def version(network: nn.Module) -> tuple[int, ...]:
-    """Changes whenever a weight or a running statistic is written to."""
+    """Return a value that changes whenever a weight or a running statistic is written."""
     tensors: list[torch.Tensor] = [*network.parameters(), *network.buffers()]
     return tuple(tensor._version for tensor in tensors)

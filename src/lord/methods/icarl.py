@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,28 +10,34 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lord.methods.heads import features_of, version, with_head
-from lord.methods.method import CHUNK, Batch, BufferConfig, Context, Rehearsal, Scalars
+from lord.methods.method import CHUNK, Batch, BufferConfig, Context, Rehearsal, Scalars, Traits
+from lord.methods.optim import Progress
 from lord.streams import Task
 
 
-class ICaRL(Rehearsal):
-    """Learns features with exemplars among the stream, and classifies by the nearest class mean.
+class ICaRL(Rehearsal[BufferConfig]):
+    """Learn features from the stream and exemplars, and classify by the nearest class mean.
 
-    Loss: binary cross-entropy over the classes met so far; the targets of old classes are the
-    sigmoids of the network as the last task left it, those of the others, and of old classes that
-    are back, one-hot. The buffer holds equally many exemplars of each class seen, chosen by
-    herding. The mean of a class is that of its exemplars' features and their mirror images', each
-    of length 1.
+    Loss: binary cross-entropy over the classes met so far. The targets of old classes are the
+    sigmoids of the network as the last task left it. New classes, and old ones that are back, have
+    one-hot targets. The buffer holds equally many exemplars of each class, chosen by herding. The
+    mean of a class is over the features of its exemplars and of their mirror images, each of
+    length 1.
 
-    Departures: exemplars join the stream's batches in such numbers that an epoch passes over all
-    of them once, where the paper shuffles them into the task; ``replay`` is not used. The paper's
-    1e-5 * sum of theta^2 is the preset's weight decay.
+    Departures: so many exemplars join each batch that an epoch passes over all of them once; the
+    paper shuffles them into the task. ``replay`` is not used. The paper's 1e-5 * sum of theta^2 is
+    the weight decay of the published settings.
+
+    >>> import lord
+    >>> config = lord.compose("icarl", {"epochs": 1, "width": 4, "subset": 0.1})
+    >>> len(lord.run(config).matrices.class_il)
+    5
     """
 
     name = "icarl"
-    SPLITS = False
+    traits = Traits(splits=False)
     STATE = ("previous", "old", "back", "seen", "share", "steps")
-    PRESETS = {
+    PUBLISHED = {
         "s-cifar10": {
             size: {"lr": lr, "weight_decay": 2e-5}
             for size, lr in {200: 0.1, 500: 0.1, 5120: 0.03}.items()
@@ -43,34 +50,34 @@ class ICaRL(Rehearsal):
         super().__init__(config, context)
         self.previous = copy.deepcopy(self.student).eval().requires_grad_(False)
         self.old = self.seen = self.steps = 0
-        """Classes of earlier tasks, and classes met so far."""
+        """Number of classes of earlier tasks, of classes met so far, and of steps in this task."""
         self.back: list[int] = []
-        """Those of the old ones that are in this task."""
+        """Old classes that are in this task again."""
         self.share = 0.0
+        """Exemplars for each image of the task."""
         self._nearest: tuple[tuple[int, ...], nn.Module] | None = None
 
     @property
     def predictor(self) -> nn.Module:
-        """The student with the class means for a head: the nearest mean has the largest logit."""
+        """The student with the class means as its head: the nearest mean has the largest logit."""
         if not len(self.buffer):
             return self.student
         if self._nearest is None or self._nearest[0] != version(self.student):
-            return self._renew()
+            return self._make_predictor()
         return self._nearest[1]
 
-    def _renew(self) -> nn.Module:
-        """The predictor for the student and the exemplars there are."""
+    def _make_predictor(self) -> nn.Module:
+        """Return the predictor for the present student and exemplars."""
         network = with_head(self.student, self.class_means())
         self._nearest = version(self.student), network
         return network
 
     def begin_task(self, task: Task) -> None:
-        super().begin_task(task)
         self.old, self.back = self.seen, [label for label in task.classes if label < self.seen]
         self.seen = max(self.seen, 1 + max(task.classes))
         self.share = len(self.buffer) / len(task.labels)
 
-    def step(self, batch: Batch) -> Scalars:
+    def step(self, batch: Batch, progress: Progress) -> Scalars:
         x, y = batch.images, batch.labels
         done, size = self.steps, self.share * len(y)
         exemplars = math.floor((done + 1) * size) - math.floor(done * size)
@@ -87,7 +94,7 @@ class ICaRL(Rehearsal):
                 before = self.previous(x)[:, : self.seen].float().sigmoid()
             targets = torch.where(past, before, targets)
         loss = F.binary_cross_entropy_with_logits(logits.float(), targets)
-        self.descent.update(loss)
+        self.optimizer.update(loss, progress)
         self.steps += 1
         return {"loss": loss.detach()}
 
@@ -102,20 +109,21 @@ class ICaRL(Rehearsal):
         kept = []
         for label in range(self.seen):
             rows = (labels == label).nonzero().flatten()
-            # Old exemplars are in the order they were chosen in: the first are the best.
-            own = herded(self._features(images[rows]), each) if label in task.classes else None
-            kept.append(rows[:each] if own is None else rows[own])
+            # Old exemplars are in the order in which they were chosen: the first are the best.
+            if label in task.classes:
+                rows = rows[herded(self._features(images[rows]), each)]
+            kept.append(rows[:each])
         rows = torch.cat(kept)[: self.config.buffer]
         self.buffer.fill(images=images[rows], labels=labels[rows])
         self.previous.load_state_dict(self.student.state_dict())
-        self._renew()
+        self._make_predictor()
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict(state)
         self._nearest = None
 
     def class_means(self) -> Tensor:
-        """Classes x features, of length 1; zeros for classes without exemplars."""
+        """Return classes x features means of length 1; zeros for classes without exemplars."""
         images, labels = self.buffer.held["images"], self.buffer.held["labels"]
         features = self._features(images) + self._features(images.flip(3))
         sums = features.new_zeros((self.context.classes, features.shape[1]))
@@ -123,7 +131,7 @@ class ICaRL(Rehearsal):
 
     @torch.no_grad()
     def _features(self, images: Tensor) -> Tensor:
-        """N x features, of length 1, in evaluation mode."""
+        """Return N x features of length 1, in evaluation mode."""
         self.student.eval()
         parts = [features_of(self.student, self.augment.normalise(x)) for x in images.split(CHUNK)]
         self.student.train()
@@ -131,11 +139,14 @@ class ICaRL(Rehearsal):
 
 
 def herded(features: Tensor, count: int) -> Tensor:
-    """Rows whose running mean stays nearest the mean of all, in the order they were chosen.
+    """Choose rows one by one, so that their mean stays nearest to the mean of all rows.
 
     Args:
         features: N x features.
-        count: rows chosen at most.
+        count: rows to choose, at most.
+
+    Returns:
+        Their places, in the order of choice.
     """
     mean, total = features.mean(0), torch.zeros_like(features[0])
     distant = torch.zeros(len(features), device=features.device)

@@ -1,66 +1,92 @@
 """Low-redundancy distillation (Liu et al. 2025, doi:10.1016/j.patcog.2025.111712)."""
 
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from msgspec import Meta
 
 from lord.channels import Elastic, permute, trace
-from lord.config.types import Count, NonNegative
-from lord.methods.derpp import PUBLISHED
-from lord.methods.method import Batch, Context, Scalars, moved
-from lord.methods.sparse import SparseConfig, SparseRehearsal
-from lord.methods.terms import (
-    cross_entropy_for,
-    dark_experience,
-    distillation,
-)
+from lord.config import UserError
+from lord.config.types import Natural, NonNegative, Probability
+from lord.methods.derpp import DERPP_PUBLISHED
+from lord.methods.method import Batch, BufferConfig, Context, Rehearsal, Scalars, moved
+from lord.methods.optim import Progress
+from lord.methods.terms import cross_entropy_for, dark_experience, distillation
+from lord.rehearsal import Balanced, admission_probability, chance
 from lord.streams import Task
 from lord.student import Ladder, levels_over
 from lord.teacher import Candidate, Teacher, by_importance, freeze, search_teacher
 
 SEARCH_SHARE = 0.01
-"""FLOPs of a teacher search at most, as a share of its task's: small networks being the slower
-per FLOP, that is about 2 % of the time."""
+"""Upper limit of a teacher search's FLOPs, as a share of its task's. Small networks are slower per
+FLOP, so this is about 2 % of the time."""
 
 
-class LoRD(SparseRehearsal):
-    """A student that grows, a pruned teacher it distils from, and rehearsal used sparingly.
+class LoRDConfig(BufferConfig, frozen=True):
+    """Settings of LoRD, in the order of the paper: student, teacher, distillation, rehearsal."""
 
-    Departures from the authors' code: importance ranks active channels only; no pass of teacher,
-    sub-network or search touches the student's running statistics; growth stops at the ladder's
-    end; the teacher is not differentiated; a task too short to pay for a search among all
-    candidates gets one among fewer.
+    ladder: Literal["auto", "short", "long"] = "auto"
+    """Widths of the student: ten (short) or nineteen (long). auto: long from 100 classes on."""
+    pace: NonNegative | None = None
+    """Levels gained before the first task (r). None: chosen by the number of tasks."""
+    growth: Literal["plain", "preserving", "none"] = "plain"
+    """How the student grows: plain as in the paper; preserving, which does not change the function
+    it computes; or none, at full width from the first task on."""
+    candidates: Natural = 500
+    """Sub-networks drawn in a teacher search, at most. 0: the whole student is the teacher."""
+    distill: NonNegative = 0.05
+    """Weight of the distance between the student's sub-network and the teacher (lambda)."""
+    alpha: NonNegative = 0.2
+    """Weight of the distance to stored logits."""
+    beta: NonNegative = 0.5
+    """Weight of the replayed labels. Not used where passes are merged: every label counts alike."""
+    rho: Probability = 1.0
+    """Probability that the buffer is replayed at a step."""
+    admission: NonNegative = 0.75
+    """A batch is offered to the buffer with probability exp(-admission * kappa), where kappa is
+    the teacher's share of the parameters. 0 offers every batch."""
+    keep: Literal["reservoir", "balanced"] = "reservoir"
+    """Which offered samples stay: all equally likely, or equally many of each class."""
+    draws: Annotated[int, Meta(ge=1, le=2)] = 2
+    """Draws from the buffer at a step: 2 as in DER++, or 1 that serves both rehearsal terms."""
+    merged: bool = False
+    """Pass the batch and the draw through the student together, so that batch-norm sees both."""
+    tau: NonNegative = 0.0
+    """Strength of logit adjustment, as in er-las."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.merged and self.draws != 1:
+            raise UserError(field="draws", given=self.draws, allowed="1 where passes are `merged`")
+
+
+class LoRD(Rehearsal[LoRDConfig]):
+    """A growing student, distillation from a pruned teacher, and sparing rehearsal.
+
+    Departures from the authors' code: importance ranks active channels only. No pass of the
+    teacher, the sub-network or the search touches the student's running statistics. Growth stops
+    at the ladder's end. No gradient is computed for the teacher. A task too short to pay for all
+    candidates gets a search among fewer.
+
+    >>> import lord
+    >>> config = lord.compose("lord", {"epochs": 1, "width": 8, "subset": 0.1, "candidates": 8})
+    >>> record = lord.run(config)
+    >>> 0 < record.search_flops < record.training_flops
+    True
     """
 
     name = "lord"
-    STATE = (*SparseRehearsal.STATE, "level")
-    PRESETS = PUBLISHED
+    STATE = ("level",)
+    PUBLISHED = DERPP_PUBLISHED
 
-    class Config(SparseConfig, frozen=True):
-        growth: Literal["plain", "preserving", "none"] = "plain"
-        """How the student grows: as the paper has it; without changing the function; or not, full
-        width from the first task on."""
-        ladder: Literal["auto", "short", "long"] = "auto"
-        """Ten widths, or nineteen; auto: the long one from 100 classes on."""
-        pace: NonNegative | None = None
-        """Levels gained before the first task (r); None: by the number of tasks."""
-        pruned: bool = True
-        """Search a small teacher; otherwise the whole student as the last task left it is one."""
-        candidates: Count = 500
-        """Sub-networks drawn in a teacher search, at most."""
-        distill: NonNegative = 0.05
-        """Weight of the distance between the student's sub-network and the teacher (lambda)."""
-        distill_every: Count = 1
-        """It is computed at every so many steps."""
-        tau: NonNegative = 0.0
-        """Strength of logit adjustment, as in er-las."""
-
-    def __init__(self, config: Any, context: Context) -> None:
+    def __init__(self, config: LoRDConfig, context: Context) -> None:
         super().__init__(config, context)
-        self.channels = trace(self.student, torch.zeros((2, *context.shape), device=self.device))
+        if config.keep == "balanced":
+            self.buffer = Balanced(config.buffer, self.generator)
+        example = torch.zeros((2, *context.shape), device=self.device)
+        self.channels = trace(self.student, example)
         self.elastic = Elastic(self.student, self.channels)
         classes = {"auto": context.classes, "short": 1, "long": 100}[config.ladder]
         self.ladder = Ladder.for_network(self.channels, classes)
@@ -71,97 +97,126 @@ class LoRD(SparseRehearsal):
         self.level = 0
         self._grow(self.levels[0])
 
+    # 1. Student redundancy: an elastic student that grows ----------------------------------------
+
     def begin_task(self, task: Task) -> None:
         level = self.levels[min(task.index, len(self.levels) - 1)]
         if task.index and (self.config.distill or self.config.admission):
-            self._find_teacher(SEARCH_SHARE * self.context.steps(task) * self._step_flops(level))
-        self._grow(level)  # the student
-        super().begin_task(task)
+            self.teacher = self._find_teacher(task, level)  # before the student grows
+        self._grow(level)
 
-    def step(self, batch: Batch) -> Scalars:
-        c = self.config
-        x, y = self.augment(batch.images), batch.labels
-        draws = self.draw()  # rehearsal, sparingly
-        logits, terms = (self._together if c.merged else self._apart)(x, y, draws)
-        if self.teacher and c.distill and self.steps % c.distill_every == 0:
-            same = distillation(self.channels, self.student, self.teacher, x)
-            terms.append(self.descent.back(c.distill * same))  # what the teacher stands for
-        self.descent.step()
-        self.steps += 1
-        self.offer(batch, logits, self.teacher.share if self.teacher else 0.0)
-        return {"loss": torch.stack(terms).sum()}
+    def _grow(self, level: int) -> None:
+        """Set the student to the width of ``level``."""
+        self.level = level
+        preserve = self.config.growth == "preserving"
+        counts = self.ladder.counts(level)
+        self.student = self.elastic.resize(counts, self.optimizer.torch, preserve=preserve)
 
-    def _apart(self, x: Tensor, y: Tensor, draws: list[Any]) -> tuple[Tensor, list[Tensor]]:
-        """Logits of the stream, and the terms gone back through: each graph before the next."""
-        classify = self._cross_entropy([y, *(draw.labels for draw in draws[-1:])])
-        logits = self.student(x)
-        terms = [self.descent.back(classify(logits, y))]
-        if draws:
-            again = [self.student(self.augment(draw.images)) for draw in draws]
-            old = dark_experience(again, draws, self.config.alpha, self.config.beta, classify)
-            terms.append(self.descent.back(old))
-            self.note(draws, again)
-        return logits, terms
+    # 2. Teacher redundancy: a pruned teacher -----------------------------------------------------
 
-    def _together(self, x: Tensor, y: Tensor, draws: list[Any]) -> tuple[Tensor, list[Tensor]]:
-        """The same in one pass, with one cross-entropy over stream and draw."""
-        views = [x, *(self.augment(draw.images) for draw in draws)]
-        labels = torch.cat([y, *(draw.labels for draw in draws)])
-        both = self.student(torch.cat(views))
-        logits, *again = both.split([len(view) for view in views])
-        loss = self._cross_entropy([labels])(both, labels)
-        if draws:
-            loss = loss + self.config.alpha * F.mse_loss(again[0], draws[0].logits)
-            self.note(draws, again)
-        return logits, [self.descent.back(loss)]
+    def _find_teacher(self, task: Task, level: int) -> Teacher:
+        """Find a teacher in the student as the last task left it, and freeze it.
 
-    def _cross_entropy(self, labels: list[Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-        """The step's cross-entropy; ``labels`` is all it classifies."""
-        return cross_entropy_for(labels, self.context.classes, self.config.tau)
-
-    def _find_teacher(self, budget: float) -> None:
-        """A frozen teacher, from the student as the last task left it; budget: FLOPs."""
-        if not self.config.pruned:
+        Args:
+            level: of the student in ``task``, which bounds what the search may cost.
+        """
+        if not self.config.candidates:
             whole = Candidate.of(self.ladder, (self.level,) * len(self.channels.groups))
-            self.teacher = freeze(self.channels, self.student, whole)
-            return
+            return freeze(self.channels, self.student, whole)
         orders = by_importance(self.channels, self.student)
-        permute(self.channels, self.student, orders, self.descent.optimizer)
-        self.teacher = search_teacher(
+        permute(self.channels, self.student, orders, self.optimizer.torch)
+        noise = torch.randn((32, *self.context.shape), generator=self.generator)
+        return search_teacher(
             self.ladder,
             self.student,
             self.level,
             self.teacher,
-            noise=self._noise(),
+            noise=noise.to(self.device, memory_format=torch.channels_last),
             number=self.config.candidates,
             generator=self.generator,
-            budget=budget,
+            budget=SEARCH_SHARE * self.context.steps(task) * self._step_flops(level),
         )
+
+    def _step_flops(self, level: int) -> int:
+        """FLOPs of a step's passes through the student, forward and backward, roughly."""
+        c = self.config
+        images = self.context.batch + c.draws * c.rho * c.replay
+        return int(3 * images * self.channels.flops(self.ladder.counts(level)))
+
+    # 3. and 4. Distillation, and rehearsal -------------------------------------------------------
+
+    def step(self, batch: Batch, progress: Progress) -> Scalars:
+        c, x, y = self.config, self.augment(batch.images), batch.labels
+        replay = chance(c.rho, self.generator) and len(self.buffer)
+        draws = [self.buffer.draw(c.replay) for _ in range(c.draws)] if replay else []
+        old = [self.augment(draw.images) for draw in draws]
+        if c.merged:  # one pass, one cross-entropy
+            labels = torch.cat([y, *(draw.labels for draw in draws)])
+            classify = cross_entropy_for([labels], self.context.classes, c.tau)
+            outputs = self.student(torch.cat([x, *old]))
+            logits = outputs[: len(x)]
+            loss = classify(outputs, labels)
+            if draws:
+                loss = loss + c.alpha * F.mse_loss(outputs[len(x) :], draws[0].logits)
+            terms = [self.optimizer.backward(loss)]
+        else:
+            labelled = [y, *(draw.labels for draw in draws[-1:])]
+            classify = cross_entropy_for(labelled, self.context.classes, c.tau)
+            logits = self.student(x)
+            terms = [self.optimizer.backward(classify(logits, y))]
+            if draws:
+                again = [self.student(images) for images in old]
+                rehearsal = dark_experience(again, draws, c.alpha, c.beta, classify)
+                terms.append(self.optimizer.backward(rehearsal))
+        if self.teacher and c.distill:
+            distance = distillation(self.channels, self.student, self.teacher, x)
+            terms.append(self.optimizer.backward(c.distill * distance))
+        self.optimizer.step(progress)
+        kappa = self.teacher.share if self.teacher else 0.0
+        if chance(admission_probability(kappa, c.admission), self.generator):
+            stored = logits.detach().float()
+            self.buffer.offer(images=batch.images, labels=y, logits=stored)
+        return {"loss": torch.stack(terms).sum()}
+
+    # State: the student's shape comes before its weights -----------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         teacher = self.teacher.state_dict() if self.teacher else None
         return super().state_dict() | {"teacher": teacher, "elastic": self.elastic.state_dict()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.student = self.elastic.load_state_dict(state["elastic"], self.descent.optimizer)
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.student = self.elastic.load_state_dict(state["elastic"], self.optimizer.torch)
         self.teacher = None
         if state["teacher"]:
-            kept = moved(state["teacher"], self.device)
-            self.teacher = Teacher.restore(self.ladder, self.elastic.skeleton, kept)
+            teacher = moved(state["teacher"], self.device)
+            self.teacher = Teacher.restore(self.ladder, self.elastic.skeleton, teacher)
         super().load_state_dict(state)
 
-    def _grow(self, level: int) -> None:
-        self.level = level
-        counts = self.ladder.counts(level)
-        preserve = self.config.growth == "preserving"
-        self.student = self.elastic.resize(counts, self.descent.optimizer, preserve=preserve)
 
-    def _step_flops(self, level: int) -> int:
-        """Roughly what a step costs: the student's passes, forward and backward."""
-        c = self.config
-        images = (1 + c.draws * c.rho * (1 - c.late) / c.every) * c.replay
-        return int(3 * images * self.channels.flops(self.ladder.counts(level)))
+LORD_PLUS: dict[str, Any] = {
+    "optimizer": "muon",
+    "lr": 0.05,
+    "momentum": 0.6,
+    "weight_decay": 0.01,
+    "schedule": "triangle",
+    "growth": "preserving",
+    "pace": 2.0,
+    "distill": 0.0,
+    "draws": 1,
+    "merged": True,
+    "tau": 1.0,
+}
+"""The preset ``lord+``."""
+ABOUT_LORD_PLUS = """LoRD made cheaper: orthogonalised momentum, logit adjustment and slow growth.
 
-    def _noise(self) -> Tensor:
-        noise = torch.randn((32, *self.context.shape), generator=self.generator)
-        return noise.to(self.device, memory_format=torch.channels_last)
+A preset of ``lord``: the same method with other defaults. It differs from the paper in the
+optimizer (``optimizer``, ``lr``, ``momentum``, ``weight_decay``, ``schedule``), in logit-adjusted
+cross-entropies (``tau``), in one draw (``draws``) that passes the student with the batch
+(``merged``), in growth that preserves the student's function (``growth``) and gains two levels
+before the first task however many follow (``pace``), and in having no distillation (``distill``).
+``alpha`` is the same for every stream and buffer size.
+
+>>> import lord
+>>> lord.compose("lord+").settings.tau, lord.compose("lord+:tau=0").settings.tau
+(1.0, 0.0)
+"""

@@ -6,64 +6,75 @@ from torch import Tensor
 
 from lord.config.types import NonNegative, Positive
 from lord.methods.heads import features_of, head_of
-from lord.methods.method import CHUNK, Batch, Method, MethodConfig, Scalars
+from lord.methods.method import CHUNK, Batch, Context, Method, MethodConfig, Scalars, Traits
+from lord.methods.optim import Progress
 from lord.streams import Task
 
 
-class LwF(Method):
-    """Keeps the old classes' outputs on the new task's images as they were before it.
+class LwFConfig(MethodConfig, frozen=True):
+    """Settings of LwF."""
 
-    Before a task the head alone is trained on its classes; then the outputs on all its images are
-    recorded. Loss: CE over the classes seen + alpha * cross-entropy between the recorded and the
-    present softmax over the old classes, both at a temperature. No buffer. In the form DER's table
-    has it: outputs are recorded without augmentation, and the head is warmed up for as many steps
-    as the task has.
+    alpha: NonNegative = 3.0
+    """Weight of the distance to the recorded outputs."""
+    temperature: Positive = 2.0
+    """Temperature of both softmaxes."""
+
+
+class LwF(Method[LwFConfig]):
+    """Keep the outputs for old classes, on the new task's images, as they were before the task.
+
+    Before a task, only the head is trained on the new classes; then the outputs for all images of
+    the task are recorded. Loss: CE over the classes seen + alpha * cross-entropy between recorded
+    and present softmax over the old classes, both at a temperature. No buffer.
+
+    As in DER's table, outputs are recorded without augmentation, and the head is trained
+    beforehand for as many steps as the task has.
+
+    >>> import lord
+    >>> config = lord.compose("lwf", {"epochs": 1, "width": 4, "subset": 0.1})
+    >>> len(lord.run(config).matrices.class_il)
+    5
     """
 
     name = "lwf"
-    SPLITS = False
+    traits = Traits(splits=False)
     STATE = ("old", "seen", "recorded")
-    PRESETS = {
+    PUBLISHED = {
         "s-cifar10": {0: {"lr": 0.01, "alpha": 3.0, "weight_decay": 0.0005}},
         "s-tinyimg": {0: {"lr": 0.01, "alpha": 1.0, "weight_decay": 0.0005}},
     }
 
-    class Config(MethodConfig, frozen=True):
-        alpha: NonNegative = 3.0
-        """Weight of the old outputs."""
-        temperature: Positive = 2.0
-        """Of both softmaxes."""
-
-    old = 0
-    seen = 0
-    recorded: Tensor | None = None
-    """Logits of the task's images over the old classes, before the task."""
+    def __init__(self, config: LwFConfig, context: Context) -> None:
+        super().__init__(config, context)
+        self.old = self.seen = 0
+        """Number of classes before this task, and by now."""
+        self.recorded: Tensor | None = None
+        """Logits of the task's images over the old classes, before the task."""
 
     def begin_task(self, task: Task) -> None:
-        super().begin_task(task)
         self.old, self.seen = self.seen, max(self.seen, 1 + max(task.classes))
         if not self.old:
             return
         if self.seen > self.old:
-            self._warm_up(task)
+            self._train_head(task)
         self.recorded = self.outputs(task.images)[:, : self.old]
 
-    def step(self, batch: Batch) -> Scalars:
+    def step(self, batch: Batch, progress: Progress) -> Scalars:
         logits = self.student(self.augment(batch.images))
         loss = F.cross_entropy(logits[:, : self.seen], batch.labels)
         if self.recorded is not None:
             t = self.config.temperature
-            wanted = (self.recorded[batch.places] / t).softmax(1)
-            kept = F.cross_entropy(logits[:, : self.old] / t, wanted)
-            loss = loss + self.config.alpha * kept
-        self.descent.update(loss)
+            target = (self.recorded[batch.places] / t).softmax(1)
+            distance = F.cross_entropy(logits[:, : self.old] / t, target)
+            loss = loss + self.config.alpha * distance
+        self.optimizer.update(loss, progress)
         return {"loss": loss.detach()}
 
-    def _warm_up(self, task: Task) -> None:
-        """Train the head on the new classes, the features as they are."""
+    def _train_head(self, task: Task) -> None:
+        """Train only the head, on the new classes."""
         self.student.eval()
         head = head_of(self.student)
-        descent = torch.optim.SGD(head.parameters(), lr=self.context.optimizer.lr)
+        optimizer = torch.optim.SGD(head.parameters(), lr=self.context.optimizer.lr)
         new = (task.labels >= self.old).nonzero().flatten()
         for _ in range(self.context.steps(task)):
             places = torch.randint(len(new), (CHUNK,), generator=self.generator)
@@ -71,7 +82,8 @@ class LwF(Method):
             with torch.no_grad():
                 x = features_of(self.student, self.augment(task.images[rows]))
             logits = head(x)[:, self.old : self.seen]
-            descent.zero_grad()
+            optimizer.zero_grad()
             F.cross_entropy(logits, task.labels[rows] - self.old).backward()
-            descent.step()
-        descent.zero_grad()
+            optimizer.step()
+        optimizer.zero_grad()
+        self.student.train()

@@ -1,18 +1,18 @@
-"""What a method is: three hooks, a prediction, and a state."""
+"""The contract of a method: three hooks, a prediction, and a state."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from types import SimpleNamespace
+from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 import torch
-from msgspec import Meta
 from torch import Generator, Tensor, nn
 
 from lord.config import Config, UserError
-from lord.config.types import Count
+from lord.config.types import AtLeastTwo, Count
 from lord.data import Augment
-from lord.methods.optim import Descent, OptimizerConfig
+from lord.methods.optim import OptimizerConfig, Progress, ScheduledOptimizer
 from lord.rehearsal import Buffer
 from lord.streams import Task
 
@@ -20,11 +20,19 @@ CHUNK = 32
 """Images of a pass without gradients."""
 Scalars = dict[str, Tensor]
 """What a step reports, by name: 0-dimensional tensors, left on the device."""
+Published = dict[str, dict[int, dict[str, Any]]]
+"""Published settings: stream -> buffer size (0 without a buffer) -> setting -> value."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of the current task. images: N x C x H x W uint8; labels, places: N int64."""
+    """Rows of the current task.
+
+    Attributes:
+        images: N x C x H x W uint8, on the device, before augmentation.
+        labels: N int64.
+        places: N int64, each row's place in the task.
+    """
 
     images: Tensor
     labels: Tensor
@@ -36,15 +44,16 @@ class Context:
     """What a run gives its method.
 
     Attributes:
-        network: at full width, freshly initialised, on the device, one output a class.
-        augment: of training images.
-        optimizer: how the method's student is trained.
+        network: at full width, freshly initialised, on the device, with one output per class.
+        augment: augments and normalises training images.
+        optimizer: settings of the student's optimizer.
         shape: channels, height and width of the images.
-        classes: of the whole stream.
-        tasks: of the whole stream.
-        steps: number of steps of a task, for schedules.
-        generator: on the CPU, for every decision of the method.
-        last: index of the last task that will be learnt; None where nobody knows.
+        classes: number of classes in the whole stream.
+        tasks: number of tasks in the whole stream.
+        batch: images of the stream in a step.
+        steps: returns the number of steps of a task.
+        generator: on the CPU, for every random decision of the method.
+        last: index of the last task; None where nobody knows it.
     """
 
     network: nn.Module
@@ -53,13 +62,14 @@ class Context:
     shape: tuple[int, int, int]
     classes: int
     tasks: int
+    batch: int
     steps: Callable[[Task], int]
     generator: Generator
     last: int | None = None
 
 
 class MethodConfig(Config, frozen=True):
-    """Settings every method has. Each method's own ``Config`` extends it."""
+    """Settings of every method. A method's configuration extends it."""
 
     statistics: Literal["trained", "recomputed"] = "trained"
     """Batch-norm statistics behind the headline accuracy: the running ones as training left
@@ -70,81 +80,110 @@ class BufferConfig(MethodConfig, frozen=True):
     """Settings of every method with a replay buffer."""
 
     buffer: Count = 500
-    """Samples kept."""
-    replay: Annotated[int, Meta(ge=2)] = 32
-    """Samples drawn from the buffer at a time; batch-norm cannot take one alone."""
+    """Samples the buffer holds."""
+    replay: AtLeastTwo = 32
+    """Samples of one draw from the buffer. Batch-norm cannot take a single one."""
 
     def __post_init__(self) -> None:
         if self.buffer < self.replay:
             raise UserError(
-                f"buffer: holds {self.buffer}, fewer than the {self.replay} that replay draws"
+                field="buffer",
+                given=self.buffer,
+                allowed=f"at least the {self.replay} samples of one `replay` draw",
             )
 
 
-class Method(ABC):
+@dataclass(frozen=True)
+class Traits:
+    """What a method can do, and what it needs.
+
+    Attributes:
+        joint: it trains on all tasks at once.
+        splits: several processes may share its passes. False for methods that read gradients, or
+            look inside the network, themselves.
+        widens: what it has learned can move into a network with more classes, as in a learner.
+        by_steps: it learns in its steps, so that a budget of time or FLOPs can bound it.
+        waits: a step waits for the device, because what is stored depends on values computed there.
+    """
+
+    joint: bool = False
+    splits: bool = True
+    widens: bool = True
+    by_steps: bool = True
+    waits: bool = False
+
+
+C = TypeVar("C", bound=MethodConfig, covariant=True)
+B = TypeVar("B", bound=BufferConfig, covariant=True)
+
+
+class Method(ABC, Generic[C]):
     """A way to learn a stream. It owns its student, its optimizer and its buffer.
 
-    The loop calls ``begin_task``, then ``step`` for each batch, then ``end_task``; ``predict`` at
-    any time. ``step`` makes its own update and returns tensors; it never waits for the device.
+    The loop calls ``begin_task``, then ``step`` for each batch, then ``end_task``. It may call
+    ``predict`` at any time. ``step`` makes its own update and returns tensors.
+
+    A subclass names its configuration once: ``class ER(Method[ERConfig])``.
+
+    Args:
+        config: the method's settings.
+        context: the network, and all else a run provides.
     """
 
     name: ClassVar[str]
-    joint: ClassVar[bool] = False
-    """Whether it is trained on all tasks at once."""
-    WAITS: ClassVar[bool] = False
-    """Whether a step must wait for the device: what it keeps depends on values computed there."""
-    SPLITS: ClassVar[bool] = True
-    """Whether several processes may share out its passes: not where it looks at gradients, or at
-    what goes on inside the network, itself."""
-    WIDENS: ClassVar[bool] = True
-    """Whether what it has learnt can move into one with more classes, as in a learner."""
-    STEPS: ClassVar[bool] = True
-    """Whether it learns by its steps, so that a budget can bound it."""
-    Config: ClassVar[type[MethodConfig]] = MethodConfig
-    PRESETS: ClassVar[dict[str, dict[int, dict[str, Any]]]] = {}
-    """Published hyperparameters: stream -> buffer size (0 without buffer) -> settings."""
+    """What users call it."""
+    traits: ClassVar[Traits] = Traits()
     STATE: ClassVar[tuple[str, ...]] = ()
-    """Attributes of its own that decide how learning goes on: plain values, tensors, or whatever
-    has a ``state_dict``."""
+    """Attributes to save beside student, optimizer and buffer: plain values, tensors, or objects
+    with a ``state_dict``."""
+    PUBLISHED: ClassVar[Published] = {}
+    """The settings its paper gives for a stream."""
+    Config: ClassVar[type[MethodConfig]] = MethodConfig
+    """Class of its settings, taken from ``Method[...]``."""
 
-    def __init__(self, config: Any, context: Context) -> None:
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "Config" in cls.__dict__:
+            return
+        for base in cls.__dict__.get("__orig_bases__", ()):
+            for argument in get_args(base):
+                cls.Config = getattr(argument, "__bound__", argument)
+
+    def __init__(self, config: C, context: Context) -> None:
         self.config = config
         self.context = context
         self.generator = context.generator
         self.augment = context.augment
         self.student = context.network.train()
         self.device = next(self.student.parameters()).device
-        self.descent = Descent(self.student.parameters(), context.optimizer)
+        self.optimizer = ScheduledOptimizer(self.student.parameters(), context.optimizer)
         self.buffer: Buffer | None = None
 
     @property
     def predictor(self) -> nn.Module:
-        """The network that predicts: the student, where a method has no better one."""
+        """The network that predicts: the student, unless a method has a better one."""
         return self.student
 
-    @property
-    def updates(self) -> int:
-        """Updates a step makes, in this task."""
-        return 1
-
     def begin_task(self, task: Task) -> None:
-        """A task starts."""
-        self.descent.begin(self.updates * self.context.steps(task))
-
-    def shorten(self, steps: int) -> None:
-        """The task will have so many steps, not those it was taken to have."""
-        self.descent.steps = self.updates * steps
+        """Prepare for a task. Most methods have nothing to do."""
 
     @abstractmethod
-    def step(self, batch: Batch) -> Scalars:
-        """Learn from one batch."""
+    def step(self, batch: Batch, progress: Progress) -> Scalars:
+        """Learn from one batch.
 
-    def end_task(self, task: Task) -> None:  # noqa: B027
-        """A task has ended; most methods have nothing to do."""
+        Args:
+            progress: steps of this task that are done and that it will have.
+
+        Returns:
+            The loss under "loss", and other figures of interest.
+        """
+
+    def end_task(self, task: Task) -> None:
+        """Finish a task. Most methods have nothing to do."""
 
     @torch.no_grad()
     def predict(self, images: Tensor) -> Tensor:
-        """N x C x H x W uint8 images to N x classes logits, in evaluation mode."""
+        """Return the logits of N x C x H x W uint8 images, N x classes, in evaluation mode."""
         network = self.predictor.eval()
         try:
             return network(self.augment.normalise(images))
@@ -153,79 +192,96 @@ class Method(ABC):
 
     @torch.no_grad()
     def outputs(self, images: Tensor) -> Tensor:
-        """N x C x H x W uint8 to N x outputs float32: the student's, in evaluation mode, without
-        augmentation."""
+        """Return the student's outputs for N x C x H x W uint8 images, N x outputs float32.
+
+        The student is in evaluation mode, and the images are not augmented.
+        """
         self.student.eval()
         parts = [self.student(self.augment.normalise(part)) for part in images.split(CHUNK)]
         self.student.train()
         return torch.cat(parts).float()
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that decides how learning goes on: plain values and (live) tensors."""
+        """Return everything training depends on: plain values and (live) tensors."""
         return {
             "student": dict(self.student.state_dict()),
-            "descent": self.descent.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "buffer": self.buffer.state_dict() if self.buffer is not None else None,
             "generator": self.generator.get_state(),
             "augment": self.augment.generator.get_state(),
             "own": {name: _state(getattr(self, name)) for name in self.STATE},
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state saved by a method of the same configuration and setting."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from the state of a method with the same configuration and context."""
         self.student.load_state_dict(state["student"])
-        self.descent.load_state_dict(state["descent"])
+        # Version 0.1 wrote the optimizer as part of "descent", and attributes not needed today.
+        self.optimizer.load_state_dict(state.get("optimizer") or state["descent"]["torch"])
         if self.buffer is not None:
             self.buffer.load_state_dict(moved(state["buffer"], self.device))
         self.generator.set_state(state["generator"])
         self.augment.generator.set_state(state["augment"])
-        for name, value in state["own"].items():
-            own, value = getattr(self, name), moved(value, self.device)
-            if hasattr(own, "load_state_dict"):
-                own.load_state_dict(value)
+        for name in self.STATE:
+            attribute, value = getattr(self, name), moved(state["own"][name], self.device)
+            if hasattr(attribute, "load_state_dict"):
+                attribute.load_state_dict(value)
             else:
                 setattr(self, name, value)
 
 
-def take_step(method: Method, batch: Batch) -> Scalars:
-    """Let a method learn from one batch.
+class Rehearsal(Method[B]):
+    """A method with a reservoir of what it has seen."""
+
+    def __init__(self, config: B, context: Context) -> None:
+        super().__init__(config, context)
+        self.buffer: Buffer = Buffer(config.buffer, self.generator)
+
+    def joined(self, batch: Batch) -> tuple[Tensor, Tensor, SimpleNamespace | None]:
+        """Join a batch and a draw from the buffer.
+
+        Returns:
+            images: augmented, the batch's first.
+            labels: of all images.
+            draw: what was drawn; None from an empty buffer.
+        """
+        x, y = self.augment(batch.images), batch.labels
+        if not len(self.buffer):
+            return x, y, None
+        old = self.buffer.draw(self.config.replay)
+        return torch.cat([x, self.augment(old.images)]), torch.cat([y, old.labels]), old
+
+
+AnyMethod = Method[MethodConfig]
+"""A method, whatever its settings."""
+
+
+def take_step(method: AnyMethod, batch: Batch, progress: Progress) -> Scalars:
+    """Let a method learn from one batch, and check what it returns.
 
     Raises:
-        UserError: if it does not tell its loss.
+        UserError: if it returns anything but named scalars with a loss.
     """
-    scalars = method.step(batch)
-    whole = isinstance(scalars, dict) and "loss" in scalars
-    if not whole or not all(
-        isinstance(name, str) and isinstance(own, Tensor) and own.dim() == 0
-        for name, own in scalars.items()
-    ):
-        raise UserError(
-            f"method '{method.name}': expected step to return tensors of no dimension by name, "
-            f"'loss' among them, got {scalars!r}"
-        )
-    return scalars
+    scalars = method.step(batch, progress)
+    if isinstance(scalars, dict) and "loss" in scalars:
+        named = all(isinstance(name, str) for name in scalars)
+        if named and all(isinstance(v, Tensor) and v.dim() == 0 for v in scalars.values()):
+            return scalars
+    raise UserError(
+        f"method '{method.name}': step returned {scalars!r}",
+        allowed="0-dimensional tensors by name, 'loss' among them",
+    )
 
 
 def moved(value: Any, device: torch.device) -> Any:
-    """A state's part, with its tensors on a device: what is read from disk is on the CPU."""
+    """Return part of a state with its tensors on ``device``; tensors from disk are on the CPU."""
     if isinstance(value, Tensor):
         return value.to(device)
     if isinstance(value, dict):
-        return {name: moved(own, device) for name, own in value.items()}
+        return {name: moved(part, device) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(moved(own, device) for own in value)
+        return type(value)(moved(part, device) for part in value)
     return value
 
 
 def _state(value: Any) -> Any:
     return value.state_dict() if hasattr(value, "state_dict") else value
-
-
-class Rehearsal(Method):
-    """A method with a reservoir of what it has seen."""
-
-    Config: ClassVar[type[MethodConfig]] = BufferConfig
-
-    def __init__(self, config: Any, context: Context) -> None:
-        super().__init__(config, context)
-        self.buffer: Buffer = Buffer(config.buffer, self.generator)

@@ -10,15 +10,15 @@ from torch.optim import Optimizer
 
 ITERATIONS = 5
 QUINTIC = (3.4445, -4.7750, 2.0315)
-"""Coefficients of one Newton-Schulz step: it moves singular values towards 1, fast."""
+"""Coefficients of a Newton-Schulz step that moves singular values towards 1 quickly."""
 
 
 class Orthogonalise(nn.Module):
-    """U V^T, roughly, of each matrix M = U S V^T in a K x m x n stack.
+    """Approximate U V^T for each matrix M = U S V^T in a K x m x n stack.
 
-    Newton-Schulz on the smaller Gram matrix: with P a polynomial in G = M M^T, each iteration maps
-    M to P M, and G to P G P; so only the first and the last product have the matrix's long side.
-    A module, so that its arithmetic is counted like any layer's.
+    Newton-Schulz works on the smaller Gram matrix. With P a polynomial in G = M M^T, each iteration
+    maps M to P M and G to P G P. So only the first and the last product involve the long side.
+    This is a module so that its FLOPs are counted like those of a layer.
     """
 
     counts_flops = True
@@ -42,24 +42,24 @@ class Orthogonalise(nn.Module):
 class Muon(Optimizer):
     """SGD in which the momentum of every inner weight matrix is orthogonalised.
 
-    A convolution's weight is the matrix of its output channels; what is neither that nor a matrix
-    (a transformer's positions) is none. Matrices between the first and the last of the network (its
-    input and its head) are orthogonalised; everything else takes plain SGD steps with the same
-    learning rate. Weight decay shrinks all by lr * weight_decay.
+    The weight of a convolution counts as a matrix with one row per output channel. The first and
+    the last matrix of a network (its input and its head) take plain SGD steps with the same
+    learning rate, and so does every weight that is not a matrix. Weight decay shrinks all weights
+    by lr * weight_decay.
 
     Args:
-        parameters: of the network, in its order.
-        lr: learning rate of both kinds.
-        momentum: of the matrices, Nesterov's.
-        weight_decay: see there.
+        parameters: weights of the network, in its order.
+        lr: learning rate of both kinds of step.
+        momentum: Nesterov momentum of the matrices.
+        weight_decay: decay of all weights, relative to the learning rate.
     """
 
     def __init__(
         self, parameters: Iterable[Tensor], lr: float, momentum: float, weight_decay: float
     ) -> None:
-        every = list(parameters)
-        inner = [p for p in every if p.dim() in (2, 4)][1:-1]
-        rest = [p for p in every if not any(p is matrix for matrix in inner)]
+        weights = list(parameters)
+        inner = [p for p in weights if p.dim() in (2, 4)][1:-1]
+        rest = [p for p in weights if not any(p is matrix for matrix in inner)]
         shared = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
         groups: list[dict[str, Any]] = [{"params": rest, "matrices": False}]
         if inner:
@@ -70,23 +70,23 @@ class Muon(Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
-            alive = [p for p in group["params"] if p.grad is not None]
-            if not alive:
+            active = [p for p in group["params"] if p.grad is not None]
+            if not active:
                 continue
             if group["matrices"]:
-                self._orthogonal_step(group, alive)
+                self._orthogonal_step(group, active)
             else:
-                torch._foreach_mul_(alive, 1 - group["lr"] * group["weight_decay"])
-                torch._foreach_add_(alive, [p.grad for p in alive], alpha=-group["lr"])
+                torch._foreach_mul_(active, 1 - group["lr"] * group["weight_decay"])
+                torch._foreach_add_(active, [p.grad for p in active], alpha=-group["lr"])
 
-    def _orthogonal_step(self, group: dict[str, Any], alive: list[Tensor]) -> None:
+    def _orthogonal_step(self, group: dict[str, Any], active: list[Tensor]) -> None:
         mu, by_shape = group["momentum"], defaultdict(list)
-        for p in alive:
+        for p in active:
             state = self.state[p]
             if "momentum_buffer" not in state:
                 state["momentum_buffer"] = torch.zeros_like(p)
             by_shape[tuple(p.flatten(1).shape)].append(p)
-        torch._foreach_mul_(alive, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_mul_(active, 1 - group["lr"] * group["weight_decay"])
         for (rows, columns), same in by_shape.items():
             stack = torch.stack([self._ahead(p, mu).flatten(1) for p in same])
             scale = -group["lr"] * max(1.0, rows / columns) ** 0.5
@@ -94,7 +94,7 @@ class Muon(Optimizer):
                 p.add_(update.view(p.shape), alpha=scale)
 
     def _ahead(self, p: Tensor, mu: float) -> Tensor:
-        """The gradient's running mean, moved on by it, and seen from one step further."""
+        """Update the running mean of the gradient, and return the Nesterov look-ahead."""
         assert p.grad is not None
         mean = self.state[p]["momentum_buffer"].lerp_(p.grad, 1 - mu)
         return p.grad.lerp(mean, mu)

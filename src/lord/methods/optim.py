@@ -1,7 +1,8 @@
-"""Gradient descent with a schedule over each task."""
+"""Optimizers with a learning-rate schedule over each task."""
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -16,56 +17,91 @@ FUSED = ("cpu", "cuda", "mps", "xpu")
 
 
 class OptimizerConfig(Config, frozen=True):
+    """Settings of the optimizer."""
+
     optimizer: Literal["sgd", "muon"] = "sgd"
-    """Stochastic gradient descent, or with orthogonalised momentum."""
+    """Stochastic gradient descent, or Muon: momentum that is orthogonalised."""
     lr: Positive = 0.03
-    """Learning rate, the peak where a schedule changes it."""
+    """Learning rate, or its peak under a schedule."""
     momentum: ProperFraction = 0.0
-    """Share of the last update that goes on."""
+    """Momentum of the optimizer; 0 in the protocol."""
     nesterov: bool = False
-    """Nesterov's momentum; of sgd, and with a momentum above 0."""
+    """Use Nesterov momentum. Needs sgd and a momentum above 0."""
     weight_decay: NonNegative = 0.0
-    """Pull of every weight towards 0, times the learning rate."""
+    """Weight decay of the optimizer; 0 in the protocol."""
     schedule: Literal["constant", "cosine", "triangle"] = "constant"
-    """Learning rate over a task: constant; cosine to 0; rising for a fifth, then falling to 0."""
+    """Learning rate over a task: constant; cosine to 0; or triangle, which rises for a fifth of
+    the task and then falls to 0."""
 
     def __post_init__(self) -> None:
         if self.nesterov and (self.optimizer != "sgd" or not self.momentum):
             raise UserError(
-                "nesterov: needs sgd and a momentum above 0, got "
-                f"{self.optimizer} and {self.momentum:g}"
+                f"cannot be used with {self.optimizer} and momentum {self.momentum:g}",
+                field="nesterov",
+                hint="set `optimizer` to sgd and `momentum` above 0",
             )
 
 
-def share_of_peak(schedule: str, progress: float) -> float:
-    """Learning rate as a share of its peak. progress: part of the task that is done, 0 to 1.
+@dataclass(frozen=True)
+class Progress:
+    """How far a task has come.
+
+    Attributes:
+        done: steps done before this one.
+        total: steps the task will have.
+    """
+
+    done: int
+    total: int
+
+    @property
+    def fraction(self) -> float:
+        """Part of the task that is done in the middle of this step, at most 1."""
+        return min((self.done + 0.5) / self.total, 1.0)
+
+    def update(self, number: int, updates: int) -> "Progress":
+        """Progress at one of several updates within a step, counted from 0.
+
+        >>> Progress(3, 10).update(1, updates=2)
+        Progress(done=7, total=20)
+        """
+        return Progress(updates * self.done + number, updates * self.total)
+
+
+def share_of_peak(schedule: str, fraction: float) -> float:
+    """Return the learning rate as a share of its peak, at a fraction (0 to 1) of a task.
 
     >>> share_of_peak("triangle", 0.1), share_of_peak("triangle", 0.6)
     (0.5, 0.5)
     """
     if schedule == "cosine":
-        return (1 + math.cos(math.pi * progress)) / 2
+        return (1 + math.cos(math.pi * fraction)) / 2
     if schedule == "triangle":
-        return min(progress / 0.2, (1 - progress) / 0.8)
+        return min(fraction / 0.2, (1 - fraction) / 0.8)
     return 1.0
 
 
-class Descent:
-    """An optimizer whose learning rate follows a schedule over each task.
+class ScheduledOptimizer:
+    """A PyTorch optimizer whose learning rate follows a schedule over each task.
 
     Args:
-        parameters: what is trained.
-        config: see there.
+        parameters: the weights to train.
+        config: the optimizer's settings.
+
+    Attributes:
+        torch: the PyTorch optimizer.
+        peak: the learning rate that the schedule scales.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], config: OptimizerConfig) -> None:
         self.config = config
+        self.peak = config.lr
         trained = list(parameters)
-        self.optimizer: torch.optim.Optimizer
+        self.torch: torch.optim.Optimizer
         if config.optimizer == "muon":
-            self.optimizer = Muon(trained, config.lr, config.momentum, config.weight_decay)
+            self.torch = Muon(trained, config.lr, config.momentum, config.weight_decay)
         else:
-            self.optimizer = torch.optim.SGD(
+            self.torch = torch.optim.SGD(
                 trained,
                 lr=config.lr,
                 momentum=config.momentum,
@@ -73,44 +109,34 @@ class Descent:
                 weight_decay=config.weight_decay,
                 fused=trained[0].device.type in FUSED,
             )
-        self.peak = config.lr
-        self.steps, self.done = 1, 0
 
-    def begin(self, steps: int) -> None:
-        """A task of ``steps`` updates starts."""
-        self.steps, self.done = steps, 0
+    def update(self, loss: Tensor, progress: Progress) -> None:
+        """Compute the gradients of ``loss`` and make a step."""
+        self.backward(loss)
+        self.step(progress)
 
-    def update(self, loss: Tensor) -> None:
-        """Go back through ``loss``, and step."""
-        self.back(loss)
-        self.step()
+    def backward(self, term: Tensor) -> Tensor:
+        """Add the gradients of one term of the loss, and return the term's value.
 
-    def back(self, term: Tensor) -> Tensor:
-        """Add the gradients of one term of the loss; returns its value.
-
-        What the term's passes kept for this is then free: terms gone back through one by one need
-        less memory than their sum.
+        The memory its passes needed is then free, so that several terms one by one need less
+        memory than their sum.
         """
         term.backward()
         return term.detach()
 
-    def step(self) -> None:
-        """Step along the gradients there are, and forget them."""
-        progress = min((self.done + 0.5) / self.steps, 1.0)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.peak * share_of_peak(self.config.schedule, progress)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        torch.clear_autocast_cache()  # it holds the weights as they were, to the context's end
-        self.done += 1
+    def step(self, progress: Progress) -> None:
+        """Update the weights along their gradients, and clear the gradients."""
+        for group in self.torch.param_groups:
+            group["lr"] = self.peak * share_of_peak(self.config.schedule, progress.fraction)
+        self.torch.step()
+        self.torch.zero_grad()
+        # Autocast keeps bf16 copies of the weights until its context ends; these are now outdated.
+        torch.clear_autocast_cache()
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "torch": self.optimizer.state_dict(),
-            "steps": self.steps,
-            "done": self.done,
-        }
+        """Return the state of the PyTorch optimizer."""
+        return self.torch.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.optimizer.load_state_dict(state["torch"])
-        self.steps, self.done = state["steps"], state["done"]
+        """Continue from a state of ``state_dict``."""
+        self.torch.load_state_dict(state)

@@ -1,9 +1,13 @@
-"""The methods by name. Adding one: its file, and a line here; or a plug-in that registers it."""
+"""The methods by name. To add one: its file and a line here, or a plug-in that registers it."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from lord.config import UserError, build, fields
+from lord.config import UserError, build, chosen, fields
 from lord.methods.agem import AGEM
+from lord.methods.cls_er import CLSER
 from lord.methods.der import DER
 from lord.methods.derpp import DERpp
 from lord.methods.er import ER
@@ -15,49 +19,112 @@ from lord.methods.ewc import EWC
 from lord.methods.fdr import FDR
 from lord.methods.gdumb import GDumb
 from lord.methods.icarl import ICaRL
-from lord.methods.lord import LoRD
-from lord.methods.lord_plus import LoRDPlus
+from lord.methods.lord import ABOUT_LORD_PLUS, LORD_PLUS, LoRD
 from lord.methods.lwf import LwF
-from lord.methods.mean_er import CLSER, MeanER
-from lord.methods.method import Method, MethodConfig
+from lord.methods.mean_er import MeanER
+from lord.methods.method import AnyMethod, MethodConfig, Published
 from lord.methods.sgd import SGD, Joint
 from lord.methods.si import SI
 from lord.methods.xder import XDERRPC
 
-ALL: tuple[type[Method], ...] = (
-    *(LoRD, LoRDPlus),
+
+@dataclass(frozen=True)
+class Recipe:
+    """A method under the name users give, with the settings it has under that name.
+
+    Attributes:
+        method: the class.
+        preset: settings of the method and of its optimizer; empty for the class's defaults. A
+            preset takes the place of the published settings.
+        about: what it is, as in a docstring.
+    """
+
+    method: type[AnyMethod]
+    preset: Mapping[str, Any] = field(default_factory=dict)
+    about: str = ""
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Names of the method's settings."""
+        return fields(self.method.Config)
+
+    @property
+    def published(self) -> Published:
+        """Published settings: stream -> buffer size -> setting -> value."""
+        return {} if self.preset else self.method.PUBLISHED
+
+    def config(self, values: Mapping[str, Any]) -> MethodConfig:
+        """Check settings by name and make the configuration; settings of others are left out.
+
+        Raises:
+            UserError: for a value that is not allowed.
+        """
+        return build(self.method.Config, chosen(self.method.Config, {**self.preset, **values}))
+
+
+def recipe_of(method: type[AnyMethod]) -> Recipe:
+    """Return the recipe of a method with its class's defaults."""
+    return Recipe(method, about=method.__doc__ or "")
+
+
+METHODS: dict[str, Recipe] = {
+    "lord": recipe_of(LoRD),
+    "lord+": Recipe(LoRD, LORD_PLUS, ABOUT_LORD_PLUS),
+}
+for _method in (
     *(DERpp, DER, XDERRPC, FDR),
     *(ER, ERLAS, ERACE, ERTricks, MeanER, CLSER, ESMER, GDumb),
     *(ICaRL, AGEM),
     *(LwF, EWC, SI),
     *(SGD, Joint),
-)
-METHODS = {method.name: method for method in ALL}
-OUR_METHODS = tuple(METHODS)
+):
+    METHODS[_method.name] = recipe_of(_method)
+BUILT_IN = tuple(METHODS)
+"""Names of the methods that come with the package."""
+RETIRED: dict[str, Any] = {
+    "start": 0,
+    "late": 0.0,
+    "every": 1,
+    "distill_every": 1,
+    "pruned": True,
+}
+"""Settings of ``lord`` up to version 0.1, with their defaults. Files written then hold them."""
 
 
-def register(method: type[Method]) -> type[Method]:
-    """Make a method of your own known by its name; a class decorator.
+def register(method: type[AnyMethod]) -> type[AnyMethod]:
+    """Register a method under its name; a class decorator.
+
+    >>> from lord.methods import METHODS
+    >>> class Mine(METHODS["er"].method):
+    ...     name = "mine"
+    >>> register(Mine).name in METHODS
+    True
+    >>> del METHODS["mine"]
 
     Raises:
-        UserError: if it is no method, or not a whole one; or the name is taken or would not do on
-            a command line.
+        UserError: if it is not a complete method, or its name is taken or cannot stand on a
+            command line.
     """
-    if not (isinstance(method, type) and issubclass(method, Method)):
-        raise UserError(f"plugin: expected a subclass of lord.methods.Method, got {method!r}")
-    if lacking := [
-        *sorted(method.__abstractmethods__),
-        *(() if hasattr(method, "name") else ["name"]),
-    ]:
-        raise UserError(f"plugin: {method.__qualname__} lacks {', '.join(lacking)}")
+    if not (isinstance(method, type) and issubclass(method, AnyMethod.__origin__)):  # type: ignore[attr-defined]
+        raise UserError(field="plugin", given=method, allowed="a subclass of lord.methods.Method")
+    missing = sorted(method.__abstractmethods__)
+    missing += [] if hasattr(method, "name") else ["name"]
+    if missing:
+        raise UserError(f"{method.__qualname__} lacks {', '.join(missing)}", field="plugin")
     if not (isinstance(method.Config, type) and issubclass(method.Config, MethodConfig)):
-        raise UserError(f"plugin: {method.__qualname__}.Config is no lord.methods.MethodConfig")
-    usual = method.Config()
-    build(method.Config, {name: getattr(usual, name) for name in fields(method.Config)})
-    known = METHODS.get(method.name, method)
+        raise UserError(
+            f"{method.__qualname__}.Config is not a lord.methods.MethodConfig", field="plugin"
+        )
+    defaults = method.Config()
+    build(method.Config, {name: getattr(defaults, name) for name in fields(method.Config)})
+    known = METHODS[method.name].method if method.name in METHODS else method
     same = (known.__module__, known.__qualname__) == (method.__module__, method.__qualname__)
     plain = re.fullmatch(r"[^\s:,=./-][^\s:,=./]*", method.name)
-    if not same or not plain:  # the same again: a notebook's cell, run twice
-        raise UserError(f"plugin: a method's name must be new and plain, got '{method.name}'")
-    METHODS[method.name] = method
+    if not same or not plain:  # the same class again is fine: a notebook's cell, run twice
+        raise UserError(
+            f"the method name '{method.name}' is taken or not plain",
+            field="plugin",
+            allowed="a new name without spaces and : , = . /",
+        )
+    METHODS[method.name] = recipe_of(method)
     return method

@@ -7,16 +7,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from lord.methods.method import Method
+from lord.methods.method import AnyMethod
 
 
 @contextmanager
-def recomputed_statistics(method: Method, batch: int = 32) -> Iterator[None]:
+def recomputed_statistics(method: AnyMethod, batch: int = 32) -> Iterator[None]:
     """Inside, the predictor's running statistics are the mean over batches of the whole buffer.
 
-    The images are taken as they were stored, not augmented, as test images are. Afterwards the
-    statistics are as training left them, and so they stay where the buffer holds no two images.
-    Costs one forward pass of the buffer.
+    The images are not augmented, like test images. Afterwards the statistics are as training left
+    them. With fewer than two images in the buffer, they stay so inside too. Costs one forward pass
+    of the buffer.
     """
     assert method.buffer is not None
     if len(method.buffer) < 2:
@@ -29,10 +29,13 @@ def recomputed_statistics(method: Method, batch: int = 32) -> Iterator[None]:
 
 @contextmanager
 def statistics_over(network: nn.Module, batches: Iterable[Tensor]) -> Iterator[None]:
-    """Inside, the running statistics are the mean over these batches, N x C x H x W, normalised;
-    a batch of one image is passed over. Afterwards they are what they were."""
+    """Inside, the running statistics are the mean over batches; afterwards they are restored.
+
+    Args:
+        batches: N x C x H x W, normalised. A batch of one image is skipped.
+    """
     layers = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
-    kept = [{k: v.clone() for k, v in layer.named_buffers()} for layer in layers]
+    saved = [{k: v.clone() for k, v in layer.named_buffers()} for layer in layers]
     try:
         for layer in layers:
             layer.reset_running_stats()
@@ -43,14 +46,17 @@ def statistics_over(network: nn.Module, batches: Iterable[Tensor]) -> Iterator[N
                     network(part)
         yield
     finally:
-        for layer, buffers in zip(layers, kept, strict=True):
+        for layer, buffers in zip(layers, saved, strict=True):
             for name, value in buffers.items():
                 getattr(layer, name).copy_(value)
 
 
 @contextmanager
 def momentum(network: nn.Module, value: float | None) -> Iterator[None]:
-    """Inside, running statistics move so: 0 keeps them, None takes a plain mean over batches."""
+    """Inside, running statistics move with this momentum.
+
+    0 keeps them as they are; None takes the plain mean over batches.
+    """
     layers = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
     momenta = [layer.momentum for layer in layers]
     try:
@@ -58,5 +64,5 @@ def momentum(network: nn.Module, value: float | None) -> Iterator[None]:
             layer.momentum = value
         yield
     finally:
-        for layer, own in zip(layers, momenta, strict=True):
-            layer.momentum = own
+        for layer, before in zip(layers, momenta, strict=True):
+            layer.momentum = before

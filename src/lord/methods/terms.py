@@ -22,11 +22,12 @@ def dark_experience(
 ) -> Tensor:
     """alpha MSE(logits, stored logits) on the first draw + beta CE(logits, labels) on the last.
 
-    With two draws these are the two terms of DER++ (Buzzega et al. 2020); with one draw, both are
-    taken on one pass.
+    With two draws, these are the two terms of DER++ (Buzzega et al. 2020). With one draw, both
+    terms use the same pass.
 
     Args:
-        logits: of each draw, now.
+        logits: present logits of each draw, N x classes.
+        draws: what was drawn, with ``logits`` and ``labels``.
         classify: the cross-entropy.
     """
     match = F.mse_loss(logits[0], draws[0].logits)
@@ -34,7 +35,7 @@ def dark_experience(
 
 
 def class_shares(labels: Tensor, classes: int) -> Tensor:
-    """Share of each class among ``labels``, without waiting for the device."""
+    """Return the share of each class among ``labels``, without waiting for the device."""
     ones = torch.ones_like(labels, dtype=torch.float32)
     counts = torch.zeros(classes, device=labels.device).scatter_add_(0, labels, ones)
     return counts / len(labels)
@@ -43,9 +44,10 @@ def class_shares(labels: Tensor, classes: int) -> Tensor:
 def adjusted_cross_entropy(
     logits: Tensor, labels: Tensor, shares: Tensor, tau: float = 1.0
 ) -> Tensor:
-    """Cross-entropy on logits + tau log(shares): what is frequent must win by more than that.
+    """Return the cross-entropy of logits + tau log(shares).
 
-    Classes of share 0 are left out (Menon et al. 2021, arXiv:2007.07314).
+    A frequent class must win by more than its frequency. Classes of share 0 are left out (Menon et
+    al. 2021, arXiv:2007.07314).
     """
     return F.cross_entropy(logits + tau * shares.log(), labels)
 
@@ -53,8 +55,10 @@ def adjusted_cross_entropy(
 def cross_entropy_for(
     labels: Sequence[Tensor], classes: int, tau: float
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """The cross-entropy of a step that classifies ``labels``: plain for tau 0, else adjusted by
-    the shares of the classes among them."""
+    """Return the cross-entropy for a step that classifies ``labels``.
+
+    It is adjusted by the shares of the classes among the labels; with tau 0 it is the plain one.
+    """
     if not tau:
         return F.cross_entropy
     shares = class_shares(torch.cat(list(labels)), classes)
@@ -62,12 +66,12 @@ def cross_entropy_for(
 
 
 def distillation(channels: ChannelMap, student: nn.Module, teacher: Teacher, x: Tensor) -> Tensor:
-    """MSE between the student's own sub-network and the teacher, both on batch statistics.
+    """Return the MSE between the student's sub-network and the teacher, both on batch statistics.
 
-    The sub-network is views of the student's live weights, run through the teacher's module: so
-    gradients reach those weights only, and no running statistics move.
+    The sub-network consists of views of the student's live weights, and runs in the teacher's
+    module. So gradients reach only those weights, and no running statistics move.
     """
     shared = channels.take(dict(student.named_parameters()), teacher.counts)
     with torch.no_grad():
-        wanted = teacher.module(x)
-    return F.mse_loss(functional_call(teacher.module, shared, (x,)), wanted)
+        target = teacher.module(x)
+    return F.mse_loss(functional_call(teacher.module, shared, (x,)), target)

@@ -1,6 +1,6 @@
 """Extended dark experience replay on a fixed polytope (Boschini et al. 2022, arXiv:2201.00766)."""
 
-from typing import Any
+from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
@@ -9,57 +9,69 @@ from torch import Tensor, nn
 from lord.config import UserError
 from lord.config.types import NonNegative, Share
 from lord.methods.heads import head_of, with_head
-from lord.methods.method import CHUNK, Batch, BufferConfig, Context, Rehearsal, Scalars
+from lord.methods.method import CHUNK, Batch, BufferConfig, Context, Rehearsal, Scalars, Traits
+from lord.methods.optim import Progress
 from lord.methods.statistics import momentum
 from lord.streams import Task
 
 
-class XDERRPC(Rehearsal):
-    """DER++ whose stored logits are kept up to date on later classes, and whose stream learns the
-    present classes apart from past and future ones; the head is a fixed regular polytope.
+class XDERConfig(BufferConfig, frozen=True):
+    """Settings of X-DER-RPC."""
 
-    Loss: CE(stream) over the present classes + alpha MSE(logits of draw 1, stored) + beta CE(draw
-    2) over the past classes + eta * hinge(margin + largest future logit - largest logit of the
-    own task). Stored logits of classes newer than their image take the present values, scaled
-    down to stay below that of its own class, where that is positive. Running statistics move with
-    draw 1 only, joined by the stream's share of images. At a task's end the buffer is rebuilt,
-    equally many of each class. The first outputs but one of the network's head are the features
-    the polytope reads.
+    alpha: NonNegative = 0.3
+    """Weight of the distance to stored logits."""
+    beta: NonNegative = 0.8
+    """Weight of the replayed labels."""
+    gamma: Share = 0.85
+    """Updated logits of later classes stay below this share of the logit of the image's class."""
+    eta: NonNegative = 0.01
+    """Weight of the constraint on the logits of future classes."""
+    margin: NonNegative = 0.5
+    """Margin by which those must stay below the logits of the image's task (m)."""
 
-    Departures: the learning rate has no milestones; the authors' code scales where the own class's
-    stored logit is negative too, by ratios without bound. Published values for S-CIFAR-100 are
-    those of ten tasks.
+
+class XDERRPC(Rehearsal[XDERConfig]):
+    """DER++ with stored logits updated for later classes, and a fixed polytope as its head.
+
+    The stream learns the present classes apart from past and future ones. Loss: CE(stream) over
+    the present classes + alpha MSE(logits of draw 1, stored) + beta CE(draw 2) over the past
+    classes + eta * hinge(margin + largest future logit - largest logit of the image's task).
+
+    Stored logits of classes newer than their image take the present values. These are scaled down
+    to stay below the logit of the image's class, where that is positive. Running statistics move
+    with draw 1 only, which the stream's share of images joins. At the end of a task the buffer is
+    rebuilt with equally many images of each class. The polytope reads all outputs of the network's
+    head but the last.
+
+    Departures: the learning rate has no milestones. The authors' code also scales where the stored
+    logit of the image's class is negative, by ratios without bound. The published values for
+    S-CIFAR-100 are those of ten tasks.
+
+    >>> import lord
+    >>> config = lord.compose("x-der-rpc", {"epochs": 1, "width": 4, "subset": 0.1})
+    >>> len(lord.run(config).matrices.class_il)
+    5
     """
 
     name = "x-der-rpc"
-    WIDENS = False
+    traits = Traits(widens=False)
     STATE = ("task_of", "task", "past", "present")
-    PRESETS = {
+    PUBLISHED = {
         "s-cifar10": {500: {"lr": 0.03, "alpha": 0.3, "beta": 0.8, "eta": 0.01, "margin": 0.5}},
         "s-cifar100-10x10": {
             500: {"lr": 0.03, "alpha": 0.1, "beta": 0.5, "eta": 0.001, "margin": 0.7}
         },
     }
 
-    class Config(BufferConfig, frozen=True):
-        alpha: NonNegative = 0.3
-        """Weight of the distance to stored logits."""
-        beta: NonNegative = 0.8
-        """Weight of the replayed labels."""
-        gamma: Share = 0.85
-        """Later classes' stored logits stay below this share of the own class's."""
-        eta: NonNegative = 0.01
-        """Weight of the constraint on future classes' logits."""
-        margin: NonNegative = 0.5
-        """By which they must stay below those of the own task (m)."""
-
-    def __init__(self, config: BufferConfig, context: Context) -> None:
+    def __init__(self, config: XDERConfig, context: Context) -> None:
         super().__init__(config, context)
         head = head_of(self.student)
         self.polytope = polytope(context.classes).to(head.weight.device)
-        self.task_of = torch.full((context.classes,), -1)  # not met yet
+        self.task_of = torch.full((context.classes,), -1)
+        """Task of each class; -1 for classes not met yet."""
         self.task = -1
         self.past = self.present = 0
+        """Number of classes met before this task, and with it."""
 
     @property
     def predictor(self) -> nn.Module:
@@ -69,19 +81,22 @@ class XDERRPC(Rehearsal):
         return with_head(self.student, reads @ head.weight[:-1], bias)
 
     def logits(self, x: Tensor) -> Tensor:
-        """N x classes, in the student's mode."""
+        """Return N x classes logits, in the student's present mode."""
         return self.polytope(self.student(x)[:, :-1]).float()
 
     def begin_task(self, task: Task) -> None:
-        super().begin_task(task)
         if min(task.classes) < self.present:
-            raise UserError("method: x-der-rpc needs tasks of new classes only")
+            raise UserError(
+                f"task {task.index + 1} has classes of earlier tasks",
+                field="method",
+                hint="x-der-rpc needs streams with new classes in each task",
+            )
         self.past, self.present, self.task = self.present, 1 + max(task.classes), task.index
         self.task_of[list(task.classes)] = task.index
         if len(self.buffer):
             self.buffer.columns["drawn"].zero_()
 
-    def step(self, batch: Batch) -> Scalars:
+    def step(self, batch: Batch, progress: Progress) -> Scalars:
         c, old = self.config, self.past
         x, y = self.augment(batch.images), batch.labels
         if not len(self.buffer):
@@ -103,12 +118,15 @@ class XDERRPC(Rehearsal):
             labels = torch.cat([y, one.labels, two.labels])
             loss = loss + c.eta * self.future_excess(everything, labels)
             for draw, now in ((one, again), (two, labelled)):
-                self._renew(draw, now.detach())
-        self.descent.update(loss)
+                self._update(draw, now.detach())
+        self.optimizer.update(loss, progress)
         return {"loss": loss.detach()}
 
     def future_excess(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean, where positive, of margin + largest future logit - largest of the own task."""
+        """Return the mean excess of the largest future logit over the task's largest, plus margin.
+
+        The mean is over images whose excess is positive.
+        """
         if self.present == logits.shape[1]:
             return logits.new_zeros(())
         of = self.task_of.to(labels.device)
@@ -118,22 +136,28 @@ class XDERRPC(Rehearsal):
         return excess.sum() / (excess > 0).sum().clamp(min=1)
 
     def transplanted(self, stored: Tensor, now: Tensor, labels: Tensor, at: Tensor) -> Tensor:
-        """``stored`` with the logits marked by ``at`` from ``now``, below those of the labels."""
+        """Replace the stored logits marked by ``at``, staying below those of the labels.
+
+        Args:
+            stored, now: N x classes, the stored and the present logits.
+            labels: N.
+            at: N x classes, true where the present logits are wanted.
+        """
         truth = stored.gather(1, labels[:, None])
         low = torch.finfo(now.dtype).min
         top = now.masked_fill(~at, low).max(1, keepdim=True).values
-        above = (top > truth) & (truth > 0)  # else the ratio has no bound
+        above = (top > truth) & (truth > 0)  # otherwise the ratio is unbounded
         scale = torch.where(above, self.config.gamma * truth / top, 1.0)
         return torch.where(at, now * scale, stored)
 
-    def _renew(self, draw: Any, now: Tensor) -> None:
-        """Stored logits of classes newer than their image; ever more rarely in a task."""
+    def _update(self, draw: SimpleNamespace, now: Tensor) -> None:
+        """Update stored logits of later classes, with probability 1 / times drawn in this task."""
         drawn = self.buffer.columns["drawn"]
         drawn[draw.rows] += 1
         coins = torch.rand(len(draw.rows), generator=self.generator).to(now.device)
         accepted = coins < 1 / drawn[draw.rows]
         newer = (torch.arange(now.shape[1], device=now.device) >= self.past).expand_as(now)
-        stored = self.buffer.columns["logits"][draw.rows]  # as the other draw has left them
+        stored = self.buffer.columns["logits"][draw.rows]  # including updates by the other draw
         fresh = self.transplanted(stored, now, draw.labels, newer)
         rows = torch.where(accepted[:, None], fresh, stored)
         self.buffer.columns["logits"][draw.rows] = rows
@@ -163,7 +187,7 @@ class XDERRPC(Rehearsal):
 
 
 def polytope(corners: int) -> nn.Linear:
-    """A fixed map to the corners of a regular simplex: unit vectors, each pair at one angle."""
+    """Return a fixed map to the corners of a regular simplex: unit vectors at equal angles."""
     centred = torch.eye(corners, dtype=torch.float64) - 1 / corners
     _, _, basis = torch.linalg.svd(centred)
     layer = nn.Linear(corners - 1, corners, bias=False, device="meta")

@@ -77,7 +77,7 @@ Within a run the number of threads decides the last bits, and is kept."""
 
 def known_settings() -> set[str]:
     """Every name that may be given."""
-    own = {name for method in METHODS.values() for name in fields(method.Config)}
+    own = {name for recipe in METHODS.values() for name in recipe.settings}
     return own | SHARED
 
 
@@ -111,8 +111,8 @@ def compose(
     for name in given or {}:
         expect("given", name, str, "settings by name")
     label, (method, own) = method, parse_variant(method)
-    kind = METHODS[choose("method", method, METHODS)]
-    if clash := sorted(SHARED & set(fields(kind.Config))):
+    recipe = METHODS[choose("method", method, METHODS)]
+    if clash := sorted(SHARED & set(recipe.settings)):
         raise UserError(f"plugin: {method}.Config has '{clash[0]}', which every run has: rename it")
     others = [parse_variant(other)[0] for other in beside]
     given = _for_method(dict(given or {}), method, others) | _for_method(own, method, ())
@@ -121,7 +121,7 @@ def compose(
     protocol = PRESETS[choose("preset", preset, PRESETS)]
     if "data" not in given and "data" not in protocol.settings:
         raise UserError(f"preset '{preset}' needs --data PATH: {protocol.about}")
-    layers = [protocol.settings, published(method, preset, given), given]
+    layers = [protocol.settings, recipe.preset, published(method, preset, given), given]
     merged = {name: value for layer in layers for name, value in layer.items()}
     if isinstance(merged.get("split"), str):
         merged["split"] = split_of(merged["split"])
@@ -133,7 +133,7 @@ def compose(
         label=label,
         preset=preset,
         seed=seed,
-        settings=build(kind.Config, chosen(kind.Config, merged)),
+        settings=recipe.config(merged),
         **parts,
     )
 
@@ -177,7 +177,7 @@ def published(method: str, preset: str, given: Mapping[str, Any]) -> dict[str, A
 
     Where none were published for the stream, those for the one nearest to it.
     """
-    streams, stream = METHODS[method].PRESETS, preset
+    streams, stream = METHODS[method].published, preset
     while stream not in streams and stream in NEAREST:
         stream = NEAREST[stream]
     if not (rows := streams.get(stream, {})):
@@ -271,8 +271,8 @@ def _for_method(given: dict[str, Any], method: str, beside: Collection[str]) -> 
             choose("method", owner, METHODS)
         choose("setting", setting, sorted(known))
         who = [owner] if owner else [method, *beside]
-        if setting not in SHARED and not any(setting in fields(METHODS[m].Config) for m in who):
-            names, known_to = " and ".join(dict.fromkeys(who)), fields(METHODS[who[0]].Config)
+        if setting not in SHARED and not any(setting in METHODS[m].settings for m in who):
+            names, known_to = " and ".join(dict.fromkeys(who)), METHODS[who[0]].settings
             verb = "has" if len(set(who)) == 1 else "have"
             has = f"{who[0]} has: {', '.join(known_to)}"
             raise UserError(f"{names} {verb} no setting '{setting}'; {has}")

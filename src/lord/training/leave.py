@@ -21,7 +21,7 @@ from lord.evaluation import (
     stability_gap,
 )
 from lord.learner import Model, save_model
-from lord.methods import Method, recomputed_statistics
+from lord.methods import AnyMethod, recomputed_statistics
 from lord.storage import write_atomic
 from lord.training.classes import write_classes
 from lord.training.config import FREE, RunConfig, flat
@@ -31,7 +31,7 @@ from lord.training.loop import TRAINING, Loop
 def leave(
     out: Path | None,
     config: RunConfig,
-    method: Method,
+    method: AnyMethod,
     classes: tuple[str, ...],
     shape: tuple[int, int, int],
     record: RunRecord,
@@ -69,7 +69,7 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
 
 def record_of(
     config: RunConfig,
-    method: Method,
+    method: AnyMethod,
     loop: Loop,
     matrices: Matrices,
     meter: Meter,

@@ -16,10 +16,10 @@ from lord.config import UserError, as_path, expect
 from lord.costs import Meter, uncounted
 from lord.data import Augment, ImageData, load_images, measure_normalisation
 from lord.evaluation import RunRecord, finished, read_record
-from lord.methods import METHODS, Context, Method
+from lord.methods import METHODS, AnyMethod, build_method
 from lord.networks import first_network
 from lord.storage import has_state, load_state, locked, remove_state, save_state
-from lord.streams import Stream, batches
+from lord.streams import Stream
 from lord.training.config import (
     RunConfig,
     difference,
@@ -213,36 +213,40 @@ def make_method(
     stream: Stream,
     device: torch.device,
     ranks: Ranks = SINGLE,
-) -> tuple[Method, Stream]:
+) -> tuple[AnyMethod, Stream]:
     """The method of a run, before it has learnt, and the stream it learns, on ``device``.
 
     Raises:
         UserError: for several processes, if its passes cannot be shared out among them.
     """
-    kind = METHODS[config.method]
-    if ranks.world > 1 and not kind.SPLITS:
+    traits = METHODS[config.method].method.traits
+    if ranks.world > 1 and not traits.splits:
         raise UserError(
-            f"method '{kind.name}' looks at gradients or features itself: one process, please"
+            f"{config.method} cannot be split over processes: it reads gradients or features",
+            field="method",
+            hint="start one process, without torchrun",
         )
-    tasks = 1 if kind.joint else len(stream.train)
+    tasks = 1 if traits.joint else len(stream.train)
     stream = stream.first(config.stream.stop_after)
-    stream = (stream.joined() if kind.joint else stream).to(device)
+    stream = (stream.joined() if traits.joint else stream).to(device)
     classes = len(stream.class_names)
     network = first_network(config.network, classes=classes, shape=data.shape, seed=config.seed)
     spread(network, ranks)
-    epochs, batch = config.training.epochs, config.training.batch
-    context = Context(
+    method = build_method(
+        config.method,
+        config.settings,
         network=network.to(device),
         augment=_augment(config, data, device),
         optimizer=config.optimizer,
         shape=data.shape,
         classes=classes,
         tasks=tasks,
-        steps=lambda task: epochs * len(batches(len(task.labels), batch)),
+        epochs=config.training.epochs,
+        batch=config.training.batch,
         generator=_generator(config.seed, 1, torch.device("cpu")),
         last=len(stream.train) - 1,
     )
-    return kind(config.settings, context), stream
+    return method, stream
 
 
 def pick_device(name: str) -> torch.device:

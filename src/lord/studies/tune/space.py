@@ -41,7 +41,7 @@ class Dimension(Config, frozen=True):
     def concerns(self, method: str) -> bool:
         """Whether that method has this setting."""
         owner = self.name.rpartition(".")[0]
-        own = method in METHODS and self.setting in fields(METHODS[method].Config)
+        own = method in METHODS and self.setting in METHODS[method].settings
         return owner in ("", method) and (own or self.setting in SHARED)
 
 
