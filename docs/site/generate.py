@@ -1,4 +1,4 @@
-"""Pages made from the code: one a method, the commands, the Python interface."""
+"""Make the pages that come from the code: methods, commands, the Python interface."""
 
 import inspect
 import re
@@ -7,141 +7,144 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import get_type_hints
 
 import msgspec
 from sphinx.pycode import ModuleAnalyzer
 
 import lord
 from lord.cli.main import app
+from lord.config import describe
 from lord.evaluation import RunRecord
-from lord.methods import METHODS, Method
+from lord.methods import METHODS, MethodConfig, Recipe
 from lord.reporting import CONVENTION, find_studies, summarise
 from lord.reporting.tables import grid
 
 Pages = dict[str, str]
 
 ROOMS = {
-    "methods": "what a method is made of",
-    "learner": "what is kept for months",
-    "training": "the loop, runs and comparisons",
+    "methods": "the contract of a method",
+    "learner": "a model that is kept",
+    "training": "one run",
+    "studies": "comparisons, ablations and tuning",
     "streams": "sequences of tasks",
-    "data": "images",
-    "rehearsal": "the samples' redundancy",
-    "networks": "by name, and your own",
-    "channels": "elasticity as data",
-    "student": "its redundancy",
-    "teacher": "its redundancy",
-    "evaluation": "accuracy matrix and records",
+    "data": "reading images",
+    "rehearsal": "the buffer",
+    "networks": "networks by name",
+    "channels": "narrowing and growing networks",
+    "student": "growth",
+    "teacher": "the search for a sub-network",
+    "evaluation": "measures and records",
     "costs": "FLOPs, seconds and bytes",
-    "reporting": "tables, pages and pictures",
-    "config": "settings and the one-line error",
+    "reporting": "tables, charts and pages",
+    "storage": "files, locks and checkpoints",
+    "config": "settings and errors",
 }
 
 MEASURED = ["study", "variant", "seeds", "Class-IL", "Task-IL", "Class-IL re", "FLOPs"]
 
 
 def slug(method: str) -> str:
-    """A method's name in an address."""
+    """Return a method's name as part of an address."""
     return method.replace("+", "-plus")
 
 
 def methods(results: Path) -> Pages:
-    """A page a method, and one of all."""
+    """Return a page for each method, and one that lists them."""
     studies = find_studies(results)
     pages = {}
     rows = []
-    for name, method in METHODS.items():
+    for name, recipe in METHODS.items():
         body = [
             line
             for folder, records in studies.items()
             for line in _measured(name, str(folder.relative_to(results)), records)
         ]
         measured = f"{grid(MEASURED, body)}\n\n{CONVENTION}\n" if body else "In no study yet.\n"
-        pages[f"methods/{slug(name)}.md"] = _method(name, method, measured)
-        about = inspect.cleandoc(method.__doc__ or "").split("\n\n")[0].replace("\n", " ")
-        rows.append([f"[`{name}`]({slug(name)}.md)", about, _paper(method)])
-    table = "| method | what it is | paper |\n| --- | --- | --- |\n"
+        pages[f"methods/{slug(name)}.md"] = _method(name, recipe, measured)
+        about = inspect.cleandoc(recipe.about).split("\n\n")[0].replace("\n", " ")
+        rows.append([f"[`{name}`]({slug(name)}.md)", about, _paper(recipe)])
+    table = "| method | what it does | paper |\n| --- | --- | --- |\n"
     table += "\n".join("| " + " | ".join(row) + " |" for row in rows)
     tree = "\n".join(slug(name) for name in METHODS)
     pages["methods/index.md"] = (
-        "# Methods\n\nEach page has what the method does and where it departs from its paper, its "
-        "settings, what\npresets set, what was measured of it, and its "
-        "code.\n\n"
+        "# Methods\n\nEach page says what the method does and where it departs from its paper. It "
+        "lists its\nsettings, what presets set, what was measured, and its code.\n\n"
         f"{table}\n\n```{{toctree}}\n:hidden:\n\n{tree}\n```\n"
     )
     return pages
 
 
-def _method(name: str, method: type[Method], measured: str) -> str:
+def _method(name: str, recipe: Recipe, measured: str) -> str:
     parts = [f"# {name}\n"]
-    if paper := _paper(method):
+    if paper := _paper(recipe):
         parts.append(f"{paper}\n")
-    parts.append(f"```{{eval-rst}}\n{inspect.cleandoc(method.__doc__ or '')}\n```\n")
+    parts.append(f"```{{eval-rst}}\n{inspect.cleandoc(recipe.about)}\n```\n")
     parts.append(f"    lord run --method {name}\n    lord compare --methods {name},er\n")
-    parts.append(f"## Settings\n\n{_settings(method)}\n")
-    if rows := _published(method):
+    parts.append(f"## Settings\n\n{_settings(recipe)}\n")
+    if rows := _published(recipe):
         parts.append(
-            "## Presets\n\nWhat `--preset` sets for this method, at the buffer size nearest to the "
-            f"one given.\n\n{rows}\n"
+            "## Published settings\n\n`--preset` sets these for the method, at the buffer size "
+            f"nearest to the one given.\n\n{rows}\n"
         )
-    parts.append("## Measured\n")
-    parts.append(measured)
-    code = inspect.getsource(import_module(method.__module__))
-    place = "src/" + method.__module__.replace(".", "/") + ".py"
+    parts.append(f"## Measured\n\n{measured}")
+    module = recipe.method.__module__
+    code = inspect.getsource(import_module(module))
+    place = "src/" + module.replace(".", "/") + ".py"
     parts.append(f"## Code\n\n`{place}`:\n\n```python\n{code}```\n")
     return "\n".join(parts)
 
 
-def _paper(method: type[Method]) -> str:
-    """The first line of a method's file, which names the paper where there is one."""
-    line = (inspect.getdoc(import_module(method.__module__)) or "").splitlines()[0]
+def _paper(recipe: Recipe) -> str:
+    """Return the first line of a method's file if it names a paper, with its year."""
+    module = import_module(recipe.method.__module__)
+    line = (inspect.getdoc(module) or "").splitlines()[0]
+    if not re.search(r"\d{4}", line):
+        return ""
     line = re.sub(r"arXiv:(\d+\.\d+)", r"[arXiv:\1](https://arxiv.org/abs/\1)", line)
     return re.sub(r"doi:(10\.[^\s,)]+)", r"[doi:\1](https://doi.org/\1)", line)
 
 
-def _settings(method: type[Method]) -> str:
-    about: dict[str, str] = {}
-    for kind in reversed(method.Config.__mro__):
+def _settings(recipe: Recipe) -> str:
+    config = recipe.method.Config
+    about, hints = _field_docs(config), get_type_hints(config, include_extras=True)
+    lines = ["| setting | default | allowed | meaning |", "| --- | --- | --- | --- |"]
+    for field in msgspec.structs.fields(config):
+        default = recipe.preset.get(field.name, field.default)
+        if default is None or isinstance(default, bool):
+            default = str(default).lower()  # as on the command line
+        allowed = describe(hints[field.name]).replace("|", "or")
+        meaning = about.get(field.name, "").replace("|", "\\|")
+        lines.append(f"| `{field.name}` | `{default}` | {allowed} | {meaning} |")
+    table = "\n".join(lines)
+    if others := {k: v for k, v in recipe.preset.items() if k not in recipe.settings}:
+        named = ", ".join(f"`{name}` {value}" for name, value in others.items())
+        table += f"\n\nSettings of its optimizer and training: {named}."
+    return table
+
+
+def _field_docs(config: type[MethodConfig]) -> dict[str, str]:
+    """Return the docstring of each field, its base classes' included."""
+    docs: dict[str, str] = {}
+    for kind in reversed(config.__mro__):
         if kind.__module__.startswith("lord."):
             found = ModuleAnalyzer.for_module(kind.__module__).find_attr_docs()
-            about |= {
+            docs |= {
                 field: " ".join(lines).strip()
                 for (owner, field), lines in found.items()
                 if owner == kind.__qualname__
             }
-    lines = ["| setting | default | allowed | what it is |", "| --- | --- | --- | --- |"]
-    for field in msgspec.structs.fields(method.Config):
-        allowed = _allowed(field.type).replace("|", "or")
-        what = about.get(field.name, "").replace("|", "\\|")
-        lines.append(f"| `{field.name}` | `{field.default}` | {allowed} | {what} |")
-    return "\n".join(lines)
+    return docs
 
 
-def _allowed(kind: Any) -> str:
-    """A setting's type in words, from its JSON schema."""
-    schema = msgspec.json.schema(kind)
-    return " or ".join(_words(each) for each in schema.get("anyOf", [schema]))
-
-
-def _words(schema: dict[str, Any]) -> str:
-    if "enum" in schema:
-        return ", ".join(f"`{value}`" for value in schema["enum"])
-    name = {"integer": "whole number", "null": "none", "boolean": "true, false"}
-    words = [name.get(schema.get("type", ""), schema.get("type", "any"))]
-    signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-    words += [f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema]
-    return ", ".join(words)
-
-
-def _published(method: type[Method]) -> str:
+def _published(recipe: Recipe) -> str:
     body = [
         [
             stream,
             str(size) if size else "any",
             ", ".join(f"{k} {v}" for k, v in settings.items()) or "-",
         ]
-        for stream, sizes in method.PRESETS.items()
+        for stream, sizes in recipe.published.items()
         for size, settings in sizes.items()
     ]
     lines = ["| stream | buffer | settings |", "| --- | ---: | --- |"]
@@ -149,7 +152,7 @@ def _published(method: type[Method]) -> str:
 
 
 def _measured(name: str, study: str, records: Sequence[RunRecord]) -> list[list[str]]:
-    """A line for each variant of a method in a study."""
+    """Return a line for each variant of a method in a study."""
     return [
         [
             f"[{study}](../results/{study}/README.md)",
@@ -166,28 +169,28 @@ def _measured(name: str, study: str, records: Sequence[RunRecord]) -> list[list[
 
 
 def commands() -> Pages:
-    """The command line, as the commands themselves describe it."""
+    """Return the page of the command line, as the commands describe themselves."""
     text = app.generate_docs(output_format="markdown", heading_level=1)
     text = re.sub(r"^## Table of Contents\n.*?(?=^\*\*Commands)", "", text, flags=re.M | re.S)
-    # The heading of a command is its anchor: no second list of them is needed.
+    # The headings of commands are their anchors, so a second list is not needed.
     return {"commands.md": text.replace("# lord\n", "# Commands\n", 1)}
 
 
 def interface() -> Pages:
-    """The public interface, and what each room offers besides."""
+    """Return the pages of the public interface and of each room."""
     parts = ["# Python\n", f"```{{eval-rst}}\n{_documented('lord', sorted(lord.PUBLIC))}\n```\n"]
-    parts.append("## Rooms\n\nWhat the package is built of, usable by itself.\n")
+    parts.append("## Rooms\n\nThe parts of the package, for those who build on it.\n")
     parts.append("```{toctree}\n:maxdepth: 1\n\n" + "\n".join(ROOMS) + "\n```\n")
     pages = {"api/index.md": "\n".join(parts)}
     for room, about in ROOMS.items():
         module = import_module(f"lord.{room}")
-        own = [name for name in module.__all__ if name not in lord.PUBLIC]
+        rest = [name for name in module.__all__ if name not in lord.PUBLIC]
         shared = [name for name in module.__all__ if name in lord.PUBLIC]
         text = f"# lord.{room}: {about}\n\n{inspect.getdoc(module)}\n\n"
         if shared:
             names = ", ".join(f"{{py:obj}}`lord.{name}`" for name in shared)
-            text += f"Described with the [public interface](index.md): {names}.\n\n"
-        text += f"```{{eval-rst}}\n{_documented(f'lord.{room}', own)}\n```\n"
+            text += f"Part of the [public interface](index.md): {names}.\n\n"
+        text += f"```{{eval-rst}}\n{_documented(f'lord.{room}', rest)}\n```\n"
         pages[f"api/{room}.md"] = text
     return pages
 
@@ -208,7 +211,7 @@ def _documented(module: str, names: list[str]) -> str:
 
 @cache
 def _data_docs(room: str) -> dict[str, list[str]]:
-    """What the strings below a room's constants say."""
+    """Return the docstrings of a room's constants."""
     found: dict[str, list[str]] = {}
     for name in [name for name in sys.modules if name.startswith(f"{room}.")]:
         docs = ModuleAnalyzer.for_module(name).find_attr_docs()

@@ -1,4 +1,4 @@
-"""The built site in a real browser, offline: every page whole, quiet and its own."""
+"""Open every page of the built site in a real browser, offline."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ from assemble import pages, relinked
 
 SITE = Path(__file__).parents[2] / "build" / "site"
 CODE = sorted(SITE.glob("_modules/**/*.html"))[1:]
-"""Pages of source code, all but one: each is like the others."""
+"""Pages of source code, except one. They are all alike, so one is tested."""
 PAGES = sorted(str(page.relative_to(SITE)) for page in {*SITE.rglob("*.html")}.difference(CODE))
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
 WIDTHS = {"desktop": 1280, "phone": 390}
@@ -21,7 +21,7 @@ def browser():
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if not chromium:
-        pytest.skip("no chromium here")
+        pytest.skip("Chromium is not installed")
     with api.sync_playwright() as driver:
         started = driver.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield started
@@ -30,7 +30,7 @@ def browser():
 
 @pytest.fixture(params=WIDTHS)
 def visit(browser, request):
-    """visit(address): the page, after seeing that nothing was asked for elsewhere or complained."""
+    """Return a function that opens a page, and fails on messages, errors and remote requests."""
     context = browser.new_context(
         offline=True, viewport={"width": WIDTHS[request.param], "height": 850}
     )
@@ -93,8 +93,9 @@ def test_a_link_that_leads_nowhere_fails_the_build(tmp_path, link):
 
 
 def test_links_are_followed_from_the_repository_to_the_site():
-    page = (Path("docs/a.md"), Path("a.md"), pages())
-    assert relinked("[x](../CONTRIBUTING.md#adding)", *page) == "[x](contributing.md#adding)"
-    assert relinked("[x](../examples/hard_er.py)", *page) == "[x](examples/hard_er.md)"
-    with pytest.raises(SystemExit, match=r"docs/a\.md: no page for the link '\.\./gone\.md'"):
-        relinked("[x](../gone.md)", *page)
+    page = (Path("docs/how-to/a.md"), Path("how-to/a.md"), pages())
+    assert relinked("[x](../../CONTRIBUTING.md#adding)", *page) == "[x](../contributing.md#adding)"
+    assert relinked("[x](../../examples/hard_er.py)", *page) == "[x](../examples/hard_er.md)"
+    assert relinked("[x](../methods/lord.md)", *page) == "[x](../methods/lord.md)"
+    with pytest.raises(SystemExit, match=r"docs/how-to/a\.md: no page for the link '\.\./no\.md'"):
+        relinked("[x](../no.md)", *page)
