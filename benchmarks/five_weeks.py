@@ -1,6 +1,9 @@
-"""Five weeks of photographs from the shell, uninterrupted and with a kill in week three.
+"""Teach a learner five weeks of photographs, and compare with one that is killed in week three.
 
-python benchmarks/five_weeks.py --data cifar10/ --out results/five-weeks
+    python benchmarks/five_weeks.py --data cifar10/ --out results/five-weeks
+
+Each week is one call of ``lord learn``, as from a shell. Reports test accuracy for each seed, and
+whether the killed learner ends with the same weights and buffer bit for bit.
 """
 
 import argparse
@@ -28,100 +31,132 @@ WEEKS = (
     {"airplane": 240, "dog": 280, "frog": 30},
     {"dog": 60, "truck": 90, "ship": 70, "airplane": 110},  # no new class
 )
-"""Images of each class that arrive."""
+"""Images of each class by week."""
+KILLED_WEEK = 2
+"""Index of the week whose session is killed."""
+CHECKPOINTS = 2
+"""Checkpoints a session writes before it is killed."""
 
 
-def folders(images: ImageData, root: Path) -> list[Path]:
-    """The weeks as folders of PNG files, one folder a class; no image comes twice."""
-    names, given, made = list(images.classes), dict.fromkeys(images.classes, 0), []
-    for number, week in enumerate(WEEKS, 1):
-        made.append(root / f"week{number}")
-        for name, count in week.items():
-            rows = (images.train_labels == names.index(name)).nonzero().flatten()
-            place = made[-1] / name
-            place.mkdir(parents=True)
-            for row in rows[given[name] : given[name] + count].tolist():
-                picture = images.train_images[row].permute(1, 2, 0).numpy()
-                Image.fromarray(picture).save(place / f"{row}.png")
-            given[name] += count
-    return made
+def write_weeks(images: ImageData, root: Path) -> list[Path]:
+    """Write the weeks as folders of PNG files, one folder for each class; no image comes twice."""
+    used, weeks = dict.fromkeys(images.classes, 0), []
+    for number, counts in enumerate(WEEKS, 1):
+        weeks.append(root / f"week{number}")
+        for name, count in counts.items():
+            folder = weeks[-1] / name
+            folder.mkdir(parents=True)
+            of_class = images.train_labels == images.classes.index(name)
+            rows = of_class.nonzero().flatten()[used[name] : used[name] + count]
+            for row in rows.tolist():
+                pixels = images.train_images[row].permute(1, 2, 0).numpy()
+                Image.fromarray(pixels).save(folder / f"{row}.png")
+            used[name] += count
+    return weeks
 
 
-def learn(week: Path, state: Path, first: list[str], kill: bool = False) -> str:
-    """``lord learn`` as typed; or killed when it has written its second checkpoint."""
+def learn(week: Path, state: Path, options: list[str], *, kill: bool = False) -> str:
+    """Run ``lord learn`` on a week and return its output.
+
+    kill: kill it after it has written its second checkpoint.
+    """
     command = [sys.executable, "-m", "lord", "learn", str(week), "--state", str(state)]
-    command += ["--checkpoint-every", "2", *first]
+    command += ["--checkpoint-every", "2", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     if kill:
-        for _ in range(2):
+        for _ in range(CHECKPOINTS):
             before = (state / STATE_FILE).stat().st_mtime_ns
             while (state / STATE_FILE).stat().st_mtime_ns == before and process.poll() is None:
                 time.sleep(0.05)
         process.send_signal(signal.SIGKILL)
-    said = process.communicate()[0]
-    ended = -signal.SIGKILL if kill else 0
-    if process.returncode != ended:
-        raise SystemExit(f"{' '.join(command)}: ended with {process.returncode}")
-    return said
+    output = process.communicate()[0]
+    if process.returncode != (-signal.SIGKILL if kill else 0):
+        raise SystemExit(f"{' '.join(command)}: exit status {process.returncode}")
+    return output
 
 
-def score(state: Path, images: ImageData) -> tuple[float, Learner]:
-    """Accuracy on the test images of the classes learnt, and the learner."""
+def evaluate(state: Path, images: ImageData) -> tuple[float, Learner]:
+    """Return the accuracy in % on the test images of all learned classes, and the learner."""
     learner, _ = load_learner(state)
-    names = list(images.classes)
-    known = torch.tensor([names.index(name) for name in learner.classes])
+    known = torch.tensor([images.classes.index(name) for name in learner.classes])
     rows = torch.isin(images.test_labels, known)
-    labels = [names[label] for label in images.test_labels[rows].tolist()]
+    labels = [images.classes[label] for label in images.test_labels[rows].tolist()]
     return learner.evaluate(images.test_images[rows], labels), learner
 
 
-def same(one: Learner, other: Learner) -> bool:
-    """Whether both have the same weights and the same images in their buffers."""
-    mine, theirs = one.method, other.method
-    assert mine
-    assert theirs
-    assert mine.buffer
-    assert theirs.buffer
-    pairs = [(mine.predictor.state_dict(), theirs.predictor.state_dict())]
-    pairs += [(dict(mine.buffer.columns), dict(theirs.buffer.columns))]
+def same(first: Learner, second: Learner) -> bool:
+    """Return whether two learners have equal weights and equal buffers."""
+    one, other = first.method, second.method
+    assert one
+    assert other
+    assert one.buffer
+    assert other.buffer
+    pairs = [
+        (one.predictor.state_dict(), other.predictor.state_dict()),
+        (dict(one.buffer.columns), dict(other.buffer.columns)),
+    ]
     return all(torch.equal(a[name], b[name]) for a, b in pairs for name in a)
 
 
+def run_seeds(
+    weeks: list[Path], images: ImageData, root: Path, options: list[list[str]]
+) -> tuple[list[float], list[str], Learner]:
+    """Teach one learner for each list of options without interruption.
+
+    Returns the accuracies, and the output and the learner of the last.
+    """
+    accuracies = []
+    for seed, first in enumerate(options):
+        state = root / f"whole{seed}"
+        outputs = [learn(week, state, [] if n else first) for n, week in enumerate(weeks)]
+        accuracy, learner = evaluate(state, images)
+        accuracies.append(accuracy)
+        print(*outputs, f"seed {seed}: {accuracy:.2f} %", sep="\n", flush=True)
+    return accuracies, outputs, learner
+
+
+def run_killed(
+    weeks: list[Path], images: ImageData, state: Path, first: list[str]
+) -> tuple[float, Learner, dict[str, object]]:
+    """Teach a learner with a kill; return its accuracy, the learner, and what the kill left."""
+    after_kill: dict[str, object] = {}
+    for number, week in enumerate(weeks):
+        options = [] if number else first
+        if number == KILLED_WEEK:
+            learn(week, state, options, kill=True)
+            learner, _ = load_learner(state)
+            after_kill["killed in"] = f"week {len(learner.sessions) + 1}"
+            after_kill["unfinished"] = learner.unfinished is not None
+        learn(week, state, options)
+    return *evaluate(state, images), after_kill
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True, help="CIFAR-10, any layout")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--settings", default="", help="of lord learn, for another learner")
-    parser.add_argument("--seeds", type=int, default=1, help="the uninterrupted session over seeds")
-    options = parser.parse_args()
-    images = load_images(DataConfig(data=options.data))
-    options.out.mkdir(parents=True, exist_ok=True)
-    result: dict[str, object] = {"weeks": WEEKS, "settings": options.settings}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="folder of CIFAR-10, in any layout")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--settings", default="", help="options of 'lord learn' for the first week")
+    parser.add_argument("--seeds", type=int, default=1, help="uninterrupted learners")
+    arguments = parser.parse_args()
+    images = load_images(DataConfig(data=arguments.data))
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    settings = arguments.settings.split()
+    options = [[*settings, "--seed", str(seed)] for seed in range(arguments.seeds)]
     with tempfile.TemporaryDirectory() as scratch:
-        weeks = folders(images, Path(scratch))
-        accuracies = []
-        for seed in range(options.seeds):
-            whole = Path(scratch) / f"whole{seed}"
-            given = [*options.settings.split(), "--seed", str(seed)]
-            said = [learn(w, whole, given * (not n)) for n, w in enumerate(weeks)]
-            accuracy, learner = score(whole, images)
-            accuracies.append(accuracy)
-            print(*said, f"seed {seed}: {accuracy:.2f} %", sep="\n", flush=True)
-        result["accuracy"] = accuracies
-        result["said"] = [re.sub(r"\s+", " ", text).strip() for text in said]
-        killed = Path(scratch) / "killed"
-        for number, week in enumerate(weeks):
-            first = given * (not number)
-            if number == 2:
-                learn(week, killed, first, kill=True)
-                half, _ = load_learner(killed)
-                result["killed in"] = f"week {len(half.sessions) + 1}"
-                result["unfinished"] = half.unfinished is not None
-            learn(week, killed, first)
-        again, resumed = score(killed, images)
-        result |= {"accuracy after a kill": again, "equal bit for bit": same(learner, resumed)}
+        root = Path(scratch)
+        weeks = write_weeks(images, root)
+        accuracies, outputs, whole = run_seeds(weeks, images, root, options)
+        accuracy, resumed, after_kill = run_killed(weeks, images, root / "killed", options[-1])
+        result: dict[str, object] = {
+            "weeks": WEEKS,
+            "settings": arguments.settings,
+            "accuracy": accuracies,
+        }
+        result["said"] = [re.sub(r"\s+", " ", text).strip() for text in outputs]
+        result |= after_kill | {"accuracy after a kill": accuracy}
+        result["equal bit for bit"] = same(whole, resumed)
     result["environment"] = environment()
-    write_text(options.out / "five-weeks.json", json.dumps(result, indent=1) + "\n")
+    write_text(arguments.out / "five-weeks.json", json.dumps(result, indent=1) + "\n")
     print(json.dumps({k: v for k, v in result.items() if k != "said"}, indent=1))
 
 

@@ -1,4 +1,4 @@
-"""Does a step slow down as tasks and buffer grow? Steps of the 5th and of the last of many tasks.
+"""Time a step early and late in a long stream, to see whether tasks and buffer slow it down.
 
 python benchmarks/growth_of_cost.py --data tiny-imagenet/ --out results/speed/growth.json
 """
@@ -14,68 +14,84 @@ import torch
 from lord.costs import tensor_bytes
 from lord.data import load_images
 from lord.evaluation import score
-from lord.methods import Batch
+from lord.methods import Batch, Method
 from lord.storage import write_text
-from lord.streams import make_stream
+from lord.streams import Stream, Task, make_stream
 from lord.training import compose, make_method
 from lord.training.folder import environment
 
+CPU = torch.device("cpu")
 STEPS = 12
+EARLY = {"der++": 5, "lord": 25}
+"""The early task that is timed. LoRD's student reaches its full width only after about as many
+tasks as its ladder has levels."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True)
+    parser.add_argument("--data", required=True, help="folder of Tiny-ImageNet")
     parser.add_argument("--tasks", type=int, default=100)
-    parser.add_argument("--width", type=int, default=8)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
+    parser.add_argument("--width", type=int, default=8, help="channels of the first layer")
+    parser.add_argument("--out", type=Path, help="JSON file for the results")
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    rows = [measured(name, size, options) for name in ("der++", "lord") for size in (200, 50_000)]
-    for row in rows:
-        print(row)
-    if options.out:
-        values = {"environment": environment(), "tasks": options.tasks, "rows": rows}
-        write_text(options.out, json.dumps(values, indent=1) + "\n")
+    rows = []
+    for name in EARLY:
+        for buffer in (200, 50_000):
+            rows.append(measure(name, buffer, arguments))
+            print(rows[-1])
+    if arguments.out:
+        result = {"environment": environment(), "tasks": arguments.tasks, "rows": rows}
+        write_text(arguments.out, json.dumps(result, indent=1) + "\n")
 
 
-def measured(name, size, options):
-    given = {"data": options.data, "resize": 32, "tasks": options.tasks, "width": options.width}
-    config = compose(name, given | {"buffer": size}, preset="s-tinyimg")
-    data = load_images(config.data)
-    method, stream = make_method(
-        config, data, make_stream(data, config.stream, 0), torch.device("cpu")
-    )
-    row = {"method": name, "buffer": size}
-    # A student that grows is full-grown only after as many tasks as its ladder has levels.
-    early = 5 if name == "der++" else 25
+def measure(name: str, buffer: int, arguments: argparse.Namespace) -> dict[str, object]:
+    """Run two steps of every task, fill the buffer, and time the early and the last task."""
+    settings = {"data": arguments.data, "tasks": arguments.tasks, "width": arguments.width}
+    settings |= {"resize": 32, "buffer": buffer}
+    config = compose(name, settings, preset="s-tinyimg")
+    images = load_images(config.data)
+    method, stream = make_method(config, images, make_stream(images, config.stream, 0), CPU)
+    row: dict[str, object] = {"method": name, "buffer": buffer}
     for task in stream.train:
         method.begin_task(task)
-        number = task.index + 1
         for _ in range(2):
             method.step(Batch(task.images[:32], task.labels[:32], torch.arange(32)))
-        while len(method.buffer) < min(size, 500 * number):
-            rows = torch.randint(len(task.labels), (500,))
-            x, y = task.images[rows], task.labels[rows]
-            method.buffer.offer(images=x, labels=y, logits=torch.zeros(500, 200))
-        if number in (early, options.tasks):
-            spent = []
-            for step in range(STEPS):
-                rows = torch.arange(32) + 32 * step
-                start = time.perf_counter()
-                method.step(Batch(task.images[rows], task.labels[rows], rows))
-                spent.append(time.perf_counter() - start)
-            row[f"ms, task {number}"] = round(1e3 * statistics.median(spent), 1)
-            start = time.perf_counter()
-            score(method.predict, stream.test[:number], 2 * number)
-            row[f"evaluation s, {number} tasks"] = round(time.perf_counter() - start, 1)
-            buffer = tensor_bytes(method.buffer.state_dict())
-            row[f"buffer MB, task {number}"] = round(buffer / 1e6, 1)
-            row[f"rest of state MB, task {number}"] = round(
-                (tensor_bytes(method.state_dict()) - buffer) / 1e6, 2
-            )
+        fill(method, task, buffer)
+        if task.index + 1 in (EARLY[name], arguments.tasks):
+            row |= timings(method, stream, task)
         method.end_task(task)
     return row
+
+
+def fill(method: Method, task: Task, size: int) -> None:
+    """Offer images of the task to the buffer until it holds as many as a real run's would."""
+    while len(method.buffer) < min(size, 500 * (task.index + 1)):
+        rows = torch.randint(len(task.labels), (500,))
+        images, labels = task.images[rows], task.labels[rows]
+        method.buffer.offer(images=images, labels=labels, logits=torch.zeros(500, 200))
+
+
+def timings(method: Method, stream: Stream, task: Task) -> dict[str, float]:
+    """Return the time of a step and of an evaluation, and the bytes of buffer and state."""
+    number = task.index + 1
+    times = []
+    for step in range(STEPS):
+        rows = torch.arange(32) + 32 * step
+        start = time.perf_counter()
+        method.step(Batch(task.images[rows], task.labels[rows], rows))
+        times.append(time.perf_counter() - start)
+    start = time.perf_counter()
+    score(method.predict, stream.test[:number], 2 * number)
+    evaluation = time.perf_counter() - start
+    buffer = tensor_bytes(method.buffer.state_dict())
+    rest = tensor_bytes(method.state_dict()) - buffer
+    return {
+        f"ms, task {number}": round(1e3 * statistics.median(times), 1),
+        f"evaluation s, {number} tasks": round(evaluation, 1),
+        f"buffer MB, task {number}": round(buffer / 1e6, 1),
+        f"rest of state MB, task {number}": round(rest / 1e6, 2),
+    }
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""What a learner should keep where classes come unevenly: a reservoir's sample, or as many of each.
+"""Compare buffers for a learner whose classes come unevenly: a reservoir or equal shares.
 
     python benchmarks/keeping.py --data cifar10/ --out results/keeping
 
-Eight weeks of four common classes, and three that came a few times in the first two weeks only; a
-buffer of 200. Accuracy on test images of each class, and how many of it the buffer still has.
+Four common classes come for eight weeks. Three rare classes come only in the first two weeks. The
+buffer holds 200 images. Measures test accuracy for each class, and how many images of it the buffer
+holds at the end.
 """
 
 import argparse
@@ -24,60 +25,63 @@ WEEKS = (
     COMMON | {"frog": 20, "deer": 15},
     *([COMMON] * 6),
 )
-WAYS = {
+"""Images of each class by week."""
+BUFFERS: dict[str, dict[str, object]] = {
     "selection": {"admission": 0.75, "keep": "reservoir"},
     "reservoir": {"admission": 0, "keep": "reservoir"},
     "balanced": {"admission": 0, "keep": "balanced"},
 }
 
 
-def learnt(images: ImageData, settings: dict[str, object], seed: int) -> Learner:
+def trained(images: ImageData, settings: dict[str, object], seed: int) -> Learner:
+    """Return a learner that has learned all weeks; no image comes twice."""
     learner = Learner(buffer=200, seed=seed, **settings)
-    names, given = list(images.classes), Counter[str]()
+    used = Counter[str]()
     for week in WEEKS:
         rows, labels = [], []
         for name, count in week.items():
-            own = (images.train_labels == names.index(name)).nonzero().flatten()
-            rows.append(own[given[name] : given[name] + count])
+            of_class = images.train_labels == images.classes.index(name)
+            rows.append(of_class.nonzero().flatten()[used[name] : used[name] + count])
             labels += [name] * count
-            given[name] += count
+            used[name] += count
         learner.learn(images.train_images[torch.cat(rows)], labels)
     return learner
 
 
-def scored(learner: Learner, images: ImageData) -> dict[str, dict[str, float]]:
-    """By class: accuracy in %, and images in the buffer."""
+def scores(learner: Learner, images: ImageData) -> dict[str, dict[str, float]]:
+    """Return each class's accuracy in %, and its images in the buffer."""
     assert learner.method
     assert learner.method.buffer
-    held = learner.method.buffer.columns["labels"][: len(learner.method.buffer)].tolist()
-    kept = Counter(learner.classes[label] for label in held)
+    buffer = learner.method.buffer
+    labels = buffer.columns["labels"][: len(buffer)].tolist()
+    held = Counter(learner.classes[label] for label in labels)
     rows = {}
     for name in learner.classes:
-        own = images.test_labels == list(images.classes).index(name)
-        accuracy = learner.evaluate(images.test_images[own], [name] * int(own.sum()))
-        rows[name] = {"accuracy": round(accuracy, 1), "kept": kept[name]}
+        of_class = images.test_labels == images.classes.index(name)
+        accuracy = learner.evaluate(images.test_images[of_class], [name] * int(of_class.sum()))
+        rows[name] = {"accuracy": round(accuracy, 1), "kept": held[name]}
     return rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True, help="CIFAR-10, any layout")
-    parser.add_argument("--out", type=Path, required=True)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="folder of CIFAR-10, in any layout")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     parser.add_argument("--seeds", type=int, default=3)
-    options = parser.parse_args()
-    images = load_images(DataConfig(data=options.data))
-    ways: dict[str, list[dict[str, dict[str, float]]]] = {way: [] for way in WAYS}
-    means: dict[str, list[float]] = {way: [] for way in WAYS}
-    for seed in range(options.seeds):
-        for way, settings in WAYS.items():
-            rows = scored(learnt(images, settings, seed), images)
-            ways[way].append(rows)
-            means[way].append(round(sum(row["accuracy"] for row in rows.values()) / len(rows), 2))
-            print(seed, way, means[way][-1], rows, flush=True)
-    result = {"weeks": WEEKS, "mean over classes": means, "classes": ways}
-    options.out.mkdir(parents=True, exist_ok=True)
+    arguments = parser.parse_args()
+    images = load_images(DataConfig(data=arguments.data))
+    by_class: dict[str, list[dict[str, dict[str, float]]]] = {name: [] for name in BUFFERS}
+    means: dict[str, list[float]] = {name: [] for name in BUFFERS}
+    for seed in range(arguments.seeds):
+        for name, settings in BUFFERS.items():
+            rows = scores(trained(images, settings, seed), images)
+            by_class[name].append(rows)
+            means[name].append(round(sum(row["accuracy"] for row in rows.values()) / len(rows), 2))
+            print(seed, name, means[name][-1], rows, flush=True)
+    result = {"weeks": WEEKS, "mean over classes": means, "classes": by_class}
+    arguments.out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(result | {"environment": environment()}, indent=1)
-    write_text(options.out / "keeping.json", text + "\n")
+    write_text(arguments.out / "keeping.json", text + "\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""Which models of torchvision and timm can grow and be pruned, and why others cannot.
+"""List the models of torchvision and timm that can grow and be pruned, and why others cannot.
 
-python benchmarks/libraries.py --out results/networks   # where torchvision and timm are installed
+    python benchmarks/libraries.py --out results/networks
+
+Needs torchvision and timm.
 """
 
 import argparse
@@ -28,10 +30,11 @@ TIMM = (
     *("deit_tiny_patch16_224", "mixer_s32_224", "repvgg_a0", "ghostnet_100"),
 )
 LARGE = ("vit", "deit", "mixer")
-"""Take images of 224 pixels only."""
+"""Parts of the names of models that take only images of 224 pixels."""
 
 
-def row(name: str) -> dict[str, object]:
+def describe(name: str) -> dict[str, object]:
+    """Return a model's channel groups and its FLOPs at half of the channels, or the refusal."""
     side = 224 if any(word in name for word in LARGE) else 96
     try:
         network = build_network(NetworkConfig(network=name), classes=4, channels=3)
@@ -44,20 +47,19 @@ def row(name: str) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
     warnings.simplefilter("ignore")
-    names = [f"torchvision:{name}" for name in TORCHVISION] + [f"timm:{name}" for name in TIMM]
-    rows: dict[str, object] = {}
-    for name in names:
-        rows[name] = row(name)
+    rows: dict[str, dict[str, object]] = {}
+    for name in [f"torchvision:{m}" for m in TORCHVISION] + [f"timm:{m}" for m in TIMM]:
+        rows[name] = describe(name)
         print(name, rows[name], flush=True)
-    taken = sum("groups" in found for found in rows.values())  # type: ignore[operator]
-    made = {package: version(package) for package in ("torch", "torchvision", "timm")}
-    result = {"taken": taken, "of": len(rows), "models": rows, "versions": made}
-    write_text(options.out / "libraries.json", json.dumps(result, indent=1) + "\n")
+    accepted = sum("groups" in row for row in rows.values())
+    versions = {package: version(package) for package in ("torch", "torchvision", "timm")}
+    result = {"taken": accepted, "of": len(rows), "models": rows, "versions": versions}
+    write_text(arguments.out / "libraries.json", json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""The network table: groups found, FLOPs level by level, accuracy on a real stream.
+"""Describe how each network family grows, and compare methods on some of them.
 
-python benchmarks/networks.py --data cifar10/ --out results/networks
+    python benchmarks/networks.py --data cifar10/ --out results/networks
 
-lord against der++ under the protocol's optimizer, lord+ against logit-adjusted der++ under lord+'s.
+Writes each family's channel groups and its FLOPs at each level. Then trains on CIFAR-10: lord and
+der++ with the protocol's optimizer, lord+ and logit-adjusted der++ with that of lord+.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from lord.training import compose
 from lord.training.folder import environment
 
 WIDTHS = {"mlp": 64, "bottleneck": 8, "squeeze": 8, "vit": 32}
-"""Where 16 would be too much or too little."""
+"""Widths of the families for which 16 is too wide or too narrow."""
 RIVALS: tuple[tuple[tuple[str, str], dict[str, object]], ...] = (
     (("der++", "lord"), {}),
     (("der++:tau=1", "lord+"), OPTIMIZER),
@@ -31,7 +32,7 @@ RIVALS: tuple[tuple[tuple[str, str], dict[str, object]], ...] = (
 
 
 def table() -> dict[str, dict[str, object]]:
-    """Of each network: its groups, and the FLOPs of each level as a share of the whole."""
+    """Return each family's groups, and the FLOPs of each level as a share of the full width's."""
     rows = {}
     for name in NETWORKS:
         network = build_network(
@@ -53,36 +54,48 @@ def table() -> dict[str, dict[str, object]]:
     return rows
 
 
+def train(name: str, width: object, arguments: argparse.Namespace) -> dict[str, object]:
+    """Train all methods on one network; return their accuracies over seeds and their FLOPs."""
+    rows: dict[str, object] = {}
+    for methods, optimizer in RIVALS:
+        settings = {"data": arguments.data, "network": name, "width": width, **optimizer}
+        settings |= {"subset": 0.1, "epochs": arguments.epochs, "buffer": 500, "threads": 1}
+        configs = [
+            compose(method, settings, preset="s-cifar10", seed=seed, beside=methods)
+            for seed in range(3)
+            for method in methods
+        ]
+        records = compare(configs, arguments.out / "runs" / name, jobs=arguments.jobs)
+        for method in methods:
+            runs = [record for record in records if record.label == method]
+            rows[method] = {
+                "class_il": [round(run.class_il, 1) for run in runs],
+                "class_il_recomputed": [round(run.class_il_recomputed or 0, 1) for run in runs],
+                "task_il": [round(run.task_il, 1) for run in runs],
+                "flops": runs[0].training_flops,
+            }
+    return rows
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True, help="CIFAR-10, any layout")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--networks", default="vgg,mobilenet,densenet,convnext,vit,mlp")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="folder of CIFAR-10, in any layout")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument(
+        "--networks",
+        default="vgg,mobilenet,densenet,convnext,vit,mlp",
+        help="families to train, by comma",
+    )
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=0, help="runs at a time; 0 for one a core")
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    rows, table_file = table(), options.out / "networks.json"
-    told = {"command": shlex.join(["python", *sys.argv]), "environment": environment()}
-    for name in options.networks.split(","):
-        for methods, optimizer in RIVALS:
-            given = {"data": options.data, "network": name, "width": rows[name]["width"]}
-            given |= {"subset": 0.1, "epochs": options.epochs, "buffer": 500, "threads": 1}
-            configs = [
-                compose(method, given | optimizer, preset="s-cifar10", seed=seed, beside=methods)
-                for seed in range(3)
-                for method in methods
-            ]
-            records = compare(configs, options.out / "runs" / name, jobs=options.jobs)
-            for method in methods:
-                own = [r for r in records if r.label == method]
-                rows[name][method] = {
-                    "class_il": [round(r.class_il, 1) for r in own],
-                    "class_il_recomputed": [round(r.class_il_recomputed or 0, 1) for r in own],
-                    "task_il": [round(r.task_il, 1) for r in own],
-                    "flops": own[0].training_flops,
-                }
-        write_text(table_file, json.dumps(rows | told, indent=1) + "\n")
+    parser.add_argument("--jobs", type=int, default=0, help="runs at a time; 0 for one per core")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    rows = table()
+    origin = {"command": shlex.join(["python", *sys.argv]), "environment": environment()}
+    for name in arguments.networks.split(","):
+        rows[name] |= train(name, rows[name]["width"], arguments)
+        text = json.dumps(rows | origin, indent=1)
+        write_text(arguments.out / "networks.json", text + "\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Our DER and DER++ beside Avalanche's DER: same images, network, batch, buffer and threads.
+"""Compare the speed of our DER, DER++ and LoRD with Avalanche's DER.
 
-Avalanche passes stream and draw through the network as one batch of 64 images; our DER takes the
-same images in two passes, our DER++ 96 in three (as its paper has it). So images a second are
-compared, beside steps. Timed is the second task, when the buffer is in use.
+Images, network, batch, buffer and threads are the same. Avalanche sends stream and replayed images
+through the network as one batch of 64. Our DER sends the same images in two passes, and our DER++
+sends 96 images in three, as in its paper. So the results give steps and images per second. Only the
+second task is timed, when the buffer is in use.
 
     python -m venv peers && peers/bin/pip install -r benchmarks/requirements-peers.txt
     peers/bin/pip install --no-deps -e .
@@ -26,48 +27,49 @@ from avalanche.training.supervised.der import DER
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
-from lord.data import load_images
+from lord.data import ImageData, load_images
 from lord.methods import Batch
 from lord.networks import ResNet18
 from lord.storage import write_text
-from lord.streams import make_stream
-from lord.training import compose, make_method
+from lord.streams import Stream, Task, make_stream
+from lord.training import RunConfig, compose, make_method
 from lord.training.folder import environment
 
 BATCH, BUFFER, IMAGES = 32, 500, 2000
 
 
 class Images(Dataset):
-    """A task's images as Avalanche wants them."""
+    """A task's images in the form Avalanche expects."""
 
-    def __init__(self, task):
+    def __init__(self, task: Task) -> None:
         self.images, self.targets = task.images[:IMAGES], task.labels[:IMAGES].tolist()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.targets)
 
-    def __getitem__(self, row):
+    def __getitem__(self, row: int) -> tuple[torch.Tensor, int]:
         return self.images[row], self.targets[row]
 
 
 class Clock(SupervisedPlugin):
     """Seconds of each training iteration, data loading included."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.seconds, self.since = [], None
+        self.seconds: list[float] = []
+        self.since = 0.0
 
-    def before_training_epoch(self, strategy, **kwargs):
+    def before_training_epoch(self, strategy: object, **kwargs: object) -> None:
         self.since = time.perf_counter()
 
-    def after_training_iteration(self, strategy, **kwargs):
+    def after_training_iteration(self, strategy: object, **kwargs: object) -> None:
         now = time.perf_counter()
         self.seconds.append(now - self.since)
         self.since = now
 
 
-def avalanche(stream, config):
-    """Seconds of each step of the second task."""
+def avalanche_seconds(stream: Stream, config: RunConfig) -> list[float]:
+    """Return the seconds of each of Avalanche's steps in the second task."""
     mean, std = config.protocol.mean, config.protocol.std
     augment = v2.Compose(
         [
@@ -103,61 +105,72 @@ def avalanche(stream, config):
     return clock.seconds
 
 
-def ours(name, stream, config, data, precision):
-    method, stream = make_method(config, data, stream, torch.device("cpu"))
-    seconds = []
+def our_seconds(config: RunConfig, images: ImageData, stream: Stream, *, bf16: bool) -> list[float]:
+    """Return the seconds of each of our steps in the second task."""
+    method, stream = make_method(config, images, stream, torch.device("cpu"))
+    seconds: list[float] = []
     for task in stream.train[:2]:
         method.begin_task(task)
         seconds = []
         order = torch.randperm(IMAGES)
         for rows in order.split(BATCH):
             start = time.perf_counter()
-            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
                 method.step(Batch(task.images[rows], task.labels[rows], rows))
             seconds.append(time.perf_counter() - start)
     return seconds
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--width", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    found = {}
-    for threads in (1, 2):
-        torch.set_num_threads(threads)
-        for _ in range(options.rounds):  # in turns, so that all see the same machine
-            given = {"data": options.data, "width": options.width, "buffer": BUFFER}
-            config = compose("der", given, preset="s-cifar10")
-            data = load_images(config.data)
-            stream = make_stream(data, config.stream, 0)
-            found.setdefault(f"avalanche der, {threads}", []).extend(avalanche(stream, config))
-            for name in ("der", "der++", "lord"):
-                config = compose(name, given, preset="s-cifar10")
-                for precision in ("fp32", "bf16"):
-                    key = f"{name} {precision}, {threads}"
-                    spent = ours(name, stream, config, data, precision)
-                    found.setdefault(key, []).extend(spent)
-            print(
-                {key: round(1e3 * statistics.median(s), 1) for key, s in found.items()}, flush=True
-            )
+def measure(data: str, width: int, threads: int, times: dict[str, list[float]]) -> None:
+    """Time all methods once on some threads, and add their seconds to ``times``."""
+    torch.set_num_threads(threads)
+    settings = {"data": data, "width": width, "buffer": BUFFER}
+    config = compose("der", settings, preset="s-cifar10")
+    images = load_images(config.data)
+    stream = make_stream(images, config.stream, 0)
+    avalanche = times.setdefault(f"avalanche der, {threads}", [])
+    avalanche += avalanche_seconds(stream, config)
+    for name in ("der", "der++", "lord"):
+        config = compose(name, settings, preset="s-cifar10")
+        for precision in ("fp32", "bf16"):
+            ours = times.setdefault(f"{name} {precision}, {threads}", [])
+            ours += our_seconds(config, images, stream, bf16=precision == "bf16")
+
+
+def compare(times: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+    """Return each method's speed, and how many times it is as fast as Avalanche."""
     table = {}
-    for key, seconds in found.items():
+    for key, seconds in times.items():
         images = 3 * BATCH if "der++" in key else 2 * BATCH
         step = statistics.median(seconds)
-        peer = statistics.median(found[f"avalanche der, {key[-1]}"])
+        peer = statistics.median(times[f"avalanche der, {key[-1]}"])
         table[key] = {"ms": 1e3 * step, "steps_per_s": 1 / step, "faster": peer / step}
         if "lord" not in key:
             table[key] |= {"images_per_s": images / step}
             table[key] |= {"faster_per_image": peer / (2 * BATCH) * images / step}
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="folder of CIFAR-10, in any layout")
+    parser.add_argument("--width", type=int, default=16, help="channels of the first layer")
+    parser.add_argument("--rounds", type=int, default=1, help="times each method is timed")
+    parser.add_argument("--out", type=Path, help="JSON file for the results")
+    arguments = parser.parse_args()
+    times: dict[str, list[float]] = {}
+    for threads in (1, 2):
+        for _ in range(arguments.rounds):  # in turns, so that changes of load affect all methods
+            measure(arguments.data, arguments.width, threads, times)
+            medians = {key: round(1e3 * statistics.median(s), 1) for key, s in times.items()}
+            print(medians, flush=True)
+    table = compare(times)
     for key, row in table.items():
         print(key, {name: round(value, 2) for name, value in row.items()})
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        values = {"environment": environment(), "width": options.width, "peers": table}
-        write_text(options.out, json.dumps(values, indent=1) + "\n")
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        result = {"environment": environment(), "width": arguments.width, "peers": table}
+        write_text(arguments.out, json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

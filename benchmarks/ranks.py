@@ -1,9 +1,9 @@
-"""One run on one process and on two, a thread each: steps a second.
+"""Compare the training time of one run on one process, on two, and on two threads.
 
     python benchmarks/ranks.py --data cifar10/ --out results/ranks/ranks.json
 
-What is timed is training itself (`step_s` of the summary), in turns, three times each; the ratio of
-medians is how much two processes gain. Two threads in one process are timed beside them.
+Times the training steps (`step_s` of the summary) three times each, in turns, and compares medians.
+Each of the two processes has one thread.
 """
 
 import argparse
@@ -22,7 +22,7 @@ RUN = (
     "-m lord run --preset s-cifar10 --subset 0.05 --stop-after 2 --validation 0.005 --epochs 1 "
     "--buffer 500 --quiet"
 )
-"""Few images to score, since scoring is not what is timed."""
+"""It scores few images, since scoring is not timed."""
 WAYS = {
     "one process": "--threads 1",
     "two processes": "--threads 1",
@@ -33,38 +33,35 @@ SIZES = ((16, "fp32", "er"), (16, "fp32", "lord"), (64, "bf16", "er"))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True, help="CIFAR-10, any layout")
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="folder of CIFAR-10, in any layout")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file for the results")
+    arguments = parser.parse_args()
     result: dict[str, object] = {}
     for width, precision, method in SIZES:
-        given = f"--method {method} --width {width} --precision {precision}"
+        run = f"--method {method} --width {width} --precision {precision}"
         times: dict[str, list[float]] = {way: [] for way in WAYS}
         for _ in range(3):
             for way in WAYS:
-                times[way].append(seconds(options.data, way, given))
-        medians = {way: round(statistics.median(taken), 2) for way, taken in times.items()}
-        alone = medians["one process"]
-        gain = {way: round(alone / taken, 2) for way, taken in medians.items()}
-        result[given] = {"seconds": times, "medians": medians, "times as fast": gain}
-        print(given, gain, flush=True)
-    told = {
-        "run": f"python {RUN}",
-        "command": shlex.join(["python", *sys.argv]),
-        "environment": environment(),
-    }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    write_text(options.out, json.dumps(result | told, indent=1) + "\n")
+                times[way].append(seconds(arguments.data, way, run))
+        medians = {way: round(statistics.median(values), 2) for way, values in times.items()}
+        speedup = {way: round(medians["one process"] / s, 2) for way, s in medians.items()}
+        result[run] = {"seconds": times, "medians": medians, "times as fast": speedup}
+        print(run, speedup, flush=True)
+    result["run"] = f"python {RUN}"
+    result["command"] = shlex.join(["python", *sys.argv])
+    result["environment"] = environment()
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    write_text(arguments.out, json.dumps(result, indent=1) + "\n")
 
 
-def seconds(data: str, way: str, given: str) -> float:
-    """Of training, as the run's summary has it."""
+def seconds(data: str, way: str, run: str) -> float:
+    """Return a run's training seconds, as its summary states them."""
     launch = "-m torch.distributed.run --standalone --nproc-per-node 2 " * (way == "two processes")
     with tempfile.TemporaryDirectory() as folder:
-        words = shlex.split(f"{launch}{RUN} {WAYS[way]} {given}")
+        command = shlex.split(f"{launch}{RUN} {WAYS[way]} {run}")
         out = ["--data", data, "--out", str(Path(folder) / "run")]
-        subprocess.run([sys.executable, *words, *out], check=True, capture_output=True)
+        subprocess.run([sys.executable, *command, *out], check=True, capture_output=True)
         return float(json.loads((Path(folder) / "run/summary.json").read_text())["step_s"])
 
 

@@ -1,11 +1,10 @@
-"""A study on a Ray cluster with a worker killed in the middle, beside the same study without Ray.
+"""Compare a study on a Ray cluster, one of whose workers is killed, with the study without Ray.
 
     python benchmarks/ray_study.py --out results/ray/study.json
 
-Twelve runs on the digits, two at a time: as processes, and on a cluster started for them, one of
-whose two workers is killed in the middle. Says whether all summaries
-and weights are the same bit for bit, whether anything finished was run again, and what Ray costs.
-Linux only: reads /proc.
+The study has twelve runs on the digits, two at a time: first as local processes, then on a cluster
+of two workers. Reports whether all summaries and weights are equal bit for bit, whether a finished
+run ran again, and what Ray costs. Linux only: it reads /proc.
 """
 
 import argparse
@@ -25,25 +24,25 @@ from lord.training.folder import environment
 
 STUDY = "compare --methods sgd,er,der++,lord --seeds 3 --width 8 --epochs 1 --threads 1 --jobs 2"
 STUDY += " --checkpoint-every 1 --set lord.candidates=8"
-SECONDS = ("wall_s", "step_s", "search_s", "recompute_s", "eval_s", "images_per_s", "peak_bytes")
+COSTS = ("wall_s", "step_s", "search_s", "recompute_s", "eval_s", "images_per_s", "peak_bytes")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="JSON file for the results")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         local = study(Path(folder) / "local", "")
-        started = start_and_stop()
+        cluster = start_and_stop()
         killed = study(Path(folder) / "killed", "--engine ray", kill=True)
         reference = outcomes(Path(folder) / "local")
+        killed["same"] = outcomes(Path(folder) / "killed") == reference
         result = {
             "study": f"lord {STUDY}",
             "runs": len(reference),
             "local": local,
-            "seconds to start and stop a cluster": started,
-            "ray, a worker killed": killed
-            | {"same": outcomes(Path(folder) / "killed") == reference},
+            "seconds to start and stop a cluster": cluster,
+            "ray, a worker killed": killed,
             "command": shlex.join(["python", *sys.argv]),
             "environment": environment(),
         }
@@ -53,6 +52,7 @@ def main() -> None:
 
 
 def start_and_stop() -> float:
+    """Return the seconds it takes to start and stop a cluster."""
     start = time.perf_counter()
     with connected(None):
         pass
@@ -60,39 +60,46 @@ def start_and_stop() -> float:
 
 
 def study(out: Path, options: str, *, kill: bool = False) -> dict[str, Any]:
-    """Run it; seconds of the whole and of its runs, and what happened to it."""
+    """Run the study; return its seconds, those of its runs, and what the kill caused."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "lord", *shlex.split(f"{STUDY} {options}"), "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    told: dict[str, Any] = kill_a_worker(process.pid, out) if kill else {}
-    said, error = process.communicate()
+    events: dict[str, Any] = kill_a_worker(process.pid, out) if kill else {}
+    output, error = process.communicate()
     if process.returncode:
         sys.exit(error)
     seconds = time.perf_counter() - start
     if kill:
-        stamps = told.pop("stamps")
-        told["finished before, run again"] = [
+        stamps = events.pop("stamps")
+        events["finished before, run again"] = [
             name for name, stamp in stamps.items() if stamp != stamp_of(out / name)
         ]
-        told["gone on from a checkpoint"] = [
+        events["gone on from a checkpoint"] = [
             text.split(":")[0] for text in error.splitlines() if "from its last checkpoint" in text
         ]
-    ends = [text for text in said.splitlines() if "Class-IL" in text and "-seed" in text]
+    ends = [text for text in output.splitlines() if "Class-IL" in text and "-seed" in text]
     walls = [json.loads(file.read_text())["wall_s"] for file in out.glob("*/summary.json")]
-    own = {"seconds": round(seconds, 1), "ends reported": len(ends)}
-    return own | {"seconds within runs": round(sum(walls), 1)} | told
+    return {
+        "seconds": round(seconds, 1),
+        "ends reported": len(ends),
+        "seconds within runs": round(sum(walls), 1),
+        **events,
+    }
 
 
 def kill_a_worker(study: int, out: Path) -> dict[str, Any]:
-    """Once a third of the runs are finished and another has come as far as a checkpoint."""
+    """Kill a worker once four runs are finished and its run has a checkpoint.
+
+    Returns the number of finished runs, and when each was finished.
+    """
     while True:
         done = list(out.glob("*/summary.json"))
-        going = [file.parent for file in out.glob("*/checkpoint.safetensors")]
-        for worker in descendants(study) if len(done) >= 4 and going else []:
+        unfinished = [file.parent for file in out.glob("*/checkpoint.safetensors")]
+        for worker in descendants(study) if len(done) >= 4 and unfinished else []:
             if "ray::" not in command_of(worker):
                 continue
             runs = " ".join(command_of(child) for child in descendants(worker))
-            if any(f"/{folder.name} " in f"{runs} " for folder in going):
+            if any(f"/{folder.name} " in f"{runs} " for folder in unfinished):
                 stamps = {file.parent.name: stamp_of(file.parent) for file in done}
                 os.kill(worker, signal.SIGKILL)
                 return {"finished when the worker was killed": len(done), "stamps": stamps}
@@ -100,19 +107,22 @@ def kill_a_worker(study: int, out: Path) -> dict[str, Any]:
 
 
 def stamp_of(folder: Path) -> int:
+    """Return when a run's summary was last written."""
     return (folder / "summary.json").stat().st_mtime_ns
 
 
 def descendants(pid: int) -> list[int]:
+    """Return the processes started by a process, directly or not."""
     try:
         lists = [file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/children")]
     except OSError:
         return []
-    own = [int(child) for text in lists for child in text.split()]
-    return own + [other for child in own for other in descendants(child)]
+    children = [int(child) for text in lists for child in text.split()]
+    return children + [other for child in children for other in descendants(child)]
 
 
 def command_of(pid: int) -> str:
+    """Return a process's command line; empty if it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except OSError:
@@ -120,11 +130,11 @@ def command_of(pid: int) -> str:
 
 
 def outcomes(folder: Path) -> dict[str, Any]:
-    """All that a run found but how long it took, and its weights."""
+    """Return each run's summary without times and memory, and its weights."""
     found = {}
     for file in folder.glob("*/summary.json"):
         record = json.loads(file.read_text())
-        kept = {name: value for name, value in record.items() if name not in SECONDS}
+        kept = {name: value for name, value in record.items() if name not in COSTS}
         found[file.parent.name] = kept, (file.parent / "model.safetensors").read_bytes()
     return found
 

@@ -1,9 +1,9 @@
-"""What one run leaves, sends and costs the study around it, for reckoning what thousands would.
+"""Measure what one run costs its study in bytes and seconds, to estimate the cost of thousands.
 
     python benchmarks/scale.py --out results/ray/scale.json
 
-Sizes of checkpoints and run folders by training a step on made-up images; seconds and bytes of
-reading records, checking configurations and holding jobs.
+Measures checkpoints and run folders by short training on synthetic images. Measures the time and
+memory of reading records, checking configurations and holding jobs.
 """
 
 import argparse
@@ -33,39 +33,34 @@ from lord.training.folder import CHECKPOINT, environment
 from lord.training.run import Keeper
 
 MANY = 300
+"""Records and jobs to average over."""
+IMAGES: dict[str, Any] = {"preset": "s-cifar10", "tasks": 2, "epochs": 1, "buffer": 500}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="JSON file for the results")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        made_up(place / "made-up.npz")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        write_images(folder / "synthetic.npz")
+        images = IMAGES | {"data": str(folder / "synthetic.npz")}
         runs = [
-            sizes(place, "er", {"width": 8, "epochs": 1}),
-            sizes(place, "lord", {"width": 8, "epochs": 1, "candidates": 8}),
-            *(
-                sizes(place, method, {"data": str(place / "made-up.npz"), "width": width, **images})
-                for method, images, width in (
-                    ("er", IMAGES, 16),
-                    ("lord", IMAGES | {"candidates": 2}, 16),
-                    ("er", IMAGES, 64),
-                )
-            ),
+            sizes(folder, "er", {"width": 8, "epochs": 1}),
+            sizes(folder, "lord", {"width": 8, "epochs": 1, "candidates": 8}),
+            sizes(folder, "er", images | {"width": 16}),
+            sizes(folder, "lord", images | {"width": 16, "candidates": 2}),
+            sizes(folder, "er", images | {"width": 64}),
         ]
-        result = {"runs": runs, "study": study(place), "data": data(place)}
+        result = {"runs": runs, "study": study(folder), "data": data(folder)}
     result["command"] = shlex.join(["python", *sys.argv])
     result["environment"] = environment()
     write_text(arguments.out, json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
 
 
-IMAGES: dict[str, Any] = {"preset": "s-cifar10", "tasks": 2, "epochs": 1, "buffer": 500}
-
-
-def made_up(file: Path) -> None:
-    """Ten classes of 32 x 32 images: 52 of each to train on, one to test on."""
+def write_images(file: Path) -> None:
+    """Write random 32 x 32 images of ten classes: 52 of each for training, one for testing."""
     source = np.random.default_rng(0)
     arrays = {}
     for split, number in (("train", 520), ("test", 10)):
@@ -74,41 +69,41 @@ def made_up(file: Path) -> None:
     np.savez(file, **arrays)
 
 
-def sizes(place: Path, method: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Of the largest checkpoint of a run, with its buffer full at the end, and of its folder."""
-    given = dict(given)
-    preset = given.pop("preset", None)
-    config = compose(method, given | {"threads": 1}, preset=preset)
-    out = place / f"{method}-{config.network.width}-{config.preset}"
-    found: list[int] = []
+def sizes(folder: Path, method: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Train with a buffer that is full at the end; return the bytes of checkpoint and folder."""
+    settings = dict(settings)
+    preset = settings.pop("preset", None)
+    config = compose(method, settings | {"threads": 1}, preset=preset)
+    out = folder / f"{method}-{config.network.width}-{config.preset}"
+    checkpoints: list[int] = []
     keep = Keeper.__call__
 
     def measured(self: Keeper) -> None:
         keep(self)
         if self.file.exists():
-            found.append(self.file.stat().st_size)
+            checkpoints.append(self.file.stat().st_size)
 
     Keeper.__call__ = measured  # type: ignore[method-assign]
     try:
         run(config, out)
     finally:
         Keeper.__call__ = keep  # type: ignore[method-assign]
-    left = {file.name: file.stat().st_size for file in out.iterdir()}
+    files = {file.name: file.stat().st_size for file in out.iterdir()}
     return {
         "method": method,
         "preset": config.preset,
         "width": config.network.width,
         "buffer": config.settings.buffer,
-        "checkpoint bytes": max(found),
-        "folder bytes": sum(left.values()),
-        "weights bytes": left["model.safetensors"],
-        "files": len(left),
+        "checkpoint bytes": max(checkpoints),
+        "folder bytes": sum(files.values()),
+        "weights bytes": files["model.safetensors"],
+        "files": len(files),
     }
 
 
-def study(place: Path) -> dict[str, Any]:
-    """Of the process that has a study's runs run, for each of them."""
-    folder = place / "er-8-digits"
+def study(scratch: Path) -> dict[str, Any]:
+    """Return what each run costs the process that starts the study's runs."""
+    folder = scratch / "er-8-digits"
     config = compose("er", {"width": 8, "epochs": 1})
     images = load_images(config.data)
     records, record_bytes = held(lambda: [read_record(folder) for _ in range(MANY)])
@@ -119,7 +114,7 @@ def study(place: Path) -> dict[str, Any]:
     )
     values = flat(config) | {"threads": 1}
     content = b"x" * 10**7
-    home = place / "home"
+    home = scratch / "home"
     home.mkdir()
     return {
         "ms to read a record": ms(lambda: read_record(folder)),
@@ -136,9 +131,9 @@ def study(place: Path) -> dict[str, Any]:
     }
 
 
-def data(place: Path) -> dict[str, Any]:
-    """Of a loader that makes sure by a hash that images are those it decoded."""
-    file = place / "bytes"
+def data(scratch: Path) -> dict[str, Any]:
+    """Return what it costs to decode an image, and to check its file by a hash."""
+    file = scratch / "bytes"
     file.write_bytes(bytes(2 * 10**8))
     seconds = ms(lambda: content_key([file], file), 3) / 1000
     source = np.random.default_rng(0)
@@ -153,18 +148,18 @@ def data(place: Path) -> dict[str, Any]:
     }
 
 
-def ms(act: Callable[[], Any], times: int = 50) -> float:
-    """Milliseconds of the quickest of some calls."""
-    taken = []
+def ms(call: Callable[[], object], times: int = 50) -> float:
+    """Return the milliseconds of the fastest of some calls."""
+    spent = []
     for _ in range(times):
         start = time.perf_counter()
-        act()
-        taken.append(1000 * (time.perf_counter() - start))
-    return round(min(taken), 3)
+        call()
+        spent.append(1000 * (time.perf_counter() - start))
+    return round(min(spent), 3)
 
 
 def held(make: Callable[[], list[Any]]) -> tuple[list[Any], int]:
-    """What is made, and the memory that one of it takes."""
+    """Return what ``make`` makes, and the bytes of memory of one item."""
     tracemalloc.start()
     made = make()
     size = tracemalloc.get_traced_memory()[0] // len(made)

@@ -1,16 +1,17 @@
-"""Which images should batch-norm statistics be recomputed on? Trained once, scored under each.
+"""Find the images on which batch-norm running statistics should be recomputed.
 
     python benchmarks/which_statistics.py --data cifar10/ --runs runs/which-statistics \\
         --out results/which-statistics/which.json
 
-Each run has its folder in --runs; what is there is not trained again.
+Trains each method once and scores it with statistics of different images. Each run has a folder in
+--runs; a finished run is not trained again.
 """
 
 import argparse
 import json
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from unittest import mock
@@ -23,7 +24,7 @@ from lord.evaluation import score
 from lord.methods import Method
 from lord.methods.statistics import recomputed_statistics, statistics_over
 from lord.storage import write_text
-from lord.streams import Stream, make_stream
+from lord.streams import Stream, Task, make_stream
 from lord.training import RunConfig, compose, run
 from lord.training.config import folder_name
 from lord.training.folder import environment
@@ -41,63 +42,64 @@ COMMON = {
     "schedule": "triangle",
 }
 IMAGES = 500
-"""Looked at by every way of recomputing: as many as the buffer holds."""
+"""Images behind each kind of statistics: as many as the buffer holds."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True, help="CIFAR-10, any layout")
-    parser.add_argument("--runs", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--methods", default=",".join(METHODS))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="folder of CIFAR-10, in any layout")
+    parser.add_argument("--runs", type=Path, required=True, help="folder for the runs")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file for the results")
+    parser.add_argument("--methods", default=",".join(METHODS), help="variants, by comma")
     parser.add_argument("--seeds", type=int, default=3)
-    options = parser.parse_args()
-    data = load_images(DataConfig(data=options.data))
+    arguments = parser.parse_args()
+    data = load_images(DataConfig(data=arguments.data))
     rows: dict[str, dict[str, list[float]]] = {}
-    for seed in range(options.seeds):
-        for name in options.methods.split(","):
-            settings = COMMON | {"data": options.data}
+    for seed in range(arguments.seeds):
+        for name in arguments.methods.split(","):
+            settings = COMMON | {"data": arguments.data}
             config = compose(name, settings, preset="s-cifar10", seed=seed)
-            folder = options.runs / folder_name(config)
+            folder = arguments.runs / folder_name(config)
             file = folder / "by-statistics.json"
             if not file.is_file():
-                write_text(file, json.dumps(scored(config, data, folder), indent=1))
-            found = json.loads(file.read_text())
-            print(seed, name, found, flush=True)
-            for way, value in found.items():
-                rows.setdefault(name, {}).setdefault(way, []).append(value)
-    told = {"command": shlex.join(["python", *sys.argv]), "environment": environment()}
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    write_text(options.out, json.dumps({"class_il": rows} | told, indent=1) + "\n")
+                write_text(file, json.dumps(train_and_score(config, data, folder), indent=1))
+            scores = json.loads(file.read_text())
+            print(seed, name, scores, flush=True)
+            for source, value in scores.items():
+                rows.setdefault(name, {}).setdefault(source, []).append(value)
+    origin = {"command": shlex.join(["python", *sys.argv]), "environment": environment()}
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    write_text(arguments.out, json.dumps({"class_il": rows} | origin, indent=1) + "\n")
 
 
-def scored(config: RunConfig, data: ImageData, folder: Path) -> dict[str, float]:
-    """Class-IL by whose statistics, in %; the run's own results are left in ``folder``."""
+def train_and_score(config: RunConfig, data: ImageData, folder: Path) -> dict[str, float]:
+    """Train in ``folder``; return Class-IL in % by the images behind the statistics."""
     trained: list[Method] = []
     with mock.patch.object(
         import_module("lord.training.run"), "leave", lambda *given: trained.append(given[2])
     ):
-        # What it leaves has no buffer: the method itself is taken.
+        # The written artifacts have no buffer, so take the method itself.
         record = run(config, folder, overwrite=True)
     (method,) = trained
     stream = make_stream(data, config.stream, config.seed)
-    found = {"as trained": record.class_il}
-    for way, batches in ways(method, stream).items():
+    scores = {"as trained": record.class_il}
+    for source, batches in sources(method, stream).items():
         with torch.autocast("cpu", torch.bfloat16), statistics_over(method.predictor, batches):
-            found[way] = mean_accuracy(method, stream)
+            scores[source] = mean_accuracy(method, stream)
     with torch.autocast("cpu", torch.bfloat16), recomputed_statistics(method):
-        assert abs(found["buffer"] - mean_accuracy(method, stream)) < 1e-6
-    assert abs(found["buffer"] - (record.class_il_recomputed or 0)) < 1e-6
-    return found | {"training FLOPs": record.training_flops}
+        assert abs(scores["buffer"] - mean_accuracy(method, stream)) < 1e-6
+    assert abs(scores["buffer"] - (record.class_il_recomputed or 0)) < 1e-6
+    return scores | {"training FLOPs": record.training_flops}
 
 
 def mean_accuracy(method: Method, stream: Stream) -> float:
+    """Return the mean Class-IL accuracy over all tasks, in %."""
     each = score(method.predict, stream.test, len(stream.class_names)).class_il
     return sum(each) / len(each)
 
 
-def ways(method: Method, stream: Stream) -> dict[str, Iterator[Tensor]]:
-    """Batches as the network takes them, by where their images come from."""
+def sources(method: Method, stream: Stream) -> dict[str, Iterator[Tensor]]:
+    """Return normalised batches by the source of their images."""
     assert method.buffer
     plain, augmented = method.augment.normalise, method.augment
     buffer = method.buffer.held["images"]
@@ -105,14 +107,14 @@ def ways(method: Method, stream: Stream) -> dict[str, Iterator[Tensor]]:
     newest = stream.train[-1].images
     newest = newest[torch.randperm(len(newest))[: IMAGES // 2]]
 
-    def even(tasks: object) -> Tensor:
-        """As many of each class, in the classes' turn: every batch has all of them."""
+    def even(tasks: Sequence[Task]) -> Tensor:
+        """Return as many images of each class, interleaved so that each batch has all classes."""
         parts = []
-        for task in tasks:  # type: ignore[attr-defined]
+        for task in tasks:
             for label in task.classes:
-                own = (task.labels == label).nonzero().flatten()
+                rows = (task.labels == label).nonzero().flatten()
                 share = IMAGES // len(stream.class_names)
-                parts.append(task.images[own[torch.randperm(len(own))[:share]]])
+                parts.append(task.images[rows[torch.randperm(len(rows))[:share]]])
         return torch.stack(parts, 1).flatten(0, 1)
 
     mixed = [torch.cat(pair) for pair in zip(newest.split(32), buffer.split(32), strict=False)]
