@@ -1,4 +1,4 @@
-"""What the time of a training step goes on, seen from outside: no method knows it is watched."""
+"""Measure from outside where the time of a training step goes."""
 
 import time
 from collections import defaultdict
@@ -17,20 +17,22 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
+from lord.bench.ceiling import Convolution
+
 Parts = Mapping[str, Sequence[tuple[type, str]]]
-"""Name of a part -> the methods whose calls it consists of, as (class, name of the method)."""
+"""Maps the name of a part to the functions it consists of, as pairs of class and attribute."""
 
 
 class StepProfile:
-    """While entered, adds up seconds by what they were spent on.
+    """Sum of the seconds of each part of a step.
 
-    The parts are "forward N" and "backward N" of the N-th pass of the step, where a pass is a
-    call of a module that no other module made; "optimizer"; the ones named in ``parts``; and
-    "other". A pass that records no gradients has no backward.
+    A pass is a call of a module from outside any module. The N-th pass of a step has the parts
+    "forward N" and "backward N". A pass without gradients has no backward part. The other parts
+    are "optimizer", those in ``parts``, and "other".
 
     Args:
-        parts: further parts.
-        wait: called before each look at the clock, such as ``torch.cuda.synchronize``.
+        parts: additional parts.
+        wait: called before each reading of the clock, such as ``torch.cuda.synchronize``.
     """
 
     def __init__(self, parts: Parts, wait: Callable[[], object] = lambda: None) -> None:
@@ -42,7 +44,7 @@ class StepProfile:
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """One step; its passes are numbered from 1."""
+        """Measure one step. Its passes are numbered from 1."""
         self._passes, self._open = 0, ["other"]
         with ExitStack() as stack:
             for name, methods in self._parts.items():
@@ -75,28 +77,30 @@ class StepProfile:
         self._lap()
         self._open.pop()
 
-    def _enter_module(self, module: nn.Module, inputs: Any) -> None:
+    def _enter_module(self, module: nn.Module, inputs: object) -> None:
         if not self._depth:
             self._passes += 1
             self._push(f"forward {self._passes}")
         self._depth += 1
 
-    def _leave_module(self, module: nn.Module, inputs: Any, output: Any) -> None:
+    def _leave_module(self, module: nn.Module, inputs: object, output: object) -> None:
         self._depth -= 1
         if self._depth:
             return
         self._pop()
         if isinstance(output, Tensor) and output.requires_grad:
             part = f"backward {self._passes}"
-            # The gradient of a pass's output is there when that pass's backward begins.
-            output.register_hook(lambda gradient: self._turn(part))
+            # The gradient of a pass's output is complete when the pass's backward begins.
+            output.register_hook(lambda gradient: self._rename(part))
 
-    def _turn(self, part: str) -> None:
+    def _rename(self, part: str) -> None:
+        """Attribute the time from now on to another part."""
         self._lap()
         self._open[-1] = part
 
     @contextmanager
     def _watch(self, owner: type, method: str, part: str) -> Iterator[None]:
+        """Attribute the time of every call of a method to a part."""
         original = getattr(owner, method)
 
         def watched(*args: Any, **kwargs: Any) -> Any:
@@ -113,20 +117,24 @@ class StepProfile:
             setattr(owner, method, original)
 
 
-def convolution_calls(run: Callable[[], object]) -> dict[tuple[Any, ...], int]:
-    """Every distinct convolution in what ``run`` does, and how often it was called.
-
-    Keys: input shape, weight shape, stride, padding, dilation, groups, whether the input's and
-    the weight's gradient are wanted.
-    """
-    calls: defaultdict[tuple[Any, ...], int] = defaultdict(int)
+def convolution_calls(run: Callable[[], object]) -> dict[Convolution, int]:
+    """Return every distinct convolution in ``run``, and how often it is called."""
+    calls: defaultdict[Convolution, int] = defaultdict(int)
 
     def count(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
         if isinstance(layer, nn.Conv2d):
             x, back = inputs[0], torch.is_grad_enabled()
-            own = (layer.stride, layer.padding, layer.dilation, layer.groups)
-            wants = (back and x.requires_grad, back and layer.weight.requires_grad)
-            calls[(tuple(x.shape), tuple(layer.weight.shape), *own, *wants)] += 1
+            call = Convolution(
+                tuple(x.shape),
+                tuple(layer.weight.shape),
+                layer.stride,
+                layer.padding,
+                layer.dilation,
+                layer.groups,
+                input_grad=back and x.requires_grad,
+                weight_grad=back and layer.weight.requires_grad,
+            )
+            calls[call] += 1
 
     hook = register_module_forward_pre_hook(count)
     try:

@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lord.bench import StepProfile, bare_seconds, convolution_calls, matmul_ceiling
+from lord.bench import (
+    Convolution,
+    StepProfile,
+    bare_seconds,
+    convolution_calls,
+    matmul_ceiling,
+)
+from lord.bench.ceiling import _safe
 
 CPU = torch.device("cpu")
 
@@ -16,7 +23,7 @@ class Nap:
 
 
 class Slow(nn.Module):
-    """Sleeps on the way forward, and longer on the way back."""
+    """Sleeps in the forward pass, and longer in the backward pass."""
 
     def __init__(self):
         super().__init__()
@@ -50,17 +57,17 @@ def watched():
     return split.seconds
 
 
-def test_each_pass_has_its_time_forward_and_backward(watched):
+def test_each_pass_has_a_forward_and_a_backward_part(watched):
     assert all(watched[f"forward {number}"] >= 0.02 for number in (1, 2, 3))
     assert watched["backward 1"] >= 0.04
     assert watched["backward 2"] >= 0.04
 
 
-def test_a_pass_without_gradients_has_no_backward(watched):
+def test_a_pass_without_gradients_has_no_backward_part(watched):
     assert "backward 3" not in watched
 
 
-def test_named_parts_and_the_optimizer_have_theirs(watched):
+def test_named_parts_and_the_optimizer_are_measured(watched):
     assert watched["nap"] >= 0.03
     assert watched["optimizer"] > 0
 
@@ -69,7 +76,7 @@ def test_the_parts_add_up_to_the_step():
     module = Slow()
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     gaps = []
-    for _ in range(5):  # on a busy machine others may come in between
+    for _ in range(5):  # other processes may interrupt a step
         split = StepProfile({})
         start = time.perf_counter()
         with split.step():
@@ -78,7 +85,7 @@ def test_the_parts_add_up_to_the_step():
     assert min(gaps) < 0.005
 
 
-def test_afterwards_nothing_is_watched():
+def test_nothing_is_measured_after_the_step():
     before = (Nap.take, Tensor.backward)
     split = StepProfile({"nap": [(Nap, "take")]})
     with pytest.raises(ZeroDivisionError), split.step():
@@ -89,7 +96,7 @@ def test_afterwards_nothing_is_watched():
     assert split.seconds == spent
 
 
-def test_convolutions_are_listed_with_what_their_backward_needs():
+def test_convolutions_are_listed_with_the_gradients_they_need():
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 3))
     calls = convolution_calls(lambda: network(torch.zeros(2, 3, 12, 12)))
     found = [(call[0], call[1], call[-2:], count) for call, count in calls.items()]
@@ -103,8 +110,15 @@ def test_convolutions_are_listed_with_what_their_backward_needs():
     assert all(call[-2:] == (False, False) for call in calls)
 
 
+def test_strided_pointwise_convolutions_of_few_channels_are_safe():
+    call = Convolution((32, 4, 9, 8), (8, 4, 1, 1), (2, 2), (0, 0), (1, 1), 1, True, True)
+    assert _safe(call, CPU).shape == (32, 4, 5, 4)
+    assert bare_seconds({call: 1}, CPU, torch.float32) > 0
+
+
 def test_bare_convolutions_count_every_call():
-    once = {((2, 4, 8, 8), (4, 4, 3, 3), (1, 1), (1, 1), (1, 1), 1, True, True): 1}
+    call = Convolution((2, 4, 8, 8), (4, 4, 3, 3), (1, 1), (1, 1), (1, 1), 1, True, True)
+    once = {call: 1}
     often = dict.fromkeys(once, 1000)
     assert 0 < bare_seconds(once, CPU, torch.float32) < bare_seconds(often, CPU, torch.float32)
 
