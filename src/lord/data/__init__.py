@@ -1,4 +1,4 @@
-"""Images: one loader for many layouts, decoded once; augmentation as tensor code."""
+"""Images: a loader for many layouts, a cache of decoded images, and augmentation."""
 
 from lord.data.augment import Augment, measure_normalisation
 from lord.data.cache import cache_folder, holds, store

@@ -1,39 +1,44 @@
-"""Decoded images on disk: written once, memory-mapped ever after."""
+"""Decoded images on disk: written once, then memory-mapped."""
 
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from lord.config import UserError
 
 FORMAT = 1
-"""Raised when decoding changes, so that nothing decoded the old way is used."""
+"""Version of the decoder, part of each key. A new version makes older entries unused."""
 
 Arrays = dict[str, np.ndarray]
-Notes = dict[str, Any]
+Notes = Mapping[str, Sequence[str]]
 
 
 def cache_folder() -> Path:
-    """$LORD_CACHE, or lord/ in the user's cache folder."""
-    if own := os.environ.get("LORD_CACHE"):
-        return Path(own)
-    if own := os.environ.get("XDG_CACHE_HOME"):
-        return Path(own) / "lord"
+    """Return $LORD_CACHE, or else lord/ in the user's cache folder."""
+    if chosen := os.environ.get("LORD_CACHE"):
+        return Path(chosen)
+    if caches := os.environ.get("XDG_CACHE_HOME"):
+        return Path(caches) / "lord"
     try:
         return Path.home() / ".cache" / "lord"
-    except RuntimeError:  # a user without a home, as in some containers
+    except RuntimeError:  # in some containers a user has no home folder
         return Path(tempfile.gettempdir()) / "lord"
 
 
 def content_key(files: Iterable[Path], root: Path, *options: object) -> str:
-    """A hash of the files' names and contents and of what else decides the decoded result.
+    """Return a hash of file names, file contents and options.
+
+    Args:
+        files: in a fixed order.
+        root: the folder that names are relative to, or the only file.
+        options: all else that affects the decoded images.
 
     Raises:
         UserError: names a file that cannot be read.
@@ -51,36 +56,39 @@ def content_key(files: Iterable[Path], root: Path, *options: object) -> str:
 
 
 def cached(key: str, make: Callable[[], tuple[Arrays, Notes]]) -> tuple[Arrays, Notes]:
-    """The arrays and notes stored under ``key``, made and stored first if need be.
+    """Return the arrays and notes of a key, and make and store them first if necessary.
 
-    Where the cache cannot be written, what was made is returned all the same.
+    If the cache cannot be written, the result of ``make`` is returned directly.
+
+    Args:
+        key: from ``content_key``.
+        make: returns arrays and notes.
     """
     if holds(key):
         try:
             return stored(key)
-        except (OSError, ValueError, LookupError):  # damaged: made again
+        except (OSError, ValueError, LookupError):  # the entry is damaged
             shutil.rmtree(cache_folder() / key, ignore_errors=True)
-    if not holds(key):
-        arrays, notes = make()
-
-        def fill(draft: Path) -> None:
-            for name, array in arrays.items():
-                np.save(draft / f"{name}.npy", array, allow_pickle=False)
-
-        try:
-            store(key, fill, notes)
-        except OSError:
-            return arrays, notes
-        del arrays  # before as much is mapped again
+    arrays, notes = make()
+    try:
+        store(key, partial(_save, arrays), notes)
+    except OSError:
+        return arrays, notes
+    del arrays  # free the memory before the files are mapped
     return stored(key)
 
 
 def holds(key: str) -> bool:
+    """Return whether the cache has an entry for a key."""
     return (cache_folder() / key / "notes.json").is_file()
 
 
 def stored(key: str) -> tuple[Arrays, Notes]:
-    """What the cache holds. Arrays are mapped copy-on-write; the files stay as written."""
+    """Return the arrays and notes of a key. Writing to the arrays does not change the files.
+
+    Raises:
+        OSError, ValueError or LookupError: if there is no entry, or it is damaged.
+    """
     folder = cache_folder() / key
     notes = json.loads((folder / "notes.json").read_text())
     names = notes.get("arrays") or [file.stem for file in folder.glob("*.npy")]
@@ -88,12 +96,15 @@ def stored(key: str) -> tuple[Arrays, Notes]:
 
 
 def store(key: str, fill: Callable[[Path], None], notes: Notes) -> None:
-    """Let ``fill`` write ``.npy`` files into a folder, then make it that of ``key``.
+    """Add an entry to the cache atomically.
 
-    Writing is atomic: a folder is complete or not there.
+    Args:
+        key: from ``content_key``.
+        fill: writes ``.npy`` files into the folder it is given.
+        notes: JSON values to store with them.
 
     Raises:
-        OSError: if it cannot be written.
+        OSError: if the cache cannot be written.
     """
     folder = cache_folder() / key
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -101,14 +112,19 @@ def store(key: str, fill: Callable[[Path], None], notes: Notes) -> None:
     try:
         fill(draft)
         arrays = sorted(file.stem for file in draft.glob("*.npy"))
-        (draft / "notes.json").write_text(json.dumps(notes | {"arrays": arrays}))
+        (draft / "notes.json").write_text(json.dumps({**notes, "arrays": arrays}))
         try:
             draft.rename(folder)
         except OSError:
-            if not holds(key):  # no other process was first
+            if not holds(key):  # otherwise another process stored the same
                 raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _save(arrays: Arrays, folder: Path) -> None:
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
 
 def _map(file: Path) -> np.ndarray:

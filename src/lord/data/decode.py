@@ -1,65 +1,67 @@
-"""From encoded pictures to one uint8 array."""
+"""Decode images into one uint8 array."""
 
 import io
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lord.config import UserError, first_line
-from lord.data.pictures import Encoded
+from lord.data.pictures import Encoded, by
 
 CHUNK = 4096
-"""Pictures decoded at a time: all of them, each an array of its own, would be too many at once."""
+"""Images decoded at a time, to bound memory."""
 
 
 def decode(pictures: list[Encoded], resize: int | None) -> np.ndarray:
-    """Decode to N x H x W x C uint8; C is 1 if every picture is grey, else 3.
+    """Decode images to N x H x W x C uint8. C is 1 if all of them are grey, else 3.
 
     Args:
         pictures: at least one.
-        resize: side of the square every picture is resized to; None to keep their size.
+        resize: side in pixels of the square to resize to; None to keep the size.
 
     Raises:
-        UserError: names the picture that is corrupt, or that has another size than the first.
+        UserError: names the image that is damaged, or that differs in size from the first.
     """
-
-    def one(picture: Encoded) -> np.ndarray:
-        name, read = picture
-        try:
-            with Image.open(io.BytesIO(read())) as opened:
-                if opened.mode.startswith(("I", "F")):
-                    raise ValueError(f"more than 8 bits a channel (mode {opened.mode})")
-                upright = ImageOps.exif_transpose(opened)
-                image = upright.convert("L" if opened.mode in ("L", "LA", "1") else "RGB")
-                if resize:
-                    image = image.resize((resize, resize), Image.Resampling.BILINEAR)
-                pixels = np.asarray(image)
-        except UnidentifiedImageError:
-            raise UserError(f"cannot read the image {name}: no known format") from None
-        except OSError as error:
-            raise UserError(f"cannot read the image {name}: {first_line(error)}") from None
-        except Exception as error:  # there is no end to what damaged files make decoders raise
-            raise UserError(f"cannot decode the image {name}: {first_line(error)}") from None
-        return pixels[:, :, None] if pixels.ndim == 2 else pixels
-
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        # A picture of some 90 million pixels or more is taken for an attack, and not decoded.
+        # Pillow warns of a decompression bomb from about 90 million pixels on. Refuse the image.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        out = np.empty((len(pictures), *one(pictures[0]).shape), dtype=np.uint8)
-        height, width = out.shape[1:3]
+        out = np.empty((len(pictures), *_decode_one(pictures[0], resize).shape), dtype=np.uint8)
+        size = out.shape[1:3]
         for start in range(0, len(pictures), CHUNK):
             part = pictures[start : start + CHUNK]
-            for row, pixels in enumerate(pool.map(one, part), start):
-                if pixels.shape[:2] != (height, width):
-                    own = f"{pixels.shape[0]} x {pixels.shape[1]}"
-                    raise UserError(
-                        f"images differ in size: {pictures[row][0]} is {own}, {pictures[0][0]} is "
-                        f"{height} x {width}; give --resize N"
-                    )
-                if pixels.shape[2] > out.shape[3]:  # the first in colour
+            decoded = pool.map(partial(_decode_one, resize=resize), part)
+            for row, pixels in enumerate(decoded, start):
+                if pixels.shape[:2] != size:
+                    one = f"'{pictures[row][0]}' has {by(pixels.shape[:2])} pixels"
+                    first = f"'{pictures[0][0]}' has {by(size)}"
+                    what = f"images differ in size: {one}, {first}"
+                    raise UserError(what, hint="set `resize`")
+                if pixels.shape[2] > out.shape[3]:  # the first colour image
                     out = out.repeat(3, axis=3)
-                out[row] = pixels  # a grey picture among coloured ones fills all three channels
+                out[row] = pixels  # a grey image is broadcast to all channels
     return out
+
+
+def _decode_one(picture: Encoded, resize: int | None) -> np.ndarray:
+    """H x W x C uint8, with 1 or 3 channels."""
+    name, read = picture
+    try:
+        with Image.open(io.BytesIO(read())) as opened:
+            if opened.mode.startswith(("I", "F")):
+                raise ValueError(f"it has more than 8 bits a channel (mode {opened.mode})")
+            upright = ImageOps.exif_transpose(opened)
+            image = upright.convert("L" if opened.mode in ("L", "LA", "1") else "RGB")
+            if resize:
+                image = image.resize((resize, resize), Image.Resampling.BILINEAR)
+            pixels = np.asarray(image)
+    except UnidentifiedImageError:
+        raise UserError(f"cannot read the image '{name}': unknown format") from None
+    except OSError as error:
+        raise UserError(f"cannot read the image '{name}': {first_line(error)}") from None
+    except Exception as error:  # decoders raise all kinds of errors for damaged files
+        raise UserError(f"cannot decode the image '{name}': {first_line(error)}") from None
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels

@@ -1,63 +1,106 @@
 """Images from Hugging Face ``datasets``."""
 
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from lord.config import UserError
 from lord.data.load import ImageData
+from lord.data.pictures import by
+
+
+class Dataset(Protocol):
+    """What is read of a ``datasets.Dataset``."""
+
+    _fingerprint: str
+
+    @property
+    def column_names(self) -> list[str]: ...
+    @property
+    def features(self) -> Mapping[str, object]: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, column: str, /) -> Iterable[Any]: ...
 
 
 def from_datasets(
-    train: Any, test: Any, *, image: str = "image", label: str = "label", resize: int | None = None
+    train: Dataset,
+    test: Dataset,
+    *,
+    image: str = "image",
+    label: str = "label",
+    resize: int | None = None,
 ) -> ImageData:
-    """Two splits of a ``datasets.Dataset`` with images and class labels.
+    """Read two splits of a ``datasets.Dataset`` with images and class labels.
 
     Args:
         train, test: the splits.
         image, label: names of their columns.
-        resize: side in pixels of the square all images are brought to; None: they have one size.
+        resize: side in pixels of the square to resize to; None if all images have one size.
 
     Raises:
-        UserError: names what is missing or does not fit.
+        UserError: if a column is missing, a split is empty, or images or labels do not fit.
     """
-    tensors: dict[str, torch.Tensor] = {}
-    for split, part in (("train", train), ("test", test)):
-        for column in (image, label):
-            if column not in part.column_names:
-                has = ", ".join(part.column_names)
-                raise UserError(f"no column '{column}' in the {split} split; it has: {has}")
-        if not len(part):
-            raise UserError(f"no images in the {split} split")
-        grey = all(own.mode in ("L", "1") for own in part[image])
-        pixels = [_pixels(own, "L" if grey else "RGB", resize) for own in part[image]]
-        sizes = {own.shape for own in pixels}
-        if len(sizes) > 1:
-            raise UserError(f"images of the {split} split differ in size: give resize")
-        stacked = torch.from_numpy(np.stack(pixels))
-        tensors[f"{split}_images"] = stacked.permute(0, 3, 1, 2)
-        tensors[f"{split}_labels"] = torch.tensor(list(part[label]), dtype=torch.int64)
+    parts = {"train": train, "test": test}
+    for split, part in parts.items():
+        _check_columns(split, part, image=image, label=label)
+    images = {split: _images(split, part[image], resize) for split, part in parts.items()}
+    labels = {
+        split: torch.tensor(list(part[label]), dtype=torch.int64) for split, part in parts.items()
+    }
     names = getattr(train.features[label], "names", None)
-    top = int(tensors["train_labels"].max()) + 1
-    classes = tuple(names) if names else tuple(map(str, range(top)))
-    for split in ("train", "test"):
-        given = tensors[f"{split}_labels"]
-        if wrong := [own for own in given.tolist() if not 0 <= own < len(classes)]:
+    classes = tuple(names or map(str, range(int(labels["train"].max()) + 1)))
+    for split, given in labels.items():
+        if wrong := [value for value in given.tolist() if not 0 <= value < len(classes)]:
+            what = f"has the label {wrong[0]}"
+            raise UserError(what, field=split, allowed=f"labels from 0 to {len(classes) - 1}")
+    shapes = {split: tuple(each.shape[1:]) for split, each in images.items()}
+    if shapes["train"] != shapes["test"]:
+        raise UserError(
+            f"has images of {by(shapes['test'])} (channels, height, width)",
+            field="test",
+            allowed=f"{by(shapes['train'])} as in `train`",
+        )
+    return ImageData(
+        kind="Hugging Face dataset",
+        key=str(train._fingerprint),
+        train_images=images["train"],
+        train_labels=labels["train"],
+        test_images=images["test"],
+        test_labels=labels["test"],
+        classes=classes,
+    )
+
+
+def _check_columns(split: str, part: Dataset, **columns: str) -> None:
+    for field, column in columns.items():
+        if column not in part.column_names:
             raise UserError(
-                f"a label of the {split} split is {wrong[0]}, but there are {len(classes)} "
-                "classes, from 0 on"
+                f"is no column of the {split} split",
+                field=field,
+                given=column,
+                allowed=f"one of {', '.join(part.column_names)}",
             )
-    one, two = (tuple(tensors[f"{split}_images"].shape[1:]) for split in ("train", "test"))
-    if one != two:
-        raise UserError(f"train images are {one}, test images {two}")
-    return ImageData("Hugging Face dataset", str(train._fingerprint), **tensors, classes=classes)
+    if not len(part):
+        raise UserError("has no images", field=split, allowed="at least one image")
 
 
-def _pixels(image: Image.Image, mode: str, resize: int | None) -> np.ndarray:
-    own = image.convert(mode)
-    if resize:
-        own = own.resize((resize, resize), Image.Resampling.BILINEAR)
-    pixels = np.asarray(own)
-    return pixels[:, :, None] if pixels.ndim == 2 else pixels
+def _images(split: str, column: Iterable[Image.Image], resize: int | None) -> Tensor:
+    """N x C x H x W uint8. C is 1 if all images are grey, else 3."""
+    mode = "L" if all(each.mode in ("L", "1") for each in column) else "RGB"
+    pixels = list(_pixels(column, mode, resize))
+    if len({each.shape for each in pixels}) > 1:
+        raise UserError("has images of different sizes", field=split, hint="set `resize`")
+    return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
+
+
+def _pixels(column: Iterable[Image.Image], mode: str, resize: int | None) -> Iterator[np.ndarray]:
+    for image in column:
+        converted = image.convert(mode)
+        if resize:
+            converted = converted.resize((resize, resize), Image.Resampling.BILINEAR)
+        pixels = np.asarray(converted)
+        yield pixels[:, :, None] if pixels.ndim == 2 else pixels

@@ -1,10 +1,8 @@
-"""The one loader: from a path to images in memory."""
+"""Load images from a path, in any of the known layouts."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated
 
 import numpy as np
@@ -15,35 +13,37 @@ from torch import Tensor
 from lord.config import Config, UserError
 from lord.data.cache import Arrays, Notes, cached, content_key, holds, stored
 from lord.data.decode import decode
-from lord.data.pictures import Pictures, Split, hold_out
-from lord.data.sources import npz, recognise
+from lord.data.pictures import Pictures, Split, by, hold_out
+from lord.data.sources import Source, npz, recognise
 
 DIGITS = Path(__file__).parent / "digits.npz"
 """UCI optical recognition of handwritten digits (Alpaydin & Kaynak 1998), CC BY 4.0."""
 
 DECODED = "LORD_DECODED"
-"""Environment variable with the key of decoded images: those in the cache under it are taken, and
-the configured path is neither read nor hashed again. Set for the runs of a study."""
+"""Environment variable with the key of decoded images in the cache. If it is set, they are used
+and the configured path is not read. A study sets it for its runs."""
 
 
 class DataConfig(Config, frozen=True):
-    """Which images."""
+    """Which images to use."""
 
     data: str = "digits"
     """Path of the images, or 'digits' for the set that comes with the package."""
     holdout: Annotated[float, Meta(gt=0, lt=1)] | None = None
-    """Share of each class to hold out as test split, where the data has none."""
+    """Share of each class to use as the test split, for data without one."""
     resize: Annotated[int, Meta(ge=4, le=1024)] | None = None
-    """Side, in pixels, every image is resized to."""
+    """Side in pixels of the square that images are resized to."""
 
 
 @dataclass(frozen=True)
 class ImageData:
-    """A data set. Images are N x C x H x W uint8 (stored channels-last), labels N int64.
+    """A data set in memory, or mapped from the cache.
 
     Attributes:
-        kind: which layout it was read from.
+        kind: the layout it was read from.
         key: hash of the content.
+        train_images, test_images: N x C x H x W uint8, stored channels-last.
+        train_labels, test_labels: N int64.
         classes: name of each label.
     """
 
@@ -57,33 +57,58 @@ class ImageData:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Channels, height, width."""
+        """Channels, height and width of an image."""
         channels, height, width = self.train_images.shape[1:]
         return channels, height, width
 
 
 def load_images(config: DataConfig) -> ImageData:
-    """Load what ``config`` names, decoding it only the first time.
+    """Load a data set. Images are decoded the first time and then taken from the cache.
+
+    >>> digits = load_images(DataConfig())
+    >>> digits.train_images.shape, digits.test_images.shape
+    (torch.Size([1442, 1, 8, 8]), torch.Size([355, 1, 8, 8]))
 
     Raises:
-        UserError: names what is missing, corrupt or unknown.
+        UserError: if files are missing, damaged or in no known layout, or ``holdout`` or ``resize``
+            do not fit the data.
     """
     if (key := os.environ.get(DECODED)) and holds(key):
         return _image_data("decoded", key, *stored(key))
+    path = DIGITS if config.data == "digits" else Path(config.data)
+    kind, source = recognise(path)
     if config.data == "digits":
-        path, kind, source = DIGITS, "UCI digits", npz
-    else:
-        path = Path(config.data)
-        kind, source = recognise(path)
+        kind = "UCI digits"
     files = _files(source, path)
 
     def make() -> tuple[Arrays, Notes]:
         return _decoded(source.read(path), path, config)
 
     key = content_key(files, path, config.holdout, config.resize)
-    # Arrays of pixels are decoded already.
+    # The arrays of an npz file are decoded already.
     arrays, notes = make() if source is npz else cached(key, make)
     return _image_data(kind, key, arrays, notes)
+
+
+def load_labelled(path: Path, resize: int) -> tuple[Tensor, list[str], str]:
+    """Load the training images at a path, without a test split and without the cache.
+
+    Args:
+        path: in any known layout.
+        resize: side in pixels of the square to resize to; arrays of pixels must have it already.
+
+    Returns:
+        Images, N x C x H x W uint8; the class name of each; a hash of the content.
+
+    Raises:
+        UserError: if files are missing, damaged or in no known layout, or ``resize`` does not fit.
+    """
+    _, source = recognise(path)
+    key = content_key(_files(source, path), path, resize)
+    pictures = source.read(path)
+    _check_labels(pictures.train, "train", path, len(pictures.classes))
+    pixels = torch.from_numpy(_pixels(pictures.train, path, resize)).permute(0, 3, 1, 2)
+    return pixels, [pictures.classes[label] for label in pictures.train.labels], key
 
 
 def _image_data(kind: str, key: str, arrays: Arrays, notes: Notes) -> ImageData:
@@ -93,86 +118,103 @@ def _image_data(kind: str, key: str, arrays: Arrays, notes: Notes) -> ImageData:
     return ImageData(kind, key, **tensors, classes=tuple(notes["classes"]))
 
 
-def load_labelled(path: Path, resize: int) -> tuple[Tensor, list[str], str]:
-    """Training images in any layout, without a test split.
-
-    Args:
-        resize: side in pixels; arrays of pixels must have it already.
-
-    Returns:
-        N x C x H x W uint8 images, the class name of each, a hash of the content.
-
-    Raises:
-        UserError: names what is missing, corrupt or unknown.
-    """
-    _, source = recognise(path)
-    key = content_key(_files(source, path), path, resize)
-    pictures = source.read(path)
-    _check_labels(pictures.train, "train", path, pictures.classes)
-    pixels = torch.from_numpy(_pixels(pictures.train, path, resize)).permute(0, 3, 1, 2)
-    return pixels, [pictures.classes[label] for label in pictures.train.labels], key
-
-
-def _decoded(pictures: Pictures, path: Path, config: DataConfig) -> tuple[Arrays, Notes]:
-    if pictures.test is None and config.holdout is None:
-        raise UserError(f"no test split in '{path}': add one, or give --holdout 0.2")
-    if pictures.test is not None and config.holdout is not None:
-        raise UserError(f"holdout: '{path}' has a test split already; leave --holdout out")
-    if config.holdout is not None:
-        pictures = hold_out(pictures, config.holdout)
-    if not len(pictures.train.labels):
-        raise UserError(f"no train images in '{path}'")
-    if len(pictures.classes) < 2:
-        raise UserError(f"only one class in '{path}' ({pictures.classes[0]}); need at least 2")
-    arrays: Arrays = {}
-    for split, part in (("train", pictures.train), ("test", pictures.test)):
-        assert part is not None
-        _check_labels(part, split, path, pictures.classes)
-        counts = np.bincount(part.labels, minlength=len(pictures.classes))
-        if not counts.all():
-            lacks = pictures.classes[int(counts.argmin())]
-            give = "larger" if split == "test" else "smaller"
-            more = f"; give a {give} --holdout than {config.holdout:g}" if config.holdout else ""
-            raise UserError(f"class '{lacks}' has no {split} images in '{path}'{more}")
-        arrays[f"{split}_images"] = _pixels(part, path, config.resize)
-        arrays[f"{split}_labels"] = part.labels
-    if not isinstance(pictures.train.images, np.ndarray):  # all grey in one split only
-        channels = max(arrays[name].shape[3] for name in ("train_images", "test_images"))
-        for name in ("train_images", "test_images"):
-            if arrays[name].shape[3] < channels:
-                arrays[name] = arrays[name].repeat(channels, axis=3)
-    train, test = arrays["train_images"].shape[1:], arrays["test_images"].shape[1:]
-    if train != test:
-        raise UserError(f"train images of '{path}' are {train}, test images {test}")
-    return arrays, {"classes": pictures.classes}
-
-
-def _files(source: ModuleType, path: Path) -> list[Path]:
-    files: list[Path] = source.files(path)
+def _files(source: Source, path: Path) -> list[Path]:
+    files = source.files(path)
     missing = [file for file in files if not file.is_file()]
     if missing:
-        raise UserError(f"'{path}' is incomplete: no {missing[0].name}")
+        raise UserError(f"'{path}' is incomplete: '{missing[0].name}' is missing")
     return files
 
 
-def _check_labels(part: Split, split: str, path: Path, classes: Sequence[str]) -> None:
-    if not len(part.labels):
-        raise UserError(f"no {split} images in '{path}'")
-    low, high = int(part.labels.min()), int(part.labels.max())
-    if low < 0 or high >= len(classes):
+def _decoded(pictures: Pictures, path: Path, config: DataConfig) -> tuple[Arrays, Notes]:
+    """Check and decode both splits: images N x H x W x C uint8, labels N int64."""
+    arrays: Arrays = {}
+    parts = _both_splits(pictures, path, config.holdout)
+    for split, part in parts.items():
+        _check_labels(part, split, path, len(pictures.classes))
+        _check_classes(part, split, path, pictures.classes, config.holdout)
+        arrays[f"{split}_images"] = _pixels(part, path, config.resize)
+        arrays[f"{split}_labels"] = part.labels
+    encoded = not isinstance(pictures.train.images, np.ndarray)
+    if encoded:
+        _equal_channels(arrays)
+    train, test = (arrays[f"{split}_images"].shape[1:] for split in parts)
+    if train != test:
+        what = f"train images of '{path}' are {by(train)}, test images {by(test)}"
+        raise UserError(what, hint="set `resize`" if encoded else None)
+    return arrays, {"classes": pictures.classes}
+
+
+def _both_splits(pictures: Pictures, path: Path, holdout: float | None) -> dict[str, Split]:
+    """The train and the test split, the latter held out if the data has none."""
+    if pictures.test is None and holdout is None:
+        hint = "set `holdout` to a share such as 0.2, or add a test split"
+        raise UserError(f"'{path}' has no test split", hint=hint)
+    if pictures.test is not None and holdout is not None:
         raise UserError(
-            f"a {split} label of '{path}' is {low if low < 0 else high}, "
-            f"but there are {len(classes)} classes, from 0 on"
+            f"cannot be used: '{path}' has a test split",
+            field="holdout",
+            given=holdout,
+            hint="leave it out",
         )
+    if holdout is not None:
+        pictures = hold_out(pictures, holdout)
+    if not len(pictures.train.labels):
+        raise UserError(f"'{path}' has no train images")
+    if len(pictures.classes) < 2:
+        names = ", ".join(pictures.classes) or "none"
+        raise UserError(f"'{path}' has too few classes: {names}", allowed="at least two")
+    assert pictures.test is not None
+    return {"train": pictures.train, "test": pictures.test}
+
+
+def _check_labels(part: Split, split: str, path: Path, classes: int) -> None:
+    if not len(part.labels):
+        raise UserError(f"'{path}' has no {split} images")
+    for label in (int(part.labels.min()), int(part.labels.max())):
+        if not 0 <= label < classes:
+            what = f"'{path}' has the {split} label {label}"
+            raise UserError(what, allowed=f"labels from 0 to {classes - 1}")
+
+
+def _check_classes(
+    part: Split, split: str, path: Path, classes: tuple[str, ...], holdout: float | None
+) -> None:
+    """Check that each class has an image in this split."""
+    counts = np.bincount(part.labels, minlength=len(classes))
+    if counts.all():
+        return
+    name = classes[int(counts.argmin())]
+    if holdout is None:
+        raise UserError(f"class '{name}' of '{path}' has no {split} images")
+    raise UserError(
+        f"leaves class '{name}' of '{path}' without {split} images",
+        field="holdout",
+        given=holdout,
+        hint=f"set a {'larger' if split == 'test' else 'smaller'} share",
+    )
+
+
+def _equal_channels(arrays: Arrays) -> None:
+    """Give grey images of one split three channels if the other split has colour images."""
+    names = ("train_images", "test_images")
+    channels = max(arrays[name].shape[3] for name in names)
+    for name in names:
+        if arrays[name].shape[3] < channels:
+            arrays[name] = arrays[name].repeat(channels, axis=3)
 
 
 def _pixels(part: Split, path: Path, resize: int | None) -> np.ndarray:
+    """N x H x W x C uint8."""
     if not isinstance(part.images, np.ndarray):
         return decode(part.images, resize)
-    if resize and part.images.shape[1:3] != (resize, resize):
-        height, width = part.images.shape[1:3]
+    height, width = part.images.shape[1:3]
+    if resize and (height, width) != (resize, resize):
         raise UserError(
-            f"resize: '{path}' holds arrays of {height} x {width} pixels, which are not resized to "
-            f"{resize} x {resize}" + (f"; begin with --resize {height}" if height == width else "")
+            f"does not fit '{path}', which has arrays of {height} x {width} pixels",
+            field="resize",
+            given=resize,
+            allowed=f"{height}, as arrays are not resized" if height == width else None,
+            hint=None if height == width else "resize the arrays before they are saved",
         )
     return part.images

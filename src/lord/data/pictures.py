@@ -1,23 +1,28 @@
-"""What every source hands over: pictures, encoded or as pixels, with labels and class names."""
+"""What each source returns: images, encoded or as pixels, with labels and class names."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 Encoded = tuple[str, Callable[[], bytes]]
-"""A picture not yet decoded: how to name it to the user, and how to get its bytes."""
+"""An encoded image: its name in messages, and a function that reads its bytes."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """One split. images: encoded pictures, or N x H x W x C uint8; labels: one int a picture."""
+    """The images of one split.
+
+    Attributes:
+        images: encoded images, or N x H x W x C uint8.
+        labels: N int64.
+    """
 
     images: list[Encoded] | np.ndarray
     labels: np.ndarray
 
     def rows(self, chosen: np.ndarray) -> "Split":
-        """The part made of the rows ``chosen``."""
+        """Return the split with some of its rows, given by number."""
         if isinstance(self.images, np.ndarray):
             return Split(self.images[chosen], self.labels[chosen])
         return Split([self.images[row] for row in chosen], self.labels[chosen])
@@ -25,7 +30,13 @@ class Split:
 
 @dataclass(frozen=True)
 class Pictures:
-    """A data set as it was found. test is None where the source has no such split."""
+    """A data set as its source has it.
+
+    Attributes:
+        train: training images.
+        test: test images; None if the source has no such split.
+        classes: name of each label.
+    """
 
     train: Split
     test: Split | None
@@ -33,12 +44,26 @@ class Pictures:
 
 
 def hold_out(pictures: Pictures, share: float) -> Pictures:
-    """Move ``share`` of each class from train to a test split: every n-th picture."""
+    """Move a share of each class's training images to a test split, evenly spaced.
+
+    Args:
+        pictures: without a test split.
+        share: between 0 and 1.
+    """
     labels = pictures.train.labels
-    rank = np.zeros(len(labels), dtype=np.int64)  # how many of its class came before
+    rank = np.zeros(len(labels), dtype=np.int64)  # position within the image's class
     for label in np.unique(labels):
-        own = np.flatnonzero(labels == label)
-        rank[own] = np.arange(len(own))
+        rows = np.flatnonzero(labels == label)
+        rank[rows] = np.arange(len(rows))
     held = np.floor((rank + 1) * share) > np.floor(rank * share)
     train, test = np.flatnonzero(~held), np.flatnonzero(held)
     return Pictures(pictures.train.rows(train), pictures.train.rows(test), pictures.classes)
+
+
+def by(shape: Iterable[int]) -> str:
+    """Word a shape for a message.
+
+    >>> by((8, 8, 3))
+    '8 x 8 x 3'
+    """
+    return " x ".join(map(str, shape))

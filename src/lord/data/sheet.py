@@ -1,4 +1,4 @@
-"""Contact sheets: many small images as one picture."""
+"""Contact sheets: many small images in one picture."""
 
 import torch
 from PIL import Image
@@ -6,10 +6,14 @@ from torch import Tensor
 
 
 def contact_sheet(images: Tensor, across: int) -> Image.Image:
-    """Images in rows of ``across``; what the last row lacks is black.
+    """Draw images in rows. The end of the last row is black.
+
+    >>> contact_sheet(torch.zeros(5, 3, 8, 8, dtype=torch.uint8), across=3).size
+    (24, 16)
 
     Args:
-        images: N x C x H x W uint8 of 1 or 3 channels, at least one.
+        images: N x C x H x W uint8 with 1 or 3 channels, at least one image.
+        across: images in a row.
     """
     count, channels, height, width = images.shape
     down = -(-count // across)
@@ -23,16 +27,19 @@ def contact_sheet(images: Tensor, across: int) -> Image.Image:
 def sheet_by_class(
     images: Tensor, labels: Tensor, classes: int, across: int, side: int
 ) -> Image.Image:
-    """A row a class with the first ``across`` of its images, black where it has fewer.
+    """Draw the first images of each class in a row. Missing images are black.
 
     Args:
-        images, labels: N x C x H x W uint8 and N int64.
-        side: pixels; larger images are made that small.
+        images: N x C x H x W uint8 with 1 or 3 channels.
+        labels: N int64.
+        classes: number of rows.
+        across: images in a row.
+        side: largest side of an image in pixels; larger images are scaled down.
     """
     tiles = images.new_zeros((classes * across, *images.shape[1:]))
     for label in labels.unique().tolist():
-        own = images[torch.nonzero(labels == label)[:across, 0]]
-        tiles[label * across : label * across + len(own)] = own
+        chosen = images[torch.nonzero(labels == label)[:across, 0]]
+        tiles[label * across : label * across + len(chosen)] = chosen
     sheet = contact_sheet(tiles, across)
     height, width = (min(side, length) for length in images.shape[2:])
     return sheet.resize((across * width, classes * height), Image.Resampling.BOX)

@@ -13,7 +13,7 @@ def images(count, height, width):
 
 
 @given(st.integers(4, 12), st.integers(4, 12), st.integers(0, 4), st.booleans(), st.integers(0, 99))
-def test_batched_crop_and_flip_equal_one_image_at_a_time(height, width, crop, flip, seed):
+def test_augmenting_a_batch_equals_augmenting_each_image(height, width, crop, flip, seed):
     x = images(5, height, width)
     augment = Augment(
         MEAN, STD, crop=crop, flip=flip, generator=torch.Generator().manual_seed(seed)
@@ -38,17 +38,17 @@ def test_every_crop_and_both_directions_occur_about_equally():
     assert (counts - 1000).abs().max() < 150  # five standard deviations
 
 
-def test_the_generator_decides_and_nothing_else():
+def test_augmentation_depends_on_its_generator_only():
     x = images(16, 8, 8)
 
     def once():
-        torch.rand(3)  # the global generator must not matter
+        torch.rand(3)  # the global generator has no effect
         return Augment(MEAN, STD, crop=2, flip=True, generator=torch.Generator().manual_seed(7))(x)
 
     assert torch.equal(once(), once())
 
 
-def test_results_are_channels_last_and_inputs_stay_as_they_were():
+def test_results_are_channels_last_and_inputs_are_unchanged():
     x = images(4, 8, 8)
     before = x.clone()
     y = Augment(MEAN, STD, crop=2, flip=True, generator=torch.Generator())(x)
@@ -56,7 +56,7 @@ def test_results_are_channels_last_and_inputs_stay_as_they_were():
     assert y.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_measured_normalisation_gives_zero_mean_and_unit_deviation():
+def test_measured_normalisation_gives_mean_0_and_deviation_1():
     x = images(50, 8, 8)
     mean, std = measure_normalisation(x)
     y = Augment(mean, std, crop=0, flip=False, generator=torch.Generator())(x)

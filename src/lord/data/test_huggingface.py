@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lord.config import UserError
+from lord.conftest import refused
 from lord.data import DataConfig, from_datasets, load_images
 
 datasets = pytest.importorskip("datasets", reason="Hugging Face datasets is not installed")
@@ -17,7 +17,7 @@ def split(images, labels):
     return datasets.Dataset.from_dict(rows, features=features)
 
 
-def test_a_dataset_has_the_images_it_was_made_of():
+def test_images_labels_and_names_of_a_dataset_are_read():
     train = split(DIGITS.train_images[:50], DIGITS.train_labels[:50])
     found = from_datasets(train, split(DIGITS.test_images[:20], DIGITS.test_labels[:20]))
     assert (found.train_images == DIGITS.train_images[:50]).all()
@@ -26,20 +26,29 @@ def test_a_dataset_has_the_images_it_was_made_of():
     assert from_datasets(train, train, resize=16).shape == (1, 16, 16)
 
 
-def test_a_missing_column_is_named():
+def test_a_missing_column_is_refused():
     train = split(DIGITS.train_images[:5], DIGITS.train_labels[:5])
-    with pytest.raises(UserError, match="no column 'img' in the train split; it has: image, label"):
+    with refused("image", given="img", allowed="one of image, label"):
         from_datasets(train, train, image="img")
     assert np.asarray(train[0]["image"]).shape == (8, 8)
 
 
-def test_splits_that_do_not_fit_are_refused():
+def test_splits_that_do_not_fit_each_other_are_refused():
     images, labels = DIGITS.train_images[:6], DIGITS.train_labels[:6]
     train = split(images, labels)
-    for test, said in [
-        (split(images, torch.full((6,), -1)), "a label of the test split is -1, but there are 10"),
-        (split(images[:, :, :7], labels), r"train images are \(1, 8, 8\), test images \(1, 7, 8\)"),
-        (split(images[:0], labels[:0]), "no images in the test split"),
+    for test, allowed in [
+        (split(images, torch.full((6,), -1)), "labels from 0 to 9"),
+        (split(images[:, :, :7], labels), "1 x 8 x 8 as in `train`"),
+        (split(images[:0], labels[:0]), "at least one image"),
     ]:
-        with pytest.raises(UserError, match=said):
+        with refused("test", allowed=allowed):
             from_datasets(train, test)
+
+
+def test_images_of_different_sizes_are_refused_unless_resized():
+    rows = {"image": [Image.new("L", (8, side)) for side in (8, 9)], "label": [0, 1]}
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.Value("int64")})
+    mixed = datasets.Dataset.from_dict(rows, features=features)
+    with refused("train", hint="set `resize`"):
+        from_datasets(mixed, mixed)
+    assert from_datasets(mixed, mixed, resize=8).classes == ("0", "1")

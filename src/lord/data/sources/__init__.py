@@ -1,26 +1,45 @@
-"""One file a format. A source is a module with ``recognises``, ``files`` and ``read``."""
+"""Layouts that images are read from, one file each."""
 
 from pathlib import Path
-from types import ModuleType
+from typing import Protocol
 
 from lord.config import UserError
+from lord.data.pictures import Pictures
 from lord.data.sources import cifar, folder, npz, parquet, tiny_imagenet
 
-SOURCES: dict[str, ModuleType] = {
+
+class Source(Protocol):
+    """A module that reads one layout. Its functions raise ``UserError`` for damaged files."""
+
+    def recognises(self, path: Path) -> bool:
+        """Return whether a path has this layout."""
+
+    def files(self, path: Path) -> list[Path]:
+        """Return all files that ``read`` needs, in a fixed order; some may not exist."""
+
+    def read(self, path: Path) -> Pictures:
+        """Return the data set, its images not decoded yet where they are encoded."""
+
+
+SOURCES: dict[str, Source] = {
     "npz": npz,
     "CIFAR python archive": cifar,
     "Tiny-ImageNet folder": tiny_imagenet,
     "parquet": parquet,
     "image folder": folder,
 }
-"""Asked in this order; the first that recognises a path reads it."""
+"""Layouts by name. The first that recognises a path reads it."""
+LAYOUTS = (
+    "parquet files (train-*.parquet), a CIFAR python archive, the Tiny-ImageNet folder, "
+    "an image folder (train/CLASS/*.png), or an .npz file"
+)
 
 
-def recognise(path: Path) -> tuple[str, ModuleType]:
-    """Name and module of the source that can read ``path``.
+def recognise(path: Path) -> tuple[str, Source]:
+    """Return the name and module of the source that can read a path.
 
     Raises:
-        UserError: if the path is missing, empty, or in no known layout.
+        UserError: if the path does not exist, is empty, or has no known layout.
     """
     if not path.exists():
         raise UserError(f"no data at '{path}': no such file or folder")
@@ -30,10 +49,6 @@ def recognise(path: Path) -> tuple[str, ModuleType]:
         if source.recognises(path):
             return name, source
     if path.is_dir() and any(file.suffix.lower() in folder.ENDINGS for file in path.iterdir()):
-        raise UserError(
-            f"images lie in '{path}' itself: put those of each class in a folder, {path}/CLASS/"
-        )
-    raise UserError(
-        f"no known data layout at '{path}'; known: parquet shards (train-*.parquet), CIFAR python "
-        "archives, the Tiny-ImageNet folder, image folders (train/<class>/*.png), .npz"
-    )
+        what = f"'{path}' has images, but no folders of classes"
+        raise UserError(what, hint=f"put the images of each class into a folder '{path}/CLASS'")
+    raise UserError(f"'{path}' has no known layout", allowed=LAYOUTS)

@@ -1,4 +1,4 @@
-"""Plain image folders: train/<class>/* with test/ or val/, or one tree of <class>/*."""
+"""Image folders: train/CLASS/* with test/ or val/, or CLASS/* without a test split."""
 
 import os
 import unicodedata
@@ -10,61 +10,55 @@ import numpy as np
 from lord.config import UserError
 from lord.data.pictures import Encoded, Pictures, Split
 
-ENDINGS = {
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".jfif",
-    ".bmp",
-    ".gif",
-    ".webp",
-    ".tif",
-    ".tiff",
-    ".ppm",
-    ".pgm",
-}
-UNKNOWN = {
-    ".heic",
-    ".heif",
-    ".avif",
-    ".jp2",
-    ".jxl",
-    ".dng",
-    ".cr2",
-    ".cr3",
-    ".nef",
-    ".arw",
-    ".svg",
-}
-"""Pictures that cannot be read."""
+COMMON = {".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif"}
+ENDINGS = COMMON | {".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+"""Formats that can be decoded."""
+CAMERA = {".dng", ".cr2", ".cr3", ".nef", ".arw"}
+UNKNOWN = CAMERA | {".heic", ".heif", ".avif", ".jp2", ".jxl", ".svg"}
+"""Formats of images that cannot be decoded."""
+KNOWN = f"one of {', '.join(sorted(ENDINGS))}"
 TEST = ("test", "val", "valid", "validation")
 
 
 def recognises(path: Path) -> bool:
+    """Return whether a folder has images below folders of classes."""
     return path.is_dir() and any(_pictures(_root(path)))
 
 
 def has_pictures(folder: Path) -> bool:
-    """Whether there is any in a folder itself."""
+    """Return whether a folder has images directly in it.
+
+    Raises:
+        UserError: if the folder cannot be read.
+    """
     return any(file.suffix.lower() in ENDINGS and file.is_file() for file in _shown(folder))
 
 
 def files(path: Path) -> list[Path]:
+    """Return all images, in a fixed order.
+
+    Raises:
+        UserError: names a file or folder that would be ignored. See ``_check_classes``.
+    """
     roots = [_root(path), *([test] if (test := _test(path)) else [])]
     for root in roots:
-        _see_that_all_are_read(root)
+        _check_classes(root)
     return [file for root in roots for _, file in _pictures(root)]
 
 
 def read(path: Path) -> Pictures:
+    """Read the names of all images. A class is named after its folder.
+
+    Raises:
+        UserError: if the test split has a class that the train split lacks.
+    """
     train = list(_pictures(_root(path)))
     names = sorted({name for name, _ in train})
     test = _test(path)
-    held = list(_pictures(test)) if test else None
-    if held is not None and (strange := {name for name, _ in held} - set(names)):
-        raise UserError(f"class '{min(strange)}' is in {test} but not in {_root(path)}")
-    part = _part(held, names) if held else None
-    return Pictures(_part(train, names), part, tuple(names))
+    held = list(_pictures(test)) if test else []
+    if extra := {name for name, _ in held} - set(names):
+        raise UserError(f"class '{min(extra)}' is in '{test}', but not in '{_root(path)}'")
+    return Pictures(_part(train, names), _part(held, names) if held else None, tuple(names))
 
 
 def _part(found: list[tuple[str, Path]], names: list[str]) -> Split:
@@ -74,18 +68,18 @@ def _part(found: list[tuple[str, Path]], names: list[str]) -> Split:
 
 
 def _root(path: Path) -> Path:
-    """Where the classes are. A folder named train may be one of them.
+    """Return the folder that has the folders of classes: train/, or the path itself.
 
     Raises:
-        UserError: if it may be either.
+        UserError: if 'train' may be a split or a class.
     """
     train = path / "train"
     if not any(_pictures(train)):
         return path
-    if beside := next(_pictures(path, without=("train", *TEST)), None):
+    if other := next(_pictures(path, without=("train", *TEST)), None):
         raise UserError(
-            f"'{path}' holds images by class in 'train/', and others beside it in '{beside[0]}/': "
-            "which are the classes?"
+            f"'{path}' has folders of classes in 'train', and images in '{other[0]}' next to it",
+            hint=f"move '{other[0]}' into 'train' if it is a class, or out of '{path}'",
         )
     return train
 
@@ -96,33 +90,40 @@ def _test(path: Path) -> Path | None:
     return next((path / name for name in TEST if (path / name).is_dir()), None)
 
 
-def _see_that_all_are_read(root: Path) -> None:
-    """See that no class and no picture is passed over; an empty folder is no class.
+def _check_classes(root: Path) -> None:
+    """Check that no image and no class is ignored. An empty folder is not a class.
 
     Raises:
-        UserError: names a folder that holds other files than pictures, a picture of a kind that is
-            not known, one beside the classes, or a link to nothing.
+        UserError: names an image outside the folders of classes, a broken link, an image in a
+            format that cannot be decoded, or a folder with other files only.
     """
-    known = ", ".join(sorted(ENDINGS))
     for file in _shown(root):
         if file.suffix.lower() in ENDINGS and file.is_file():
-            raise UserError(f"'{file}' is in no class's folder")
+            what = f"the image '{file}' is not in the folder of a class"
+            raise UserError(what, hint="move or remove it")
         if not file.exists():
-            raise UserError(f"'{file}' is a link to what is not there")
+            raise _broken(file)
     for folder in _classes(root):
-        endings = set()
-        for file in _below(folder):
-            ending = file.suffix.lower()
-            endings.add(ending)
-            if ending in UNKNOWN:
-                raise UserError(f"'{file}' cannot be read; known: {known}")
-            if ending in ENDINGS and not file.exists():
-                raise UserError(f"'{file}' is a link to what is not there")
-        if endings and not endings & ENDINGS:
-            raise UserError(
-                f"no image in '{folder}' can be read: files there end in "
-                f"{', '.join(sorted(endings))}; known: {known}"
-            )
+        _check_class(folder)
+
+
+def _check_class(folder: Path) -> None:
+    endings = set()
+    for file in _below(folder):
+        ending = file.suffix.lower()
+        endings.add(ending)
+        if ending in UNKNOWN:
+            hint = "convert or remove it"
+            raise UserError(f"cannot read the format of '{file}'", allowed=KNOWN, hint=hint)
+        if ending in ENDINGS and not file.exists():
+            raise _broken(file)
+    if endings and not endings & ENDINGS:
+        found = ", ".join(sorted(endings))
+        raise UserError(f"'{folder}' has no images, only files that end in {found}", allowed=KNOWN)
+
+
+def _broken(link: Path) -> UserError:
+    return UserError(f"'{link}' is a link to a file that does not exist", hint="remove the link")
 
 
 def _classes(root: Path, without: Sequence[str] = ()) -> Iterator[Path]:
@@ -132,32 +133,34 @@ def _classes(root: Path, without: Sequence[str] = ()) -> Iterator[Path]:
 
 
 def _shown(folder: Path) -> list[Path]:
-    """What is in a folder and not hidden, in a fixed order.
+    """Return the content of a folder without hidden files, in a fixed order.
 
     Raises:
-        UserError: if one may not look into it.
+        UserError: if the folder cannot be read.
     """
     try:
-        return sorted(own for own in folder.iterdir() if not own.name.startswith("."))
+        return sorted(file for file in folder.iterdir() if not file.name.startswith("."))
     except OSError as error:
         raise UserError(f"cannot read '{folder}': {error.strerror}") from None
 
 
 def _below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """Files in a folder and in those in it, links followed, but not round in circles."""
+    """Walk over all files below a folder. Links are followed, except in circles."""
     above = (*above, folder.resolve())
-    for own in _shown(folder):
-        if not own.is_dir():
-            yield own
-        elif own.resolve() not in above:
-            yield from _below(own, above)
+    for file in _shown(folder):
+        if not file.is_dir():
+            yield file
+        elif file.resolve() not in above:
+            yield from _below(file, above)
 
 
 def _pictures(root: Path, without: Sequence[str] = ()) -> Iterator[tuple[str, Path]]:
-    """(class, file) of every picture below root/<class>/, in a fixed order."""
+    """Class and file of every image below root/CLASS/, in a fixed order."""
     for folder in _classes(root, without):
-        name = os.fsencode(folder.name).decode(errors="backslashreplace")  # need not be UTF-8
-        name = unicodedata.normalize("NFC", name)  # one name, whichever system wrote the folder
+        # Names of folders need not be UTF-8.
+        name = os.fsencode(folder.name).decode(errors="backslashreplace")
+        # Systems write accents in different forms of Unicode. They are one class.
+        name = unicodedata.normalize("NFC", name)
         for file in _below(folder):
             if file.suffix.lower() in ENDINGS and file.is_file():
                 yield name, file
