@@ -54,9 +54,7 @@ def from_datasets(
     names = getattr(train.features[label], "names", None)
     classes = tuple(names or map(str, range(int(labels["train"].max()) + 1)))
     for split, given in labels.items():
-        if wrong := [value for value in given.tolist() if not 0 <= value < len(classes)]:
-            what = f"has the label {wrong[0]}"
-            raise UserError(what, field=split, allowed=f"labels from 0 to {len(classes) - 1}")
+        _check_labels(split, given, len(classes))
     shapes = {split: tuple(each.shape[1:]) for split, each in images.items()}
     if shapes["train"] != shapes["test"]:
         raise UserError(
@@ -86,6 +84,13 @@ def _check_columns(split: str, part: Dataset, **columns: str) -> None:
             )
     if not len(part):
         raise UserError("has no images", field=split, allowed="at least one image")
+
+
+def _check_labels(split: str, labels: Tensor, classes: int) -> None:
+    for label in (int(labels.min()), int(labels.max())):
+        if not 0 <= label < classes:
+            what = f"has the label {label}"
+            raise UserError(what, field=split, allowed=f"labels from 0 to {classes - 1}")
 
 
 def _images(split: str, column: Iterable[Image.Image], resize: int | None) -> Tensor:

@@ -1,15 +1,13 @@
 """The rehearsal buffer: which samples are kept, and when they are replayed."""
 
 from lord.rehearsal.buffer import Buffer
-from lord.rehearsal.replacement import KEEPING, Balanced, LossAware
-from lord.rehearsal.schedule import admission_probability, chance, is_due
+from lord.rehearsal.replacement import Balanced, LossAware
+from lord.rehearsal.schedule import admission_probability, chance
 
 __all__ = [
-    "KEEPING",
     "Balanced",
     "Buffer",
     "LossAware",
     "admission_probability",
     "chance",
-    "is_due",
 ]

@@ -165,7 +165,3 @@ class LossAware(Buffer):
             losses: N floats.
         """
         self.columns["losses"][rows] = losses.detach().float()
-
-
-KEEPING: dict[str, type[Buffer]] = {"reservoir": Buffer, "balanced": Balanced, "losses": LossAware}
-"""Buffers by the name of their rule of replacement."""

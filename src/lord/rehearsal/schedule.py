@@ -1,4 +1,4 @@
-"""When a batch is offered to the buffer, and when rows of the buffer are replayed."""
+"""Random decisions: whether a batch is offered to the buffer, or rows of it are replayed."""
 
 import math
 
@@ -26,15 +26,3 @@ def chance(probability: float, generator: Generator) -> bool:
     if probability <= 0 or probability >= 1:
         return probability >= 1
     return torch.rand((), generator=generator, dtype=torch.float64).item() < probability
-
-
-def is_due(step: int, *, rho: float, every: int, generator: Generator) -> bool:
-    """Return whether the buffer is replayed at a step.
-
-    Args:
-        step: number of the step, from 0.
-        rho: chance of a replay at each step that is considered.
-        every: consider only every so many steps.
-        generator: on the CPU.
-    """
-    return step % every == 0 and chance(rho, generator)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lord.conftest import refused
-from lord.rehearsal import Balanced, Buffer, LossAware, admission_probability, chance, is_due
+from lord.rehearsal import Balanced, Buffer, LossAware, admission_probability, chance
 
 
 def generator(seed=0):
@@ -113,14 +113,6 @@ def test_chance_matches_its_probability_and_0_and_1_draw_no_random_number():
     assert torch.equal(source.get_state(), before)
     hits = sum(chance(0.25, source) for _ in range(4000))
     assert abs(hits - 1000) < 140  # five standard deviations
-
-
-def test_replay_is_due_every_kth_step_with_probability_rho():
-    source = generator()
-    due = [is_due(step, rho=1, every=3, generator=source) for step in range(7)]
-    assert due == [True, False, False, True, False, False, True]
-    hits = sum(is_due(step, rho=0.5, every=2, generator=source) for step in range(8000))
-    assert abs(hits - 2000) < 160
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=80), st.integers(1, 12), st.integers(0, 9))
