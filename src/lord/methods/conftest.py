@@ -1,4 +1,4 @@
-"""Methods made small: eight filters, the digits."""
+"""Small methods: eight filters, the digits."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,32 +7,32 @@ import pytest
 import torch
 
 from lord.data import load_images
-from lord.methods import Batch, Method
+from lord.methods import AnyMethod, Batch, Progress, Scalars
 from lord.streams import Stream, Task, make_stream
 from lord.training import compose
 from lord.training.run import make_method
 
-Make = Callable[..., tuple[Method, Stream]]
+Make = Callable[..., tuple[AnyMethod, Stream]]
 
-OWN: dict[str, dict[str, Any]] = {
+SMALL: dict[str, dict[str, Any]] = {
     "lord": {"candidates": 8},
     "lord+": {"candidates": 8},
     "gdumb": {"anytime": True, "passes": 31, "buffer": 64},
     "mean-er": {"rate": 1.0, "decay": 0.9},
     "cls-er": {"rate": 0.9, "decay": 0.9},
 }
-"""What makes them small."""
+"""Settings that make single methods fast."""
 
 
 @pytest.fixture
 def make() -> Make:
-    """make(name, seed=0, **settings): a method that has learnt nothing, and its stream."""
+    """make(name, seed=0, **settings): an untrained method, and its stream."""
 
     def build(
         name: str, seed: int = 0, device: str = "cpu", **settings: Any
-    ) -> tuple[Method, Stream]:
+    ) -> tuple[AnyMethod, Stream]:
         defaults = {"width": 8, "lr": 0.05}
-        config = compose(name, defaults | OWN.get(name, {}) | settings, seed=seed)
+        config = compose(name, defaults | SMALL.get(name, {}) | settings, seed=seed)
         data = load_images(config.data)
         stream = make_stream(data, config.stream, config.seed)
         return make_method(config, data, stream, torch.device(device))
@@ -41,16 +41,22 @@ def make() -> Make:
 
 
 def batch_of(task: Task, step: int, size: int = 16) -> Batch:
-    """The step-th batch of a task, in one shuffled order over and over."""
+    """The batch of a step; batches repeat in one shuffled order."""
     order = torch.randperm(len(task.labels), generator=torch.Generator().manual_seed(0))
     rows = order[torch.arange(step * size, (step + 1) * size) % len(order)]
     return Batch(task.images[rows], task.labels[rows], rows)
 
 
-def learn(method: Method, stream: Stream, tasks: int, steps: int = 6) -> None:
+def take(method: AnyMethod, task: Task, step: int, size: int = 16) -> Scalars:
+    """Take one step of a task."""
+    progress = Progress(step, method.context.steps(task))
+    return method.step(batch_of(task, step, size), progress)
+
+
+def learn(method: AnyMethod, stream: Stream, tasks: int, steps: int = 6) -> None:
     """Take ``steps`` steps in each of the first ``tasks`` tasks."""
     for task in stream.train[:tasks]:
         method.begin_task(task)
         for step in range(steps):
-            method.step(batch_of(task, step))
+            take(method, task, step)
         method.end_task(task)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lord.methods import recomputed_statistics
-from lord.methods.conftest import batch_of, learn
+from lord.methods.conftest import batch_of, learn, take
 from lord.methods.gdumb import greedily_balanced, learning_rate
 from lord.methods.terms import adjusted_cross_entropy, class_shares
 from lord.streams import Stream
@@ -51,7 +51,7 @@ def test_mean_ers_average_follows_its_decay(make):
     method.begin_task(stream.train[0])
     expected = None
     for step in range(14):
-        method.step(batch_of(stream.train[0], step))
+        take(method, stream.train[0], step)
         now = method.student.head.weight.detach()
         a = min(1 - 1 / (step + 1), 0.9)
         expected = now.clone() if expected is None else a * expected + (1 - a) * now
@@ -64,7 +64,7 @@ def test_cls_er_keeps_near_the_average_that_is_surer_of_the_label(make):
     learn(method, stream, 2, steps=8)
     x = method.augment(batch_of(stream.train[0], 0).images)
     labels = batch_of(stream.train[0], 0).labels
-    chosen = method.remembered(x, labels)
+    chosen = method.targets(x, labels)
     stable, plastic = method.average(x), method.plastic(x)
     at = labels[:, None]
     best = torch.maximum(stable.softmax(1).gather(1, at), plastic.softmax(1).gather(1, at))
@@ -109,7 +109,7 @@ def test_er_las_without_adjustment_is_er(make):
     for name, settings in (("er", {}), ("er-las", {"tau": 0.0})):
         method, stream = make(name, **settings)
         learn(method, stream, 1)
-        losses.append(method.step(batch_of(stream.train[0], 0))["loss"].item())
+        losses.append(take(method, stream.train[0], 0)["loss"].item())
     assert losses[0] == losses[1]
 
 
@@ -131,7 +131,7 @@ def test_gdumbs_learning_rate_starts_anew_on_ever_longer_cosines():
 def test_der_replays_logits_and_no_labels(make):
     method, stream = make("der", alpha=0.3)
     learn(method, stream, 1)
-    before = method.step(batch_of(stream.train[0], 0))["loss"].item()
+    before = take(method, stream.train[0], 0)["loss"].item()
     method.buffer.columns["labels"].fill_(0)
     assert before > 0
     state = copy.deepcopy(method.state_dict())
@@ -139,5 +139,5 @@ def test_der_replays_logits_and_no_labels(make):
     for labels in (0, 1):
         method.load_state_dict(copy.deepcopy(state))
         method.buffer.columns["labels"].fill_(labels)
-        losses.append(method.step(batch_of(stream.train[0], 1))["loss"].item())
+        losses.append(take(method, stream.train[0], 1)["loss"].item())
     assert losses[0] == losses[1]

@@ -1,4 +1,4 @@
-"""What every method promises. Runs over the registry: a new method is tested by being in it."""
+"""What every method promises. These tests run over the registry, so a new method is tested too."""
 
 import copy
 import json
@@ -9,16 +9,16 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from lord.costs import FlopCount
-from lord.methods import METHODS, Batch, Descent
-from lord.methods.conftest import batch_of, learn
+from lord.methods import METHODS, Batch, Progress, ScheduledOptimizer
+from lord.methods.conftest import batch_of, learn, take
 
 ONE_COST = dict.fromkeys(["sgd", "gdumb", "lwf", "ewc-on", "si"], 1)
-"""Methods whose steps all cost the same."""
+"""Methods with the same cost in every step."""
 every_method = pytest.mark.parametrize("name", METHODS)
 
 
 def leaves(state, path=""):
-    """(path, value) of everything in a nested state."""
+    """Yield (path, value) of everything in a nested state."""
     if isinstance(state, dict):
         for key, value in state.items():
             yield from leaves(value, f"{path}.{key}")
@@ -45,7 +45,7 @@ def test_it_learns(name, make):
     task = stream.train[0]
     method.begin_task(task)
     for step in range(60):
-        method.step(batch_of(task, step))
+        take(method, task, step)
     method.end_task(task)
     guesses = method.predict(stream.test[0].images)[:, list(task.classes)].argmax(1)
     wanted = stream.test[0].labels - task.classes[0]
@@ -83,16 +83,16 @@ def test_it_goes_on_bit_for_bit_from_a_saved_state(name, make, optimizer, moment
     learn(method, stream, last)
     method.begin_task(stream.train[last])
     for place in range(step):
-        method.step(batch_of(stream.train[last], place))
-    other, _ = make(name, seed=9, **settings)  # other weights, other generators
+        take(method, stream.train[last], place)
+    other, _ = make(name, seed=9, **settings)  # with other weights and generators
     other.load_state_dict(copy.deepcopy(method.state_dict()))
     for each in (method, other):
         for place in range(step, 6):
-            each.step(batch_of(stream.train[last], place))
+            take(each, stream.train[last], place)
         each.end_task(stream.train[last])
         if last + 1 < len(stream.train):
             each.begin_task(stream.train[last + 1])
-            each.step(batch_of(stream.train[last + 1], 0))
+            take(each, stream.train[last + 1], 0)
     assert_same(method.state_dict(), other.state_dict())
     images = stream.test[0].images
     assert torch.equal(method.predict(images), other.predict(images))
@@ -133,7 +133,8 @@ def test_the_seed_decides_everything(name, make):
 
 def to_meta(method):
     method.student.to("meta")
-    method.descent = Descent(method.student.parameters(), method.descent.config)
+    parameters, config = method.student.parameters(), method.optimizer.config
+    method.optimizer = ScheduledOptimizer(parameters, config)
     if method.buffer:
         columns = method.buffer.columns
         method.buffer.columns = {key: column.to("meta") for key, column in columns.items()}
@@ -148,22 +149,24 @@ def to_meta(method):
 
 @every_method
 def test_a_step_never_waits_for_the_device(name, make):
-    """On the meta device there is nothing to wait for: asking for a value is an error."""
+    """On the meta device, asking for a value is an error."""
     method, stream = make(name)
-    if method.WAITS:
-        pytest.skip("it says that it must")
+    if method.traits.waits:
+        pytest.skip("its traits say that it waits")
     learn(method, stream, min(2, len(stream.train)), steps=3)
     to_meta(method)
     batch = batch_of(stream.train[-1], 0)
     for _ in range(3):
-        scalars = method.step(Batch(*(t.to("meta") for t in vars(batch).values())))
+        scalars = method.step(
+            Batch(*(t.to("meta") for t in vars(batch).values())), Progress(0, 100)
+        )
         assert scalars["loss"].is_meta
         assert not scalars["loss"].requires_grad
 
 
 @every_method
 def test_its_flops_are_counted_right_at_every_step(name, make):
-    settings = {"rho": 0.5, "every": 2} if name.startswith("lord") else {}
+    settings = {"rho": 0.5} if name.startswith("lord") else {}
     method, stream = make(name, **settings)
     seen = set()
     with FlopCount() as count:
@@ -171,11 +174,11 @@ def test_its_flops_are_counted_right_at_every_step(name, make):
             method.begin_task(task)
             for step in range(8):
                 state = copy.deepcopy(method.state_dict())
-                method.step(batch_of(task, step))  # now every shape is known
+                take(method, task, step)  # now all shapes are known
                 method.load_state_dict(state)
                 before = count.total
                 with FlopCounterMode(display=False) as counter:
-                    method.step(batch_of(task, step))
+                    take(method, task, step)
                 assert count.total - before == counter.get_total_flops()
                 seen.add(counter.get_total_flops())
             method.end_task(task)
@@ -205,6 +208,6 @@ def test_it_learns_on_a_gpu_without_waiting(name, make):
         torch.cuda.set_sync_debug_mode("error")
         try:
             for batch in batches:
-                assert method.step(batch)["loss"].is_cuda
+                assert method.step(batch, Progress(0, 100))["loss"].is_cuda
         finally:
             torch.cuda.set_sync_debug_mode("default")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from lord.config import UserError
 from lord.costs import FlopCount
-from lord.methods import recomputed_statistics
-from lord.methods.conftest import batch_of, learn
+from lord.methods import Progress, recomputed_statistics
+from lord.methods.conftest import batch_of, learn, take
 from lord.methods.icarl import herded
 from lord.methods.xder import polytope
 
@@ -39,7 +39,7 @@ def test_icarls_exemplars_are_balanced_and_cut_from_the_end(make):
     first = method.buffer.columns["images"][:30].clone()
     learn_next = stream.train[1]
     method.begin_task(learn_next)
-    method.step(batch_of(learn_next, 0))
+    take(method, learn_next, 0)
     method.end_task(learn_next)
     assert method.buffer.columns["labels"].bincount().tolist() == [15] * 4
     assert torch.equal(method.buffer.columns["images"][:15], first[:15])
@@ -78,7 +78,7 @@ def test_x_ders_stream_leaves_past_and_future_classes_alone(make):
         return logits
 
     method.logits = catch
-    method.step(batch_of(stream.train[2], 0))
+    take(method, stream.train[2], 0)
     gradient = caught[0].grad
     assert (gradient[:, :4] == 0).all()
     assert (gradient[:, 6:] == 0).all()
@@ -116,7 +116,7 @@ def test_x_der_moves_running_statistics_only_with_its_first_draw(make):
     handle = student.bn.register_forward_hook(
         lambda layer, args, out: calls.append((layer.momentum, len(args[0])))
     )
-    method.step(batch_of(stream.train[1], 0))
+    take(method, stream.train[1], 0)
     handle.remove()
     assert [momentum for momentum, _ in calls] == [0.0, 0.1, 0.0]
     assert calls[1][1] == 32 + 16 // 1  # the draw, and the stream's share beside one old task
@@ -129,7 +129,7 @@ def test_x_der_keeps_what_the_first_draw_renewed(make):
     held = method.buffer.columns["logits"].clone()
     both = method.buffer.draw(32), method.buffer.draw(32)  # each holds every image
     for number, draw in enumerate(both, 1):
-        method._renew(draw, torch.full_like(draw.logits, number))
+        method._update(draw, torch.full_like(draw.logits, number))
     renewed = (method.buffer.columns["logits"] != held).any(1)
     assert renewed.all()  # the first time an image is drawn, surely
 
@@ -147,7 +147,7 @@ def test_icarl_knows_new_classes_though_it_predicted_just_before_the_tasks_end(m
     task = stream.train[1]
     method.begin_task(task)
     for step in range(6):
-        method.step(batch_of(task, step))
+        take(method, task, step)
     method.predict(task.images[:2])
     method.end_task(task)
     assert method.predict(task.images).argmax(1).unique().tolist() != [0, 1]
@@ -162,7 +162,9 @@ def test_icarl_learns_the_labels_of_classes_that_are_back(make):
         task = stream.train[0]
         method.begin_task(task)
         batch = batch_of(task, 0)
-        method.step(type(batch)(batch.images, (batch.labels + shift) % 2, batch.places))
+        method.step(
+            type(batch)(batch.images, (batch.labels + shift) % 2, batch.places), Progress(0, 100)
+        )
         ends.append(method.student.head.weight.detach().clone())
     assert not torch.equal(*ends)
 
@@ -172,7 +174,7 @@ def test_icarls_future_classes_are_no_part_of_its_loss(make):
     method, stream = make("icarl")
     method.begin_task(stream.train[0])
     before = method.student.head.weight.detach().clone()
-    method.step(batch_of(stream.train[0], 0))
+    take(method, stream.train[0], 0)
     moved = (method.student.head.weight != before).any(1)
     assert moved.tolist() == [True] * 2 + [False] * 8
 
@@ -230,10 +232,8 @@ def test_er_tricks_learning_rate_falls_with_every_image(make):
     method, stream = make("er-tricks", decay=0.999)
     method.begin_task(stream.train[0])
     for step in range(3):
-        method.step(batch_of(stream.train[0], step))
-    assert method.descent.optimizer.param_groups[0]["lr"] == pytest.approx(
-        0.03 * 0.999**32, rel=0.7
-    )
+        take(method, stream.train[0], step)
+    assert method.optimizer.torch.param_groups[0]["lr"] == pytest.approx(0.03 * 0.999**32, rel=0.7)
     assert method.peak == pytest.approx(method.context.optimizer.lr * 0.999**48)
 
 
@@ -244,9 +244,9 @@ def test_esmer_holds_back_what_is_unusual(make):
     offered = method.buffer.offered
     wrong = batch_of(task, 0)
     labels = 1 - wrong.labels  # labels the average is sure are wrong
-    method.step(type(wrong)(wrong.images, labels, wrong.places))
+    method.step(type(wrong)(wrong.images, labels, wrong.places), Progress(0, 100))
     refused = method.buffer.offered - offered
-    method.step(wrong)
+    method.step(wrong, Progress(0, 100))
     taken = method.buffer.offered - offered - refused
     assert refused < taken
 
@@ -256,7 +256,7 @@ def test_esmer_does_not_replay_a_single_image(make):
     method.begin_task(stream.train[0])
     task = stream.train[0]
     method.buffer.offer(images=task.images[:1], labels=task.labels[:1])
-    assert math.isfinite(method.step(batch_of(task, 0))["loss"].item())
+    assert math.isfinite(take(method, task, 0)["loss"].item())
 
 
 def test_esmer_offers_nothing_while_a_task_settles(make):
@@ -265,10 +265,10 @@ def test_esmer_offers_nothing_while_a_task_settles(make):
     half = method.context.steps(stream.train[0]) // 2
     assert half > 3
     for step in range(half):
-        method.step(batch_of(stream.train[0], step))
+        take(method, stream.train[0], step)
     assert method.buffer.offered == 0
     assert method.mean.item() == 0
     for step in range(4):
-        method.step(batch_of(stream.train[0], step))
+        take(method, stream.train[0], step)
     assert method.buffer.offered > 0
     assert math.isfinite(method.mean.item())

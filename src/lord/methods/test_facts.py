@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from lord.channels import tensors_of
-from lord.methods import OptimizerConfig, recomputed_statistics
-from lord.methods.conftest import batch_of, learn
-from lord.methods.optim import Descent, share_of_peak
+from lord.methods import OptimizerConfig, Progress, recomputed_statistics
+from lord.methods.conftest import batch_of, learn, take
+from lord.methods.optim import ScheduledOptimizer, share_of_peak
 from lord.methods.terms import (
     dark_experience,
     distillation,
@@ -24,7 +24,7 @@ def test_the_student_grows_over_the_stream_as_the_ladder_says(make):
     for task in stream.train:
         method.begin_task(task)
         levels.append(method.level)
-        method.step(batch_of(task, 0))
+        take(method, task, 0)
         counts = [method.student.stem.out_channels, method.student.block2.conv2.out_channels]
         assert counts == [method.ladder.counts(method.level)[i] for i in (0, 3)]
     assert levels == [4, 7, 9, 10, 10]
@@ -44,7 +44,7 @@ def test_there_is_no_teacher_in_the_first_task_and_teachers_only_grow(make):
     assert method.teacher is None
     counts = (0,) * 4
     for task in stream.train[1:]:
-        method.step(batch_of(stream.train[task.index - 1], 0))
+        take(method, stream.train[task.index - 1], 0)
         method.begin_task(task)
         assert all(a <= b for a, b in zip(counts, method.teacher.counts, strict=True))
         counts = method.teacher.counts
@@ -54,7 +54,7 @@ def distilled(make):
     method, stream = make("lord", seed=3)
     learn(method, stream, 2)
     method.begin_task(stream.train[2])
-    method.step(batch_of(stream.train[2], 0))
+    take(method, stream.train[2], 0)
     x = method.augment(batch_of(stream.train[2], 1).images)
     return method, x
 
@@ -113,7 +113,7 @@ def test_a_refused_batch_does_not_advance_the_reservoir(make):
     method.begin_task(task)
     before, steps = method.buffer.offered, 200
     for _ in range(steps):
-        method.step(batch_of(task, 0))
+        take(method, task, 0)
     offered = (method.buffer.offered - before) / 16
     expected = math.exp(-0.75 * method.teacher.share)
     assert offered == int(offered)
@@ -131,7 +131,7 @@ def passes(method, monkeypatch, batch):
     """Numbers of images the student's own passes see in a step."""
     seen = []
     hook = method.student.register_forward_pre_hook(lambda _, x: seen.append(len(x[0])))
-    method.step(batch)
+    method.step(batch, Progress(0, 100))
     hook.remove()
     return seen
 
@@ -142,7 +142,6 @@ def passes(method, monkeypatch, batch):
         ({}, [[16], [16, 8, 8], [16, 8, 8], [16, 8, 8]]),
         ({"draws": 1}, [[16], [16, 8], [16, 8], [16, 8]]),
         ({"rho": 0.0}, [[16]] * 4),
-        ({"every": 2}, [[16], [16], [16, 8, 8], [16]]),
         ({"replay": 4}, [[16], [16, 4, 4], [16, 4, 4], [16, 4, 4]]),
     ],
 )
@@ -171,7 +170,7 @@ def test_stored_logits_are_those_of_training_mode_when_the_image_was_seen(make):
     method.begin_task(stream.train[0])
     wanted = []
     hook = method.student.register_forward_hook(lambda _, __, out: wanted.append(out.detach()))
-    method.step(batch_of(stream.train[0], 0))
+    take(method, stream.train[0], 0)
     hook.remove()
     assert torch.equal(method.buffer.columns["logits"][:16], wanted[0])
 
@@ -211,13 +210,12 @@ def test_schedules_over_a_task():
     steps = 100
     config = OptimizerConfig(lr=1.0, schedule="triangle")
     weight = torch.nn.Parameter(torch.zeros(1))
-    descent = Descent([weight], config)
+    optimizer = ScheduledOptimizer([weight], config)
     rates = []
-    for _ in range(2):  # each task anew
-        descent.begin(steps)
-        for _ in range(steps):
-            descent.update(weight.sum())
-            rates.append(descent.optimizer.param_groups[0]["lr"])
+    for _ in range(2):  # tasks
+        for step in range(steps):
+            optimizer.update(weight.sum(), Progress(step, steps))
+            rates.append(optimizer.torch.param_groups[0]["lr"])
     assert rates[:steps] == rates[steps:]
     assert max(rates) == pytest.approx(1, abs=0.03)
     assert rates.index(max(rates)) in (19, 20)
@@ -250,7 +248,7 @@ def test_terms_gone_back_through_one_by_one_give_the_gradient_of_their_sum(make)
     method.begin_task(task)
     batch, state = batch_of(task, 0), copy.deepcopy(method.state_dict())
     before = {name: p.detach().clone() for name, p in method.student.named_parameters()}
-    method.step(batch)
+    method.step(batch, Progress(0, 100))
     after = {name: p.detach().clone() for name, p in method.student.named_parameters()}
     method.load_state_dict(state)
 
@@ -271,7 +269,7 @@ def test_lord_keeps_no_more_for_its_backward_passes_than_derpp(make):
         method, stream = make(name)
         learn(method, stream, 4)
         method.begin_task(stream.train[4])
-        method.step(batch_of(stream.train[4], 0))
+        take(method, stream.train[4], 0)
         live, most = 0, 0
 
         def note(tensor):
@@ -286,7 +284,7 @@ def test_lord_keeps_no_more_for_its_backward_passes_than_derpp(make):
             return held[0]
 
         with torch.autograd.graph.saved_tensors_hooks(note, give):
-            method.step(batch_of(stream.train[4], 1))
+            take(method, stream.train[4], 1)
         kept[name] = most
     assert method.student.stem.out_channels == 8
     assert kept["lord"] <= kept["der++"]

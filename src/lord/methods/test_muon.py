@@ -7,7 +7,6 @@ from torch import nn
 from lord.costs import FlopCount
 from lord.methods import OptimizerConfig
 from lord.methods.muon import ITERATIONS, QUINTIC, Muon, Orthogonalise
-from lord.methods.optim import Descent
 from lord.networks import ResNet18
 
 
@@ -91,9 +90,9 @@ def test_weight_decay_is_decoupled(shape):
 
 def test_after_a_step_bf16_passes_use_the_new_weights():
     layer, x = nn.Linear(4, 1), torch.ones(2, 4)
-    descent = Descent(layer.parameters(), OptimizerConfig(lr=1.0))
-    with torch.autocast("cpu", torch.bfloat16):  # as around a whole task's end
+    optimizer = ScheduledOptimizer(layer.parameters(), OptimizerConfig(lr=1.0))
+    with torch.autocast("cpu", torch.bfloat16):  # as at the end of a task
         before = layer(x).mean()
-        descent.update(before)
+        optimizer.update(before, Progress(0, 1))
         after = layer(x).mean()
     assert after < before - 4

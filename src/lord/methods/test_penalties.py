@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lord.methods.agem import projected
-from lord.methods.conftest import batch_of, learn
+from lord.methods.conftest import learn, take
 from lord.streams import Task
 
 vectors = st.lists(st.floats(-10, 10), min_size=4, max_size=4)
@@ -28,7 +28,7 @@ def test_lwf_holds_the_old_outputs_on_the_new_tasks_images(make):
         learn(free, stream, 1, steps=30)
         free.begin_task(task)
         for step in range(30):
-            free.step(batch_of(task, step))
+            take(free, task, step)
         now = free.student(x)[:, :2].detach() / 2
         return F.kl_div(
             now.log_softmax(1), (free.recorded / 2).softmax(1), reduction="batchmean"
@@ -83,7 +83,7 @@ def test_sis_importances_add_up_to_what_the_loss_fell_along_the_way(make):
     method, stream = make("si", lr=0.001, c=0.0)
     task = stream.train[0]
     method.begin_task(task)
-    losses = [method.step(batch_of(task, 0, size=64))["loss"].item() for _ in range(15)]
+    losses = [take(method, task, 0, size=64)["loss"].item() for _ in range(15)]
     part = sum(p.sum().item() for p in method.part)
     # The images differ a little from step to step by augmentation, and steps are not infinitesimal.
     assert part == pytest.approx(losses[0] - losses[-1], rel=0.35)
@@ -99,7 +99,7 @@ def test_sis_gradients_are_clipped_and_its_anchor_is_the_last_tasks_end(make):
     with torch.no_grad():
         for parameter in method.student.parameters():
             parameter.add_(0.5)
-    method.step(batch_of(stream.train[0], 0))
+    take(method, stream.train[0], 0)
     for old, now in zip(before, method.student.parameters(), strict=True):
         torch.testing.assert_close(now.detach(), old + 0.5 - 1.0)  # back, but by one at most
 
@@ -151,9 +151,9 @@ def test_fdr_returns_towards_the_stored_outputs(make):
 
     method.config = type(method.config)(alpha=0.0, buffer=64)
     for step in range(10):
-        method.step(batch_of(stream.train[1], step))
+        take(method, stream.train[1], step)
     away = distance()
     method.config = type(method.config)(alpha=1.0, buffer=64)
     for step in range(30):
-        method.step(batch_of(stream.train[1], step))
+        take(method, stream.train[1], step)
     assert distance() < 0.7 * away
