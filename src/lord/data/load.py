@@ -147,25 +147,28 @@ def _decoded(pictures: Pictures, path: Path, config: DataConfig) -> tuple[Arrays
 
 def _both_splits(pictures: Pictures, path: Path, holdout: float | None) -> dict[str, Split]:
     """The train and the test split, the latter held out if the data has none."""
-    if pictures.test is None and holdout is None:
-        hint = "set `holdout` to a share such as 0.2, or add a test split"
-        raise UserError(f"'{path}' has no test split", hint=hint)
-    if pictures.test is not None and holdout is not None:
-        raise UserError(
-            f"cannot be used: '{path}' has a test split",
-            field="holdout",
-            given=holdout,
-            hint="leave it out",
-        )
-    if holdout is not None:
-        pictures = hold_out(pictures, holdout)
     if not len(pictures.train.labels):
         raise UserError(f"'{path}' has no train images")
     if len(pictures.classes) < 2:
         names = ", ".join(pictures.classes) or "none"
         raise UserError(f"'{path}' has too few classes: {names}", allowed="at least two")
-    assert pictures.test is not None
+    if holdout is not None:
+        pictures = _held_out(pictures, path, holdout)
+    if pictures.test is None:
+        hint = "set `holdout` to a share such as 0.2, or add a test split"
+        raise UserError(f"'{path}' has no test split", hint=hint)
     return {"train": pictures.train, "test": pictures.test}
+
+
+def _held_out(pictures: Pictures, path: Path, share: float) -> Pictures:
+    if pictures.test is not None:
+        what = f"cannot be used: '{path}' has a test split"
+        raise UserError(what, field="holdout", given=share, hint="leave it out")
+    pictures = hold_out(pictures, share)
+    if pictures.test is None or not len(pictures.test.labels):
+        what = f"leaves '{path}' without test images"
+        raise UserError(what, field="holdout", given=share, hint="set a larger share")
+    return pictures
 
 
 def _check_labels(part: Split, split: str, path: Path, classes: int) -> None:

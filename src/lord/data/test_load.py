@@ -224,6 +224,11 @@ def test_missing_empty_and_unknown_paths_are_refused(tmp_path, photos):
             load(path)
 
 
+def test_a_holdout_that_takes_no_image_is_refused(photos):
+    with refused("holdout", given=0.01, hint="set a larger share"):
+        load(photos / "train", holdout=0.01)
+
+
 def test_a_holdout_of_data_with_a_test_split_is_refused(photos):
     with refused("holdout", given=0.5, hint="leave it out"):
         load(photos, holdout=0.5)
