@@ -156,7 +156,7 @@ def _measured(name: str, study: str, records: Sequence[RunRecord]) -> list[list[
     return [
         [
             f"[{study}](../results/{study}/README.md)",
-            f"`{row.method}`",
+            f"`{row.label}`",
             str(len(row.records)),
             row.show(lambda r: r.class_il),
             row.show(lambda r: r.task_il),
@@ -164,7 +164,7 @@ def _measured(name: str, study: str, records: Sequence[RunRecord]) -> list[list[
             f"{row.mean(lambda r: r.training_flops) or 0:.3g}",
         ]
         for row in summarise(records)
-        if row.method.partition(":")[0] == name
+        if row.variant.method == name
     ]
 
 
@@ -178,7 +178,10 @@ def commands() -> Pages:
 
 def interface() -> Pages:
     """Return the pages of the public interface and of each room."""
-    parts = ["# Python\n", f"```{{eval-rst}}\n{_documented('lord', sorted(lord.PUBLIC))}\n```\n"]
+    parts = [
+        "# Python\n\nImport these names from `lord`.\n",
+        f"```{{eval-rst}}\n{_documented('lord', sorted(lord.PUBLIC))}\n```\n",
+    ]
     parts.append("## Rooms\n\nThe parts of the package, for those who build on it.\n")
     parts.append("```{toctree}\n:maxdepth: 1\n\n" + "\n".join(ROOMS) + "\n```\n")
     pages = {"api/index.md": "\n".join(parts)}
