@@ -10,7 +10,7 @@ BENCH = $(BIN)/lord bench --preset s-cifar10 --data $(CIFAR10)
 .PHONY: help demo test lint slow dist released docs interface pictures speed clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F':.*##  *' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

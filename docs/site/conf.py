@@ -1,4 +1,4 @@
-"""Sphinx for the pages that ``assemble.py`` gathers. Warnings are errors: see ``make docs``."""
+"""Configure Sphinx for the pages that ``assemble.py`` gathers. ``make docs`` fails on warnings."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ extensions = [
 ]
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "deflist"]
-suppress_warnings = ["myst.header"]  # results' pages begin their parts at any level
+suppress_warnings = ["myst.header"]  # pages of results may skip heading levels
 
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
@@ -30,15 +30,14 @@ autodoc_inherit_docstrings = False
 python_display_short_literal_types = True
 python_use_unqualified_type_names = True
 
-# Every name in a signature must be found, but for those of libraries (there is no network to look
-# them up) and those kept within a room.
+# Every name in a signature must have an entry, except names of libraries and of a room's internals.
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(torch|numpy|np|PIL|msgspec|nn|rich)\b.*"),
     (r"py:.*", r"(abc|collections|dict|pathlib|types|typing)\b.*"),
     (r"py:.*", r"(Tensor|Generator|Any|Callable|Path)"),
     (r"py:.*", r"lord\.[a-z_.]+\.[A-Za-z_]+"),
-    (r"py:class", r"low"),  # "low, high:" among attributes is two names, not one with a type
+    (r"py:class", r"low"),  # "low, high:" names two attributes, without a type
 ]
 
 html_theme = "furo"
@@ -47,7 +46,7 @@ html_static_path = ["_static"]
 html_css_files = ["lord.css"]
 html_show_sphinx = False
 html_copy_source = False
-html_show_search_summary = False  # it would fetch pages, which a browser refuses for files
+html_show_search_summary = False  # a browser does not fetch pages from files
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#0b5d7a", "color-brand-content": "#0b5d7a"},
     "dark_css_variables": {"color-brand-primary": "#6cc1dd", "color-brand-content": "#6cc1dd"},
@@ -59,8 +58,8 @@ pygments_style = "friendly"
 
 
 def google(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
-    """Read Google's sections."""
-    # As of a method, since of an attribute what stands before a colon would be taken for a type.
+    """Convert Google-style sections of a docstring."""
+    # As "method": in an attribute's docstring, text before a colon would become its type.
     lines[:] = GoogleDocstring(lines, Config(napoleon_use_ivar=True), app, "method", name).lines()
 
 
