@@ -9,8 +9,7 @@ import torch
 from lord.data import load_images
 from lord.methods import AnyMethod, Batch, Progress, Scalars
 from lord.streams import Stream, Task, make_stream
-from lord.training import compose
-from lord.training.run import make_method
+from lord.training import compose, make_method
 
 Make = Callable[..., tuple[AnyMethod, Stream]]
 

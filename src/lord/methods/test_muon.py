@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lord.costs import FlopCount
-from lord.methods import OptimizerConfig
 from lord.methods.muon import ITERATIONS, QUINTIC, Muon, Orthogonalise
+from lord.methods.optim import OptimizerConfig, Progress, ScheduledOptimizer
 from lord.networks import ResNet18
 
 

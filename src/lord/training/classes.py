@@ -1,4 +1,4 @@
-"""What a run leaves about its classes, for its page: their confusion, and a look at the buffer."""
+"""Files about a run's classes, for its page: their confusion, and a picture of the buffer."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from lord.rehearsal import Buffer
 from lord.storage import write_atomic, write_text
 
 A_CLASS, IN_ALL, SIDE = 10, 200, 32
-"""Images shown: of a class and of all at most, and their side in pixels."""
+"""Images shown: at most per class, at most in all, and their side in pixels."""
 
 
 def write_classes(
@@ -22,8 +22,10 @@ def write_classes(
     """Write classes.json and, where there is a buffer, buffer.png.
 
     Args:
-        statistics: batch-norm statistics behind ``last``.
+        names: of the classes.
+        statistics: batch-norm statistics with which ``last`` was measured.
         last: scores after the last task.
+        buffer: at the end of the run; None for methods without one.
     """
     held, across = None, 0
     rows = _pictures(buffer) if buffer is not None else None
@@ -44,7 +46,7 @@ def write_classes(
 
 
 def _pictures(buffer: Buffer) -> tuple[Tensor, Tensor] | None:
-    """Images and labels held; None where there are none, or a method holds something else."""
+    """Return the images and labels in the buffer; None if it holds something else, or nothing."""
     images, labels = (buffer.held.get(name) for name in ("images", "labels"))
     if images is None or labels is None or not len(images):
         return None

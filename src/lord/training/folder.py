@@ -1,4 +1,4 @@
-"""The folder a run leaves: every file complete or not there."""
+"""The folder of a run. Every file in it is either complete or absent."""
 
 import json
 import os
@@ -19,31 +19,38 @@ from lord.storage import remove_state, write_json, write_text
 
 RESULTS = ("summary.json", "metrics.jsonl", "model.safetensors", "classes.json", "buffer.png")
 METADATA = ("accuracy.json", "environment.json")
-"""Left too, but no results to anybody who has not them all."""
+"""Files of a run that are worth nothing without its results."""
 CHECKPOINT = "checkpoint.safetensors"
 CONFIG = "config.yaml"
 MADE = "# of this run, complete: 'lord run --config' repeats it\n"
-"""Begins every config.yaml of a run; no other is replaced."""
+"""First line of a run's config.yaml. A file without it is never replaced."""
 
 
 def claim(folder: Path, *, overwrite: bool) -> None:
-    """Make ``folder`` ready to take results, and empty of older ones.
+    """Prepare ``folder`` for results, and remove older ones.
 
     Raises:
-        UserError: if it holds results and may not be overwritten, or cannot be written.
+        UserError: if it holds results and ``overwrite`` is not set, or it cannot be written.
     """
     if exists(folder):
-        raise UserError(f"out: '{folder}' holds a learner: give another --out")
+        raise UserError("holds a learner", field="out", given=folder, hint="choose another `out`")
     held = [name for name in RESULTS if (folder / name).exists()]
     if held and not overwrite:
         begun = is_ours(folder) and not (folder / "summary.json").exists()
-        on = "a run that has not ended: --resume goes on with it; else" if begun else "results:"
-        raise UserError(f"'{folder}' already holds {on} give another --out, or --overwrite")
+        raise UserError(
+            "holds a run that has not ended" if begun else "holds results",
+            field="out",
+            given=folder,
+            hint=("set `resume` to continue it, " if begun else "")
+            + "choose another `out`, or set `overwrite`",
+        )
     if not is_ours(folder):
-        for own in (folder / name for name in (CONFIG, *METADATA)):
-            if own.is_file():
+        for file in (folder / name for name in (CONFIG, *METADATA)):
+            if file.is_file():
                 raise UserError(
-                    f"'{own}' is not a run's, and would be replaced: give another --out"
+                    f"'{file}' does not belong to a run and would be replaced",
+                    field="out",
+                    hint="choose another `out`",
                 )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,39 +60,44 @@ def claim(folder: Path, *, overwrite: bool) -> None:
         write_text(folder / ".writable", "")
         (folder / ".writable").unlink()
     except OSError as error:
-        raise UserError(f"cannot write to '{folder}': {error.strerror}") from None
+        raise UserError(f"cannot be written: {error.strerror}", field="out", given=folder) from None
 
 
 def check_apart(folder: Path, images: str) -> None:
-    """See that results do not come to lie among the images, where they would be taken for a class.
+    """Check that results are not written among the images, where they would look like a class.
 
     Raises:
-        UserError: if they would.
+        UserError: if ``folder`` lies inside the folder of the images.
     """
     path = Path(images)
     inside = path.is_dir() and folder.resolve().is_relative_to(path.resolve())
     if inside and recognise(path)[0] == "image folder":
-        raise UserError(f"out: '{folder}' is in the folder of the images: give another --out")
+        raise UserError(
+            "is inside the folder of the images",
+            field="out",
+            given=folder,
+            hint="choose another `out`",
+        )
 
 
 def holds_run(folder: Path) -> bool:
-    """Whether there is anything of a run in ``folder``."""
+    """Whether ``folder`` holds any file of a run."""
     return is_ours(folder) or any((folder / name).exists() for name in RESULTS)
 
 
 def is_ours(folder: Path) -> bool:
     """Whether a run was begun in ``folder``."""
-    own = folder / CONFIG
-    return own.is_file() and own.read_bytes().startswith(MADE.encode())
+    file = folder / CONFIG
+    return file.is_file() and file.read_bytes().startswith(MADE.encode())
 
 
 def write_config(folder: Path, values: dict[str, Any]) -> None:
-    """The whole configuration of a run, for the next one to repeat."""
+    """Write the whole configuration of a run, from which it can be repeated."""
     write_text(folder / CONFIG, MADE + yaml.safe_dump(values, sort_keys=False))
 
 
 class RunFolder:
-    """Writes what a run leaves. With no path, nothing is written."""
+    """Write the files of a run. Without a path, nothing is written."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
@@ -104,15 +116,17 @@ class RunFolder:
                 with (self.path / "metrics.jsonl").open("a") as file:
                     file.write(json.dumps(values) + "\n")
             except OSError as error:
-                raise UserError(f"cannot write to '{self.path}': {error.strerror}") from None
+                raise UserError(
+                    f"cannot be written: {error.strerror}", field="out", given=self.path
+                ) from None
 
     def length(self) -> int:
-        """Bytes of metrics.jsonl."""
+        """Return the size of metrics.jsonl in bytes."""
         file = self.path / "metrics.jsonl" if self.path else None
         return file.stat().st_size if file and file.exists() else 0
 
     def cut(self, length: int) -> None:
-        """Drop what metrics.jsonl holds beyond ``length``: it will come again."""
+        """Cut metrics.jsonl to ``length`` bytes, because the rest will be written again."""
         if self.path and self.length() > length:
             os.truncate(self.path / "metrics.jsonl", length)
 
@@ -122,7 +136,7 @@ class RunFolder:
 
 
 def environment() -> dict[str, Any]:
-    """Versions and machine, for a figure to be traced back to."""
+    """Return versions and machine, so that a figure can be traced back."""
     return {
         "lord": version("lord-cl"),
         "commit": _commit(),
@@ -137,7 +151,7 @@ def environment() -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """Of the checkout this package is in; marked '+' where files differ from it."""
+    """Return the commit of the package's checkout, marked "+" if files differ from it."""
     here = ["git", "-C", str(Path(__file__).parent)]
     try:
         commit = subprocess.run([*here, "rev-parse", "HEAD"], capture_output=True, check=True)

@@ -1,4 +1,4 @@
-"""What a person sees of a run, and what its folder remembers of the way."""
+"""A run's progress: a bar on the terminal, lines in metrics.jsonl, and trackers."""
 
 from rich.console import Console
 from rich.progress import (
@@ -17,14 +17,14 @@ from lord.training.trackers import Tracker
 
 
 class Speed(ProgressColumn):
-    """Images a second, once there is something to tell."""
+    """Images per second, once it is known."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.0f} images/s" if task.speed else "")
 
 
 class RunLog:
-    """Writes metrics.jsonl, and draws a bar a task where there is a terminal to draw on."""
+    """Write metrics.jsonl, and draw a bar for each task if there is a terminal."""
 
     def __init__(
         self, folder: RunFolder, console: Console | None, tracker: Tracker | None = None

@@ -1,14 +1,14 @@
 """One run on many processes: each passes a share of every batch through the network.
 
-Every process runs the whole method: the same draws, the same buffer, the same growth and search.
-Only passes are shared out. A network splits what comes in and gathers what goes out, so that a
-method sees the logits of all its images on every process, whatever its loss makes of them; and
-before an optimizer steps, gradients are made one. DistributedDataParallel would tie this to one
-module and one backward pass, where a student is replaced as it grows, lends its weights to
-others' forms, and goes back through several terms.
+Every process runs the whole method, with the same draws, buffer, growth and search. Only passes
+are split. The network splits its input and gathers its output, so that the method sees the logits
+of all images on every process. Before an optimizer steps, gradients are averaged.
 
-What differs from one process: batch-norm normalises each share by itself, and running statistics
-are the mean over shares (in DistributedDataParallel, the first process's).
+DistributedDataParallel allows one module and one backward pass only. Here a student is replaced as
+it grows, lends its weights to a teacher's module, and has several backward passes a step.
+
+Two things differ from one process. Batch-norm normalises each share by itself, and running
+statistics are the mean over shares (DistributedDataParallel keeps those of the first process).
 """
 
 import os
@@ -32,55 +32,55 @@ from lord.config import LostError, UserError, first_line
 
 @dataclass(frozen=True)
 class Ranks:
-    """Which of how many processes this is."""
+    """The number of this process, and how many processes there are."""
 
     rank: int = 0
     world: int = 1
 
     @property
     def first(self) -> bool:
-        """Whether this process writes files and speaks."""
+        """Whether this process writes files and messages."""
         return self.rank == 0
 
     def shares(self, rows: int) -> list[int]:
-        """Rows each process takes of a batch; all of it, each of them, where it is too small."""
+        """Return the rows of a batch for each process; one entry if all take the whole batch."""
         if rows < 2 * self.world:
             return [rows]
         return [(rows + self.world - 1 - rank) // self.world for rank in range(self.world)]
 
     def agree(self, act: Callable[[], object]) -> None:
-        """Let the first process act, and the others wait for it.
+        """Let the first process call ``act``, while the others wait.
 
         Raises:
-            UserError: on all of them, if it did on the first.
+            UserError: on all processes, if ``act`` raised one on the first.
         """
-        said: list[str | None] = [None]
+        failure: list[UserError | None] = [None]
         if self.first:
             try:
                 act()
             except UserError as error:
-                said = [str(error)]
+                failure = [error]
         if self.world > 1:
-            dist.broadcast_object_list(said)
-        if said[0] is not None:
-            raise UserError(said[0])
+            dist.broadcast_object_list(failure)
+        if failure[0] is not None:
+            raise failure[0]
 
 
 SINGLE = Ranks()
 
 
 def here() -> Ranks:
-    """This process, as torchrun has numbered it; the only one where it was not started so."""
+    """Return the number torchrun gave this process; the only one without torchrun."""
     return Ranks(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
 
 
 @contextmanager
 def joined(device: str) -> Iterator[Ranks]:
-    """Inside, the processes of a run are in touch, and their optimizers step along one gradient.
+    """Inside, the processes of a run are connected, and their optimizers use averaged gradients.
 
     Raises:
-        LostError: if one of them is lost, or this one is told to stop: torchrun tells the others
-            when one is lost, and may be quicker than they are to notice.
+        LostError: if another process is lost, or this one receives SIGTERM. torchrun sends SIGTERM
+            to the others when one is lost, perhaps before they notice it.
     """
     ranks = here()
     if ranks.world == 1:
@@ -88,11 +88,11 @@ def joined(device: str) -> Iterator[Ranks]:
         return
     if device == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    # The first optimizer imports it. Were there a group by then it would be held for good, and its
-    # threads could abort the process as the interpreter goes.
+    # The first optimizer imports torch._dynamo. A process group that existed by then would be kept
+    # alive, and its threads could abort the process when the interpreter exits.
     import_module("torch._dynamo")
     dist.init_process_group("nccl" if device == "cuda" else "gloo")
-    handle = register_optimizer_step_pre_hook(lambda optimizer, *_: _one_gradient(optimizer))
+    handle = register_optimizer_step_pre_hook(lambda optimizer, *_: _average_gradients(optimizer))
     before = signal.signal(signal.SIGTERM, partial(_told_to_stop, ranks))
     try:
         yield ranks
@@ -100,32 +100,32 @@ def joined(device: str) -> Iterator[Ranks]:
         said = first_line(error)
         if "gloo" not in said.lower() and not isinstance(error, dist.DistError):
             raise
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends already, and is to say why
-        raise _lost(ranks, "lost another one") from None
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # already ending, with a message
+        raise _lost(ranks, "lost another process") from None
     finally:
         handle.remove()
     signal.signal(signal.SIGTERM, before)
-    dist.barrier()  # one that leaves early is lost to those still in touch
+    dist.barrier()  # a process that leaves early would look lost
     dist.destroy_process_group()
 
 
 def _told_to_stop(ranks: Ranks, number: int, _: object) -> None:
     signal.signal(number, signal.SIG_IGN)
-    raise _lost(ranks, "was told to stop, or another one is lost")
+    raise _lost(ranks, "received SIGTERM, or another process is lost")
 
 
 def _lost(ranks: Ranks, what: str) -> LostError:
     return LostError(
-        f"process {ranks.rank} of {ranks.world} {what}; the same command with --resume goes on "
-        "from the last checkpoint"
+        f"process {ranks.rank} of {ranks.world} {what}",
+        hint="repeat the command with `resume` to continue from the last checkpoint",
     )
 
 
 def spread(network: nn.Module, ranks: Ranks) -> None:
-    """Make a network, and every network made from it, pass shares of what it is given."""
+    """Make a network, and every network made from it, process only this process's share."""
     if ranks.world == 1:
         return
-    rows: list[int] = []  # of the passes under way
+    rows: list[int] = []  # sizes of the batches being passed
 
     def split(_: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         rows.append(len(given[0]))
@@ -139,7 +139,7 @@ def spread(network: nn.Module, ranks: Ranks) -> None:
         if len(shares) == 1:
             return out
         if module.training:
-            _one_statistic(module)
+            _average_statistics(module)
         return _Gathered.apply(out, shares, ranks.rank)
 
     network.register_forward_pre_hook(split)
@@ -147,8 +147,11 @@ def spread(network: nn.Module, ranks: Ranks) -> None:
 
 
 class _Gathered(torch.autograd.Function):
-    """Outputs of all shares. Since each process goes back from all of them and gradients are then
-    averaged, a share's gradient counts as often as there are processes."""
+    """The outputs of all shares.
+
+    Each process computes gradients from all outputs, and these are then averaged. So a share's
+    gradient is multiplied by the number of processes.
+    """
 
     @staticmethod
     def forward(ctx: Any, own: Tensor, shares: list[int], rank: int) -> Tensor:
@@ -165,24 +168,24 @@ class _Gathered(torch.autograd.Function):
         return own * len(ctx.shares), None, None
 
 
-def _one_gradient(optimizer: Optimizer) -> None:
+def _average_gradients(optimizer: Optimizer) -> None:
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     _mean([p.grad for p in parameters if p.grad is not None])
 
 
 @torch.no_grad()
-def _one_statistic(network: nn.Module) -> None:
+def _average_statistics(network: nn.Module) -> None:
     layers = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
     statistics = [(layer.running_mean, layer.running_var) for layer in layers]
     _mean([each for pair in statistics for each in pair if each is not None])
 
 
 def _mean(tensors: list[Tensor]) -> None:
-    """Make each tensor its mean over all processes."""
+    """Replace each tensor by its mean over all processes."""
     if not tensors:
         return
     flat = torch.cat([tensor.flatten() for tensor in tensors])
     dist.all_reduce(flat)
     flat /= dist.get_world_size()
     for tensor, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
-        tensor.data.copy_(part.view_as(tensor))  # autograd keeps statistics, but does not use them
+        tensor.data.copy_(part.view_as(tensor))  # past autograd, which saves the statistics unused

@@ -1,4 +1,4 @@
-"""Where else a run's figures may go: each tracker a few lines, its library an extra."""
+"""Trackers that receive a run's figures too. The library of each is an optional extra."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from lord.config import UserError, choose, first_line
 
 
 class Tracker(Protocol):
-    """Takes figures by name at a step. ``name``: what the run is called."""
+    """Receives figures by name at a step. ``name`` is the name of the run."""
 
     def __init__(self, name: str, folder: Path, settings: dict[str, Any]) -> None: ...
     def log(self, values: dict[str, float], step: int) -> None: ...
@@ -68,40 +68,42 @@ TRACKERS: dict[str, Callable[[str, Path, dict[str, Any]], Tracker]] = {
 }
 
 
-class Told:
-    """A tracker whose errors are told in one line, such as of a server that is not there."""
+class CheckedTracker:
+    """A tracker whose errors, such as a missing server, become a ``UserError``."""
 
     def __init__(self, kind: str, name: str, folder: Path, settings: dict[str, Any]) -> None:
         self.kind = kind
-        with self._told():
+        with self._checked():
             self.tracker = TRACKERS[kind](name, folder, settings)
 
     def log(self, values: dict[str, float], step: int) -> None:
-        with self._told():
+        with self._checked():
             self.tracker.log(values, step)
 
     def close(self) -> None:
-        with self._told():
+        with self._checked():
             self.tracker.close()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _checked(self) -> Iterator[None]:
         try:
             yield
         except UserError:
             raise
-        except Exception as error:  # it may raise what it likes
-            raise UserError(f"track: {self.kind}: {first_line(error)}") from error
+        except Exception as error:  # a library may raise anything
+            raise UserError(f"{self.kind} failed: {first_line(error)}", field="track") from error
 
 
 def library(kind: str) -> Any:
-    """What a tracker needs.
+    """Import and return the library of a tracker.
 
     Raises:
-        UserError: if there is no such kind, or its library is not installed.
+        UserError: if no such tracker exists, or its library is not installed.
     """
-    choose("tracker", kind, TRACKERS)
+    choose("track", kind, TRACKERS)
     try:
         return import_module("tensorboard.summary" if kind == "tensorboard" else kind)
     except ImportError:
-        raise UserError(f"track: {kind} is not installed: pip install {kind}") from None
+        raise UserError(
+            "is not installed", field="track", given=kind, hint=f"pip install {kind}"
+        ) from None

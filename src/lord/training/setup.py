@@ -1,0 +1,95 @@
+"""Everything a run is made of: device, threads, method and stream."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Generator
+
+from lord.config import UserError
+from lord.data import Augment, ImageData, measure_normalisation
+from lord.methods import METHODS, AnyMethod, build_method
+from lord.networks import first_network
+from lord.streams import Stream
+from lord.training.config import RunConfig
+from lord.training.ranks import SINGLE, Ranks, spread
+
+
+def make_method(
+    config: RunConfig,
+    data: ImageData,
+    stream: Stream,
+    device: torch.device,
+    ranks: Ranks = SINGLE,
+) -> tuple[AnyMethod, Stream]:
+    """Make the untrained method of a run, and the stream as it learns it, on ``device``.
+
+    Raises:
+        UserError: for several processes, if the method cannot be split over them.
+    """
+    traits = METHODS[config.method].method.traits
+    if ranks.world > 1 and not traits.splits:
+        raise UserError(
+            f"{config.method} cannot be split over processes: it reads gradients or features",
+            field="method",
+            hint="start one process, without torchrun",
+        )
+    tasks = 1 if traits.joint else len(stream.train)
+    stream = stream.first(config.stream.stop_after)
+    stream = (stream.joined() if traits.joint else stream).to(device)
+    classes = len(stream.class_names)
+    network = first_network(config.network, classes=classes, shape=data.shape, seed=config.seed)
+    spread(network, ranks)
+    method = build_method(
+        config.method,
+        config.settings,
+        network=network.to(device),
+        augment=_augmentation(config, data, device),
+        optimizer=config.optimizer,
+        shape=data.shape,
+        classes=classes,
+        tasks=tasks,
+        epochs=config.training.epochs,
+        batch=config.training.batch,
+        generator=make_generator(config.seed, 1),
+        last=len(stream.train) - 1,
+    )
+    return method, stream
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device a setting names; auto is a GPU where one is available.
+
+    Raises:
+        UserError: for cuda without a GPU.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("is not available", field="device", given=name, hint="give 'cpu' or 'auto'")
+    return torch.device(name)
+
+
+def make_generator(seed: int, purpose: int, device: torch.device | str = "cpu") -> Generator:
+    """Make the generator of one purpose, so that no purpose disturbs another's randomness."""
+    return Generator(device).manual_seed(1_000_003 * purpose + seed)
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Inside, PyTorch uses this number of CPU threads; 0 leaves it as it is."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _augmentation(config: RunConfig, data: ImageData, device: torch.device) -> Augment:
+    protocol = config.protocol
+    mean, std = protocol.mean, protocol.std
+    if mean is None or std is None:
+        mean, std = measure_normalisation(data.train_images)
+    generator = make_generator(config.seed, 2, device)
+    return Augment(mean, std, crop=protocol.crop, flip=protocol.flip, generator=generator)
