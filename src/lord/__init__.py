@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lord.config import UserError as UserError
+    from lord.config import Variant as Variant
     from lord.learner import Learner as Learner
     from lord.learner import Model as Model
     from lord.learner import load_model as load_model
@@ -29,6 +30,7 @@ PUBLIC = {
     "Model": "lord.learner",
     "RunConfig": "lord.training",
     "UserError": "lord.config",
+    "Variant": "lord.config",
     "compare": "lord.studies",
     "compose": "lord.training",
     "load_model": "lord.learner",

@@ -10,7 +10,7 @@ from rich.table import Table
 import lord.studies as studies
 import lord.training as training
 from lord.cli.flags import TYPED, Flags, Where
-from lord.config import UserError, build, choose, load_plugin
+from lord.config import UserError, as_variant, build, choose, load_plugin
 from lord.data import DataConfig, load_images, measure_normalisation
 from lord.methods import METHODS
 from lord.reporting import (
@@ -45,9 +45,7 @@ def given_by(flags: Flags) -> tuple[dict[str, Any], dict[str, Any]]:
             f"split: '{flags.config}' spells the tasks out; leave --tasks and --order out"
         )
     if "method" in chosen:  # of a variant in the file, what is typed comes first too
-        name, *own = str(chosen["method"]).split(":")
-        kept = [each for each in own if each.partition("=")[0] not in typed]
-        chosen["method"] = ":".join([name, *kept])
+        chosen["method"] = as_variant("method", chosen["method"]).without(typed)
     # What is typed for all methods outdoes what the file says of one of them.
     values = {n: v for n, v in values.items() if n.rpartition(".")[2] not in typed}
     return values | typed, chosen
@@ -65,7 +63,7 @@ def run(
     quiet: bool,
 ) -> None:
     given, chosen = given_by(flags)
-    method = method or str(chosen.get("method", "lord"))
+    method = method or chosen.get("method", "lord")
     seed = chosen.get("seed", 0) if seed is None else seed
     config = training.compose(method, given, preset=chosen.get("preset"), seed=seed)
     out = out or Path("runs") / f"{config.preset}-{training.folder_name(config)}"

@@ -1,13 +1,16 @@
 """Settings: their types and ranges, how they are parsed, and the errors that answer wrong ones."""
 
 from lord.config.errors import LostError, UserError, first_line
+from lord.config.file import read_yaml
 from lord.config.parse import (
     Config,
+    Value,
     as_path,
     build,
     check_budget,
     choose,
     chosen,
+    convert,
     expect,
     fields,
     nearest,
@@ -15,18 +18,22 @@ from lord.config.parse import (
 )
 from lord.config.plugin import in_plugin, load_plugin
 from lord.config.types import describe
-from lord.config.variant import assigned, parse_variant
+from lord.config.variant import Variant, as_variant, assigned, parse_variant
 
 __all__ = [
     "Config",
     "LostError",
     "UserError",
+    "Value",
+    "Variant",
     "as_path",
+    "as_variant",
     "assigned",
     "build",
     "check_budget",
     "choose",
     "chosen",
+    "convert",
     "describe",
     "expect",
     "fields",
@@ -35,5 +42,6 @@ __all__ = [
     "load_plugin",
     "nearest",
     "parse_variant",
+    "read_yaml",
     "unknown_setting",
 ]

@@ -6,12 +6,15 @@ import sys
 from collections.abc import Collection, Iterable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 
 from lord.config.errors import UserError
-from lord.config.types import describe
+from lord.config.types import LARGEST, Groups, describe
+
+Value = str | int | float | bool | None | list[Any] | tuple[Any, ...]
+"""A setting's value as it is given, before it is checked."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,12 +29,12 @@ def fields(config: type[Config]) -> tuple[str, ...]:
     return config.__struct_fields__
 
 
-def chosen(config: type[Config], values: Mapping[str, Any]) -> dict[str, Any]:
+def chosen(config: type[Config], values: Mapping[str, Value]) -> dict[str, Value]:
     """The entries of ``values`` that are fields of ``config``."""
     return {name: values[name] for name in fields(config) if name in values}
 
 
-def build(config: type[C], values: Mapping[str, Any]) -> C:
+def build(config: type[C], values: Mapping[str, Value]) -> C:
     """Check values field by field and make the configuration.
 
     Text is converted, so that values may come from a file or a command line.
@@ -43,26 +46,44 @@ def build(config: type[C], values: Mapping[str, Any]) -> C:
     for name in values:
         if name not in hints:
             raise unknown_setting(name, hints)
-    return config(**{name: _convert(name, value, hints[name]) for name, value in values.items()})
+    return config(**{name: convert(name, value, hints[name]) for name, value in values.items()})
 
 
-def _convert(name: str, value: Any, kind: Any) -> Any:
-    if isinstance(value, float):  # NumPy has number types of its own
-        plain: Any = float(value)
-    elif isinstance(value, Integral) and not isinstance(value, bool):
-        plain = int(value)
-    else:
-        plain = value
-    allowed = describe(kind)
+def convert(name: str, value: object, kind: object) -> Any:
+    """Return a setting's value in the type of its field.
+
+    >>> convert("lr", "1e-3", float), convert("split", "0,1/2", Groups)
+    (0.001, ((0, 1), (2,)))
+
+    Args:
+        kind: the type, with its range.
+
+    Raises:
+        UserError: if the type does not allow it.
+    """
+    plain, allowed = _plain(value, kind), describe(kind)
     try:
         converted = msgspec.convert(plain, kind, strict=False)
     except msgspec.ValidationError:
-        text = isinstance(value, str) and allowed.startswith("one of ")
-        hint = nearest(value, allowed.removeprefix("one of ").split(", ")) if text else None
+        words = allowed.removeprefix("one of ").split(", ") if "one of " in allowed else []
+        hint = nearest(value, words) if isinstance(value, str) else None
+        if str(value).isdigit() and int(str(value)) >= LARGEST:
+            allowed += f", below {LARGEST}"
         raise UserError(field=name, given=value, allowed=allowed, hint=hint) from None
     if isinstance(converted, float) and not math.isfinite(converted):
         raise UserError(field=name, given=value, allowed=f"{allowed}, finite")
     return converted
+
+
+def _plain(value: object, kind: object) -> object:
+    """A value in the types that msgspec converts from."""
+    if isinstance(value, float):  # NumPy has number types of its own
+        return float(value)
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str) and Groups in (kind, *get_args(kind)):
+        return [group.split(",") for group in value.split("/")]
+    return value
 
 
 def choose(field: str, given: object, allowed: Collection[str]) -> str:

@@ -1,7 +1,7 @@
 """Types of settings that carry their range, and how a type is described to a reader."""
 
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Literal, Union, get_args, get_origin
 
 from msgspec import Meta
 
@@ -15,11 +15,18 @@ NonNegative = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(gt=0, le=1)]
 ProperFraction = Annotated[float, Meta(ge=0, lt=1)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
+Groups = tuple[tuple[int, ...], ...]
 
-NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "text"}
+NAMES: dict[object, str] = {
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    Groups: "integers in groups, such as 0,1/2,3",
+}
 
 
-def describe(kind: Any) -> str:
+def describe(kind: object) -> str:
     """What values a type allows, in words.
 
     >>> describe(Count), describe(Probability), describe(Literal["a", "b"] | None)
@@ -36,7 +43,7 @@ def describe(kind: Any) -> str:
     return NAMES.get(kind) or str(getattr(kind, "__name__", kind))
 
 
-def _range(notes: list[Any]) -> str:
+def _range(notes: list[object]) -> str:
     """The bounds of a number in words, without those that only keep integers from overflowing."""
     bounds = {
         name: getattr(note, name)

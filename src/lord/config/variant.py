@@ -1,31 +1,116 @@
-"""Settings as typed: NAME=VALUE, and a method with some of its own."""
+"""A method with some of its settings: what a comparison has one row for."""
 
-from typing import Any
+import re
+from collections.abc import Collection
 
 from lord.config.errors import UserError
+from lord.config.parse import Config, Value
+
+PLAIN = re.compile(r"[^\s:,=./-][^\s:,=./]*")
+"""A word that can stand between the separators of a variant's text, and name a folder."""
 
 
-def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
-    """A method's name and the settings that follow it.
+class Variant(Config, frozen=True, kw_only=False):
+    """A method, and the settings that make it a variant.
 
-    >>> parse_variant("lord:rho=0.25:merged=true")
-    ('lord', {'rho': '0.25', 'merged': True})
+    >>> Variant("lord", {"rho": 0.25}).label, Variant("lord", {"rho": 0.25}, "sparse").label
+    ('lord:rho=0.25', 'sparse')
     """
-    name, *assignments = text.split(":")
-    settings = [assigned(each) for each in assignments]
-    names = [own for own, _ in settings]
-    if twice := [own for own in names if names.count(own) > 1]:
-        raise UserError(f"{twice[0]} is given twice in '{text}'")
-    return name, dict(settings)
+
+    method: str
+    """Name of the method."""
+    settings: dict[str, Value] = {}
+    """Values by the names of the settings. They replace those given for all methods."""
+    name: str = ""
+    """Stands in tables and in names of folders, in place of the settings."""
+
+    def __post_init__(self) -> None:
+        if self.name and not PLAIN.fullmatch(self.name):
+            raise UserError(
+                field="name", given=self.name, allowed="a name without spaces and : , = . /"
+            )
+
+    @property
+    def text(self) -> str:
+        """The variant as it is typed; ``parse_variant`` reads it."""
+        name = f"{self.name}=" if self.name else ""
+        settings = (f":{name}={_typed(value)}" for name, value in self.settings.items())
+        return f"{name}{self.method}{''.join(settings)}"
+
+    @property
+    def label(self) -> str:
+        """The name, or else the text."""
+        return self.name or self.text
+
+    def without(self, names: Collection[str]) -> "Variant":
+        """Return the same variant without some settings."""
+        left = {name: value for name, value in self.settings.items() if name not in names}
+        return Variant(self.method, left, self.name)
 
 
-def assigned(text: str) -> tuple[str, Any]:
-    """One ``NAME=VALUE``.
+def parse_variant(text: str) -> Variant:
+    """Read a variant: ``METHOD:SETTING=VALUE:...``, or ``NAME=METHOD:SETTING=VALUE:...``.
+
+    Settings come after a colon, so an equals sign before the first colon ends a name.
+
+    >>> parse_variant("lord:rho=0.25:merged=true").settings
+    {'rho': '0.25', 'merged': True}
+    >>> parse_variant("tuned=der++:lr=0.03:momentum=0.9").label
+    'tuned'
 
     Raises:
-        UserError: if it is none.
+        UserError: if it has another form.
+    """
+    head, *assignments = re.split(r":(?=[^:=]+=)", text)  # a value may have a colon: timm:NAME
+    first, equals, rest = head.partition("=")
+    name, method = (first, rest) if equals else ("", first)
+    if equals and not name:
+        raise UserError(field="method", given=text, allowed="METHOD or NAME=METHOD")
+    method, colon, setting = method.partition(":")
+    if colon:
+        assigned(setting, field="method")
+    settings: dict[str, Value] = {}
+    for assignment in assignments:
+        key, value = assigned(assignment, field="method")
+        if key in settings:
+            raise UserError(f"is given twice in '{text}'", field=key)
+        settings[key] = value
+    return Variant(method, settings, name)
+
+
+def as_variant(field: str, given: object) -> Variant:
+    """Return a variant given as such or as text.
+
+    Raises:
+        UserError: if it is neither.
+    """
+    if isinstance(given, Variant):
+        return given
+    if isinstance(given, str):
+        return parse_variant(given)
+    raise UserError(field=field, given=given, allowed="the name of a method, or a Variant")
+
+
+def assigned(text: str, field: str = "set") -> tuple[str, Value]:
+    """Read ``NAME=VALUE``.
+
+    >>> assigned("weight-decay=1e-4")
+    ('weight_decay', '1e-4')
+
+    Raises:
+        UserError: if it has another form.
     """
     name, equals, value = text.partition("=")
     if not (name and equals and value):
-        raise UserError(f"set: expected NAME=VALUE, such as rho=0.25, got '{text}'")
+        raise UserError(field=field, given=text, allowed="NAME=VALUE, such as rho=0.25")
     return name.strip().replace("-", "_"), {"true": True, "false": False}.get(value, value)
+
+
+def _typed(value: Value) -> str:
+    """A value as it is typed on a command line."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, list | tuple):  # classes of each task
+        tasks = (task if isinstance(task, list | tuple) else [task] for task in value)
+        return "/".join(",".join(map(str, task)) for task in tasks)
+    return str(value)

@@ -1,160 +1,183 @@
-"""One run's configuration: composed from presets, a file and flags, in that order, then frozen."""
+"""One run's configuration: composed of presets and given settings, then frozen."""
 
 from collections.abc import Collection, Mapping
-from numbers import Integral
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 import yaml
 
-from lord.config import Config, UserError, build, choose, chosen, expect, fields, parse_variant
-from lord.config.types import Count, Natural, NonNegative
+from lord.config import (
+    Config,
+    UserError,
+    Value,
+    Variant,
+    as_variant,
+    build,
+    choose,
+    chosen,
+    convert,
+    expect,
+    unknown_setting,
+)
+from lord.config import read_yaml as read_yaml
+from lord.config.types import Natural
 from lord.data import DataConfig, ImageData
 from lord.methods import METHODS, MethodConfig, OptimizerConfig
+from lord.methods.registry import RETIRED
 from lord.networks import NetworkConfig
 from lord.streams import PRESETS, Protocol, Stream, StreamConfig, make_stream
+from lord.training.sections import (
+    SECTIONS,
+    SHARED,
+    TrainingConfig,
+    current,
+    known_settings,
+    removed,
+)
 
 NEAREST = {"s-cifar100-10x10": "s-cifar100", "s-cifar100": "s-cifar10"}
-"""By stream, the one whose published settings are taken where a method has none for it."""
+"""The stream that published settings are taken from, for streams without any."""
 
 
-class TrainingConfig(Config, frozen=True):
-    """How long, and on what."""
-
-    epochs: Count = 1
-    """Passes over each task's images."""
-    batch: Annotated[int, msgspec.Meta(ge=2)] = 32
-    """Images of a step."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of forward and backward passes; bf16 by autocast."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 0
-    """CPU threads; 0 for as many as there are cores."""
-    evaluate_every: Natural = 0
-    """Steps between evaluations within a task, for the stability gap; 0 for none."""
-    checkpoint_every: NonNegative = 60.0
-    """Seconds between checkpoints; there is one at the end of each task besides."""
+FREE = ("threads", "checkpoint_every")
+"""Settings that may differ from those of a finished run that is kept. Results do not depend on
+them, except that the number of threads decides the last bits."""
 
 
 class RunConfig(Config, frozen=True):
-    """Everything that decides a run's outcome."""
+    """Everything that decides a run's outcome. ``compose`` makes it."""
 
-    method: str
-    label: str
-    """The method, and the settings that make it a variant, as they were given."""
+    variant: Variant
+    """The method, and the settings that were given for it."""
     preset: str
-    seed: int
+    """Name of the stream."""
+    seed: Natural
+    """Seed of network, class order, batches, augmentation and the method's decisions."""
     data: DataConfig
     stream: StreamConfig
     network: NetworkConfig
     optimizer: OptimizerConfig
     training: TrainingConfig
     settings: MethodConfig
-    """The method's own configuration."""
+    """All settings of the method."""
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+        return self.variant.method
+
+    @property
+    def label(self) -> str:
+        """What tables and folders call the variant."""
+        return self.variant.label
 
     @property
     def protocol(self) -> Protocol:
-        """Of the preset's stream."""
+        """What the preset says of the stream."""
         return PRESETS[self.preset]
 
 
-SECTIONS: dict[str, type[Config]] = {
-    "data": DataConfig,
-    "stream": StreamConfig,
-    "network": NetworkConfig,
-    "optimizer": OptimizerConfig,
-    "training": TrainingConfig,
-}
-"""Parts of a run's configuration. Field names are unique over all of them and all methods', so
-that a file and the command line can give them side by side."""
-SHARED = frozenset(name for section in SECTIONS.values() for name in fields(section))
-"""Settings of every run, whatever its method."""
-FREE = ("threads", "checkpoint_every")
-"""Settings that may differ where a finished run is kept: what is compared is not a matter of them.
-Within a run the number of threads decides the last bits, and is kept."""
-
-
-def known_settings() -> set[str]:
-    """Every name that may be given."""
-    own = {name for recipe in METHODS.values() for name in recipe.settings}
-    return own | SHARED
-
-
 def compose(
-    method: str,
-    given: Mapping[str, Any] | None = None,
+    method: str | Variant,
+    given: Mapping[str, Value] | None = None,
     *,
     preset: str | None = None,
     seed: int = 0,
-    beside: Collection[str] = (),
+    beside: Collection[str | Variant] = (),
 ) -> RunConfig:
-    """Fill in what is not given, check everything, and freeze it.
+    """Fill in settings that are not given, check all of them, and freeze them.
+
+    >>> compose("lord:rho=0.25", {"epochs": 3}).settings.rho
+    0.25
 
     Args:
-        method: its name, or a variant of it: ``lord:rho=0.25:epochs=3``. Those settings come
-            before all others.
+        method: its name, or a variant of it: ``lord:rho=0.25``. The variant's settings replace
+            those of ``given``.
         given: settings by name, as in a configuration file: of the run (``epochs``) and of the
             method (``rho``), or of one method only (``lord.rho``).
-        preset: the stream; by default the digits without ``data``, else plain images.
-        seed: of network, class order, batches, augmentation and every decision of the method.
-        beside: other methods compared, whose own settings may be among those given.
+        preset: the stream. Without it, the digits if ``data`` is not given, else "images".
+        seed: seed of network, class order, batches, augmentation and the method's decisions.
+        beside: other methods of the comparison, which ``given`` may have settings for.
 
     Raises:
         UserError: names the setting, what was given and what is allowed.
     """
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**31:
-        raise UserError(f"seed: expected a whole number from 0 to {2**31 - 1}, got {seed!r}")
-    seed = int(seed)  # numpy has a kind of its own
-    expect("method", method, str, "its name")
-    expect("given", given or {}, Mapping, "settings by name")
-    for name in given or {}:
-        expect("given", name, str, "settings by name")
-    label, (method, own) = method, parse_variant(method)
-    recipe = METHODS[choose("method", method, METHODS)]
-    if clash := sorted(SHARED & set(recipe.settings)):
-        raise UserError(f"plugin: {method}.Config has '{clash[0]}', which every run has: rename it")
-    others = [parse_variant(other)[0] for other in beside]
-    given = _for_method(dict(given or {}), method, others) | _for_method(own, method, ())
+    variant = as_variant("method", method)
+    recipe = METHODS[choose("method", variant.method, METHODS)]
+    _check_names(variant, given)
+    others = [as_variant("beside", other).method for other in beside]
+    values = _concerning(variant.method, given or {}, others)
+    values |= _concerning(variant.method, variant.settings)
     if preset is None:
-        preset = "digits" if given.get("data", "digits") == "digits" else "images"
+        preset = "digits" if values.get("data", "digits") == "digits" else "images"
     protocol = PRESETS[choose("preset", preset, PRESETS)]
-    if "data" not in given and "data" not in protocol.settings:
-        raise UserError(f"preset '{preset}' needs --data PATH: {protocol.about}")
-    layers = [protocol.settings, recipe.preset, published(method, preset, given), given]
+    if "data" not in values and "data" not in protocol.settings:
+        raise UserError(
+            f"the preset '{preset}' needs the path of its images", field="data", allowed="a path"
+        )
+    layers = (protocol.settings, recipe.preset, published(variant.method, preset, values), values)
     merged = {name: value for layer in layers for name, value in layer.items()}
-    if isinstance(merged.get("split"), str):
-        merged["split"] = split_of(merged["split"])
     parts: dict[str, Any] = {
         part: build(section, chosen(section, merged)) for part, section in SECTIONS.items()
     }
     return RunConfig(
-        method=method,
-        label=label,
+        variant=variant,
         preset=preset,
-        seed=seed,
+        seed=convert("seed", seed, Natural),
         settings=recipe.config(merged),
         **parts,
     )
 
 
-def split_of(text: str) -> list[list[int]]:
-    """Classes of each task, as typed: 0,1/2,3.
+def _check_names(variant: Variant, given: object) -> None:
+    """Check that settings have names, and that a variant's name is its own.
 
     Raises:
-        UserError: if they are no numbers.
+        UserError: names what is wrong.
     """
-    try:
-        return [[int(label) for label in task.split(",")] for task in text.split("/")]
-    except ValueError:
-        raise UserError(f"split: expected class numbers such as 0,1/2,3, got '{text}'") from None
+    expect("given", given or {}, Mapping, "settings by name")
+    for name in given if isinstance(given, Mapping) else ():
+        expect("given", name, str, "settings by name")
+    if variant.name in METHODS:
+        raise UserError(
+            "is the name of a method", field="name", given=variant.name, hint="choose another"
+        )
+    if clash := sorted(SHARED & set(METHODS[variant.method].settings)):
+        raise UserError(
+            f"{variant.method}.Config has a field '{clash[0]}', and so has every run",
+            field="plugin",
+            hint="rename the field",
+        )
+
+
+def _concerning(
+    method: str, given: Mapping[str, Value], beside: Collection[str] = ()
+) -> dict[str, Value]:
+    """Return the settings that concern ``method``; others must concern a method beside it."""
+    known, values = known_settings(), {}
+    given = current(given, [method, *beside])
+    # Settings of one method come last, and so replace those of all, in whatever order they stand.
+    for name, value in sorted(given.items(), key=lambda item: "." in item[0]):
+        owner, _, setting = name.rpartition(".")
+        methods = [choose("method", owner, METHODS)] if owner else [method, *beside]
+        if setting not in SHARED and not any(setting in METHODS[m].settings for m in methods):
+            if setting in RETIRED and {"lord", "lord+"} & set(methods):
+                raise removed(setting, value)
+            if setting not in known:
+                raise unknown_setting(setting, known)
+            names = " and ".join(dict.fromkeys(methods))
+            raise unknown_setting(setting, METHODS[methods[0]].settings, names)
+        if owner in ("", method):
+            values[setting] = value
+    return values
 
 
 def stream_of(config: RunConfig, data: ImageData) -> Stream:
-    """The stream a run learns.
+    """Return the stream a run learns.
 
     Raises:
-        UserError: if it cannot be cut from these images, or they are not what the preset is for.
+        UserError: if it cannot be cut from these images, or they do not fit the preset.
     """
     wanted, channels = config.protocol, data.shape[0]
     for what, has, needs in (
@@ -163,19 +186,22 @@ def stream_of(config: RunConfig, data: ImageData) -> Stream:
     ):
         if needs not in (None, has):
             raise UserError(
-                f"preset '{config.preset}' is for images of {needs} {what}, "
-                f"'{config.data.data}' has {has}; 'images' is for any"
+                f"is for images of {needs} {what}, '{config.data.data}' has {has}",
+                field="preset",
+                given=config.preset,
+                hint="the preset 'images' takes any",
             )
     stream = make_stream(data, config.stream, config.seed)
     if (last := config.stream.stop_after or 0) > len(stream.train):
-        raise UserError(f"stop_after: the stream has {len(stream.train)} tasks, got {last}")
+        tasks = f"at most {len(stream.train)}, the number of tasks"
+        raise UserError(field="stop_after", given=last, allowed=tasks)
     return stream
 
 
-def published(method: str, preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """A method's published settings for a stream, at the published buffer size nearest ours.
+def published(method: str, preset: str, given: Mapping[str, Value]) -> dict[str, Any]:
+    """Return a method's published settings for a stream, for the nearest published buffer size.
 
-    Where none were published for the stream, those for the one nearest to it.
+    A stream without published settings gets those of the nearest stream that has some.
     """
     streams, stream = METHODS[method].published, preset
     while stream not in streams and stream in NEAREST:
@@ -183,16 +209,18 @@ def published(method: str, preset: str, given: Mapping[str, Any]) -> dict[str, A
     if not (rows := streams.get(stream, {})):
         return {}
     try:
-        size = int(given.get("buffer", PRESETS[preset].settings.get("buffer", 0)))
-    except (TypeError, ValueError, OverflowError):
-        size = 0  # refused later, by name
+        size = convert(
+            "buffer", given.get("buffer", PRESETS[preset].settings.get("buffer", 0)), float
+        )
+    except UserError:
+        size = 0.0  # refused later, as another type
     return rows[min(rows, key=lambda row: abs(row - size))]
 
 
 def flat(config: RunConfig) -> dict[str, Any]:
-    """The whole configuration by setting names: what ``compose`` takes, and config.yaml holds."""
+    """Return the whole configuration by setting names, as ``config.yaml`` holds it."""
     values: dict[str, Any] = {
-        "method": config.label,
+        "method": config.variant.text,
         "preset": config.preset,
         "seed": config.seed,
     }
@@ -202,80 +230,35 @@ def flat(config: RunConfig) -> dict[str, Any]:
 
 
 def folder_name(config: RunConfig) -> str:
+    """Return the name of a run's folder among those of a comparison."""
     label = config.label.replace(":", ",").replace("/", "_")
     return f"{label}-seed{config.seed}"
 
 
 def difference(
-    before: Mapping[str, Any],
-    now: Mapping[str, Any],
+    before: Mapping[str, Value],
+    now: Mapping[str, Value],
     folder: Path,
     free: Collection[str] = FREE,
 ) -> None:
-    """Nothing, if a run in ``folder`` had the same configuration as the one to go on with.
+    """Check that a run in ``folder`` had the configuration that is wanted now.
 
     Args:
-        free: what may differ.
+        free: settings that may differ.
 
     Raises:
         UserError: names the first setting that differs.
     """
+    before = current(before, [as_variant("method", before["method"]).method])
     for name in sorted(before.keys() | now.keys()):
         if name in free or before.get(name) == now.get(name):
             continue
-        # What has been in a file differs in form, such as a tuple: that is no difference.
+        # A file changes the form of some values, such as tuples. That is no difference.
         old, new = (yaml.safe_load(yaml.safe_dump(each.get(name))) for each in (before, now))
         if old != new:
             raise UserError(
-                f"'{folder}' was run with {name} = {before.get(name)}, now {now.get(name)}: "
-                "give another --out, or --overwrite"
+                f"'{folder}' holds a run with {before.get(name)!r}",
+                field=name,
+                given=now.get(name),
+                hint="choose another `out`, or set `overwrite`",
             )
-
-
-class _Once(yaml.SafeLoader):
-    """Refuses a setting that is given twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [str(name.value).replace("-", "_") for name, _ in node.value]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"{name} is given twice")
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A configuration file: setting names and values.
-
-    Raises:
-        UserError: if it is missing or not a mapping.
-    """
-    try:
-        read = yaml.load(path.read_text(), Loader=_Once)
-    except OSError as error:
-        raise UserError(f"cannot read the configuration '{path}': {error.strerror}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"the configuration '{path}' is not YAML: {said}") from None
-    if not isinstance(read, dict):
-        raise UserError(f"the configuration '{path}' must be lines of 'setting: value'")
-    return {str(name).replace("-", "_"): value for name, value in read.items()}
-
-
-def _for_method(given: dict[str, Any], method: str, beside: Collection[str]) -> dict[str, Any]:
-    """Settings that concern ``method``; the rest must concern one of those beside it."""
-    known, values = known_settings(), {}
-    # What is said of one method comes before what is said of all, in whatever order.
-    for name, value in sorted(given.items(), key=lambda item: "." in item[0]):
-        owner, _, setting = name.rpartition(".")
-        if owner:
-            choose("method", owner, METHODS)
-        choose("setting", setting, sorted(known))
-        who = [owner] if owner else [method, *beside]
-        if setting not in SHARED and not any(setting in METHODS[m].settings for m in who):
-            names, known_to = " and ".join(dict.fromkeys(who)), METHODS[who[0]].settings
-            verb = "has" if len(set(who)) == 1 else "have"
-            has = f"{who[0]} has: {', '.join(known_to)}"
-            raise UserError(f"{names} {verb} no setting '{setting}'; {has}")
-        if owner in ("", method):
-            values[setting] = value
-    return values

@@ -63,7 +63,7 @@ def make_plan(
     Raises:
         UserError: names what was given and what is allowed.
     """
-    names = [parse_variant(label)[0] for label in methods]
+    names = [parse_variant(label).method for label in methods]
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"methods: {name} is given twice; tune one variant of it at a time")

@@ -9,7 +9,8 @@ from lord.config import Config, UserError, assigned, fields
 from lord.data import DataConfig
 from lord.methods import METHODS
 from lord.streams import StreamConfig
-from lord.training.config import FREE, SHARED, compose, flat
+from lord.training.config import FREE, compose, flat
+from lord.training.sections import SHARED
 
 EXAMPLE = "such as lr=0.01..0.3:log, epochs=1..5 or replay=16,32"
 FEW = 1000

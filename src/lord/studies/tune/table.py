@@ -97,11 +97,16 @@ def _best(plan: Plan, found: list[Found], command: str) -> str:
     """Settings given, then each method's own, with its name before them."""
     values: dict[str, Any] = {"preset": plan.preset} | plan.lasting
     if len(found) == 1:
-        values["method"] = parse_variant(found[0].method)[0]
+        values["method"] = parse_variant(found[0].method).method
     for own in found:
-        method, variant = parse_variant(own.method)
-        typed = {n: yaml.safe_load(v) if isinstance(v, str) else v for n, v in variant.items()}
-        values |= {f"{method}.{name}": value for name, value in {**typed, **own.best}.items()}
+        variant = parse_variant(own.method)
+        typed = {
+            name: yaml.safe_load(value) if isinstance(value, str) else value
+            for name, value in variant.settings.items()
+        }
+        values |= {
+            f"{variant.method}.{name}": value for name, value in {**typed, **own.best}.items()
+        }
     head = f"# {command}\n# Scored on {plan.images}.\n"
     return head + yaml.safe_dump(values, sort_keys=False)
 

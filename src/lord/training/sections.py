@@ -1,0 +1,98 @@
+"""The settings of a run by section, and those that earlier versions had."""
+
+from collections.abc import Collection, Mapping
+from typing import Annotated, Literal
+
+import msgspec
+
+from lord.config import Config, UserError, Value, fields
+from lord.config.types import AtLeastTwo, Count, Natural, NonNegative
+from lord.data import DataConfig
+from lord.methods import METHODS, OptimizerConfig
+from lord.methods.registry import RETIRED
+from lord.networks import NetworkConfig
+from lord.streams import StreamConfig
+
+
+class TrainingConfig(Config, frozen=True):
+    """How long to train, and on which device."""
+
+    epochs: Count = 1
+    """Passes over each task's images."""
+    batch: AtLeastTwo = 32
+    """Images of a step."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic of forward and backward passes. bf16 uses autocast."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Device to train on. auto: a GPU if there is one."""
+    threads: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 0
+    """CPU threads; 0 for one a core."""
+    evaluate_every: Natural = 0
+    """Steps between evaluations within a task, which measure the stability gap; 0 for none."""
+    checkpoint_every: NonNegative = 60.0
+    """Seconds between checkpoints. The end of a task always writes one."""
+
+
+SECTIONS: dict[str, type[Config]] = {
+    "data": DataConfig,
+    "stream": StreamConfig,
+    "network": NetworkConfig,
+    "optimizer": OptimizerConfig,
+    "training": TrainingConfig,
+}
+"""Parts of a run's configuration. A setting's name is unique over these and all methods, so a file
+and the command line can list settings side by side."""
+SHARED = frozenset(name for section in SECTIONS.values() for name in fields(section))
+"""Settings of every run, whatever its method."""
+
+
+def known_settings() -> frozenset[str]:
+    """Names of the settings of all runs and all methods."""
+    return SHARED.union(*(recipe.settings for recipe in METHODS.values()))
+
+
+def current(values: Mapping[str, Value], methods: Collection[str]) -> dict[str, Value]:
+    """Bring settings that an earlier version wrote up to date.
+
+    Removed settings are left out if they have their default, which changes nothing.
+
+    >>> current({"rho": 0.5, "every": 1}, ["lord"]), current({"pruned": False}, ["lord"])
+    ({'rho': 0.5}, {'candidates': 0})
+
+    Args:
+        methods: the methods they are for.
+    """
+    kept: dict[str, Value] = {}
+    for name, value in values.items():
+        owner, dot, setting = name.rpartition(".")
+        names = [owner] if owner else methods
+        if setting not in RETIRED or any(setting in settings_of(each) for each in names):
+            kept.setdefault(name, value)
+        elif not _equal(value, RETIRED[setting]):
+            renamed = {"pruned": (f"{owner}{dot}candidates", 0)}
+            now, value = renamed.get(setting, (name, value))
+            kept[now] = value
+    return kept
+
+
+def settings_of(method: str) -> tuple[str, ...]:
+    """Names of a method's settings; none for an unknown method."""
+    return METHODS[method].settings if method in METHODS else ()
+
+
+def _equal(value: Value, default: Value) -> bool:
+    """Whether a value, which may be text, equals a default."""
+    try:
+        return bool(msgspec.convert(value, type(default), strict=False) == default)
+    except msgspec.ValidationError:
+        return False
+
+
+def removed(setting: str, value: Value) -> UserError:
+    """Return the error for a removed setting that changes something."""
+    return UserError(
+        "cannot be used: this setting was removed after version 0.1",
+        field=setting,
+        given=value,
+        hint="leave it out",
+    )
