@@ -4,10 +4,10 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from lord.config import UserError, as_path, choose, expect
+from lord.config import UserError, as_path, choose, expect, read_yaml
 from lord.data import DataConfig, ImageData, load_images
 from lord.evaluation import RunRecord, Study, finished, read_environment, read_record, read_study
-from lord.methods import OUR_METHODS
+from lord.methods import BUILT_IN
 from lord.networks import LIBRARIES, OUR_NETWORKS
 from lord.storage import locked, remove_state, write_json
 from lord.studies.engines import ENGINES, Job
@@ -16,7 +16,6 @@ from lord.training.config import (
     difference,
     flat,
     folder_name,
-    read_yaml,
     stream_of,
 )
 from lord.training.folder import CHECKPOINT, CONFIG, check_apart, is_ours
@@ -129,7 +128,7 @@ def _check_known(config: RunConfig) -> None:
     """See that the processes of the runs know what this one does."""
     for kind, name, ours in (
         ("network", config.network.network, (*OUR_NETWORKS, *LIBRARIES)),
-        ("method", config.method, OUR_METHODS),
+        ("method", config.method, BUILT_IN),
     ):
         if name.partition(":")[0] not in ours:
             raise UserError(
