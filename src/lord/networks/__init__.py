@@ -1,4 +1,4 @@
-"""The networks of the protocol, by name, and the door for a user's own."""
+"""Networks by name: those of this package, of torchvision and timm, and registered ones."""
 
 from lord.networks.build import (
     NETWORKS,
@@ -6,13 +6,14 @@ from lord.networks.build import (
     NetworkConfig,
     build_network,
     first_network,
-    initialised,
     register_network,
-    seeded,
 )
+from lord.networks.classifier import head_name
 from lord.networks.cnn import SmallCNN
-from lord.networks.own import LIBRARIES, head_name
+from lord.networks.libraries import LIBRARIES
+from lord.networks.pointwise import to_channels_last
 from lord.networks.resnet import ResNet18
+from lord.networks.seeding import initialised, seeded
 
 __all__ = [
     "LIBRARIES",
@@ -27,4 +28,5 @@ __all__ = [
     "initialised",
     "register_network",
     "seeded",
+    "to_channels_last",
 ]

@@ -1,26 +1,23 @@
-"""From a name in a configuration to a module. A new network is one line in ``NETWORKS``, or
-registered."""
+"""Make a network by its name. A new one is a line in ``NETWORKS``, or registered by a plug-in."""
 
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Annotated
-from zlib import crc32
 
-import torch
 from msgspec import Meta
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from lord.config import Config, UserError, choose, expect, first_line
+from lord.config import Config, UserError, expect, first_line, nearest
+from lord.networks.classifier import check_classifier, with_outputs
 from lord.networks.cnn import SmallCNN
 from lord.networks.families import MLP, VGG, BottleneckNet, DenseNet, MobileNet, SqueezeNet
 from lord.networks.layernorm import ConvNeXt, VisionTransformer
-from lord.networks.own import Make, check_outputs, library_network, maker
-from lord.networks.pointwise import in_channels_last
+from lord.networks.libraries import NetworkFactory, library_network
+from lord.networks.pointwise import to_channels_last
 from lord.networks.resnet import ResNet18
+from lord.networks.seeding import initialised, seeded
 
-NETWORKS: dict[str, Make] = {
+NETWORKS: dict[str, NetworkFactory] = {
     "resnet18": ResNet18,
     "cnn": SmallCNN,
     "mlp": MLP,
@@ -33,121 +30,133 @@ NETWORKS: dict[str, Make] = {
     "vit": VisionTransformer,
 }
 OUR_NETWORKS = tuple(NETWORKS)
+"""Names of the networks that come with this package."""
 
 
 class NetworkConfig(Config, frozen=True):
-    """Which network, and how wide."""
+    """Which network is trained, and how wide it is."""
 
     network: str = "resnet18"
-    """Its name; or torchvision:NAME, timm:NAME where installed, as wide as it is."""
+    """Network to train, starting from random weights: resnet18, cnn, mlp, vgg, bottleneck, squeeze,
+    mobilenet, densenet, convnext or vit. Models of installed libraries are torchvision:MODEL and
+    timm:MODEL. A plug-in can add others."""
     width: Annotated[int, Meta(ge=4)] = 64
-    """Channels of its first stage."""
+    """Channels of the network's first stage. Later stages have a multiple of it. Models of
+    torchvision and timm ignore it."""
 
     def __post_init__(self) -> None:
-        found(self.network)
+        _factory(self.network)
 
 
-def found(name: str) -> Make:
-    """The network of this name.
+def _factory(name: str) -> NetworkFactory:
+    """Return the function that makes the network of this name.
 
     Raises:
         UserError: if there is none.
     """
     if ":" in name:
         return library_network(name)
-    try:
-        return NETWORKS[choose("network", name, NETWORKS)]
-    except UserError as error:
-        raise UserError(f"{error}; one of your own: lord.register_network, or a plug-in") from None
+    if name in NETWORKS:
+        return NETWORKS[name]
+    hints = (nearest(name, NETWORKS), "lord.register_network adds a network, as in a plug-in")
+    raise UserError(
+        field="network",
+        given=name,
+        allowed=f"one of {', '.join(NETWORKS)}",
+        hint="; ".join(hint for hint in hints if hint),
+    )
 
 
-def register_network(name: str, network: nn.Module | Make) -> str:
-    """Make a network of your own known by a name, and return that.
+def register_network(name: str, network: nn.Module | NetworkFactory) -> str:
+    """Register a network under a name, so that ``network`` settings accept it.
+
+    A name registered twice stands for the later network.
+
+    >>> name = register_network("linear", nn.Sequential(nn.Flatten(), nn.Linear(64, 2)))
+    >>> build_network(NetworkConfig(network=name), classes=5, channels=1)[1].out_features
+    5
 
     Args:
-        name: what it will be called.
-        network: a function from (classes, width, channels of the images) to a module; or a
-            module, of which copies are made: its weights are kept, its last linear layer gets as
-            many outputs as there are classes.
+        name: a new name without spaces, colons, commas, equals signs, dots or slashes.
+        network: a function called with the number of classes, the width and the images' channels,
+            which returns a module. Or a module: every network made is a copy of it that keeps its
+            weights, except that its last linear layer is replaced to fit the number of classes.
 
-    Registered again, a name stands for the later one.
+    Returns:
+        The name.
 
     Raises:
-        UserError: if it is neither, or the name is one of ours or would not do on a command line.
+        UserError: if the name is not allowed, or ``network`` cannot be called.
     """
-    expect("network's name", name, str, "text")
-    if not callable(network):
-        raise UserError(f"network '{name}': expected a module or a function, got {network!r}")
+    expect("name", name, str, "text")
     if name in OUR_NETWORKS or set(name) & set(" :,=./") or not name:
-        raise UserError(f"network: its name must be new and plain, got '{name}'")
-    NETWORKS[name] = maker(network)
+        allowed = "a new name without spaces or any of : , = . /"
+        raise UserError(field="name", given=name, allowed=allowed)
+    if not callable(network):
+        allowed = "a module, or a function that returns one"
+        raise UserError(field="network", given=network, allowed=allowed)
+    if isinstance(network, nn.Module):
+        original = copy.deepcopy(network)  # later changes to the caller's module do not count
+        NETWORKS[name] = lambda classes, width, channels: with_outputs(original, classes)
+    else:
+        NETWORKS[name] = network
     return name
 
 
 def build_network(config: NetworkConfig, *, classes: int, channels: int) -> nn.Module:
-    """The network as PyTorch initialises it, in channels-last memory order.
+    """Make a network, initialised as PyTorch does, in channels-last memory order.
+
+    Args:
+        config: name and width.
+        classes: number of logits for an image.
+        channels: channels of the images.
+
+    Returns:
+        A module from N x channels x H x W images to N x classes logits.
 
     Raises:
-        UserError: if a user's function does not make one.
+        UserError: if a registered function fails, or does not return a module that can be used.
     """
-    make, name = found(config.network), config.network
+    name, make = config.network, _factory(config.network)
+    if name in OUR_NETWORKS:
+        return to_channels_last(make(classes, config.width, channels))
     try:
         network = make(classes, config.width, channels)
     except UserError:
         raise
-    except Exception as error:  # it is the user's
-        if name in OUR_NETWORKS:
-            raise
+    except Exception as error:
         call = f"({classes}, {config.width}, {channels})"
-        said = f"{type(error).__name__}: {first_line(error)}"
-        raise UserError(f"network '{name}' cannot be made, called with {call}: {said}") from error
+        reason = f"cannot be made: called with {call}, it raised {type(error).__name__}"
+        raise UserError(f"{reason}: {first_line(error)}", field="network", given=name) from error
     if not isinstance(network, nn.Module):
-        raise UserError(
-            f"network '{name}': expected its function to return a module, got {network!r}"
-        )
-    if any(is_lazy(own) for own in (*network.parameters(), *network.buffers())):
-        raise UserError(f"network '{name}' has layers of no known size yet: run it once before")
-    # A function may give the same module every time: what is trained is a copy.
-    return in_channels_last(network if name in OUR_NETWORKS else copy.deepcopy(network))
+        reason = f"returned {network!r}"
+        raise UserError(reason, field="network", given=name, allowed="a module")
+    if any(is_lazy(tensor) for tensor in (*network.parameters(), *network.buffers())):
+        hint = "pass a batch through it before you return it"
+        raise UserError("has layers of unknown size", field="network", given=name, hint=hint)
+    return to_channels_last(copy.deepcopy(network))  # the function may keep what it returned
 
 
 def first_network(
     config: NetworkConfig, *, classes: int, shape: tuple[int, ...], seed: int
 ) -> nn.Module:
-    """A network to begin with: initialised by the seed alone, and seen to take such images.
+    """Make the network that a run starts from, and check that it can be trained.
+
+    Its initial weights depend on the seed alone.
+
+    Args:
+        config: name and width.
+        classes: number of logits for an image.
+        shape: channels, height and width of an image.
+        seed: seed of the initial weights.
+
+    Returns:
+        A module from N x C x H x W images to N x classes logits.
 
     Raises:
-        UserError: if it does not take them, or gives no logit a class.
+        UserError: if it does not accept these images, or does not return one logit for each class.
     """
     network = initialised(lambda: build_network(config, classes=classes, channels=shape[0]), seed)
     with seeded(seed):
-        check_outputs(network, shape, classes)
+        check_classifier(network, shape, classes)
     return network
-
-
-def initialised(make: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """Call ``make``; the first weights its layers draw are decided by the seed."""
-    with seeded(seed):
-        return make()
-
-
-@contextmanager
-def seeded(*parts: int | str) -> Iterator[None]:
-    """Inside, PyTorch's global generators start from what these parts say; after it, they are as
-    they were.
-
-    Layers draw first weights and dropout from them: a run must neither depend on them nor move
-    them, and one that goes on must draw what it would have drawn.
-    """
-    seed = parts[0] if len(parts) == 1 else crc32(repr(parts).encode())
-    used = [torch.default_generator]  # torch.random.fork_rng does the same in ten times the time
-    if torch.cuda.is_initialized():
-        used += torch.cuda.default_generators
-    before = [generator.get_state() for generator in used]
-    for generator in used:
-        generator.manual_seed(int(seed))
-    try:
-        yield
-    finally:
-        for generator, state in zip(used, before, strict=True):
-            generator.set_state(state)

@@ -7,14 +7,14 @@ from lord.networks.resnet import BasicBlock
 
 
 class SmallCNN(nn.Module):
-    """A 3x3 convolution, two residual blocks, the second halving the image, and one linear head.
+    """A 3x3 convolution, two residual blocks, and a linear head. The second block halves the image.
+
+    Maps N x channels x H x W images to N x classes logits, where H and W are at least 4.
 
     Args:
-        classes: outputs of the head.
-        width: channels of the first convolution and block; the second block has twice as many.
+        classes: number of logits.
+        width: channels of the first convolution and block. The second block has twice as many.
         channels: channels of the images.
-
-    Maps N x channels x H x W images (H, W at least 4) to N x classes logits.
     """
 
     def __init__(self, classes: int, width: int = 16, channels: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""Digits by name, and names of networks given back after each test."""
+"""The digits by class, and a registry that each test gets back unchanged."""
 
 import pytest
 import torch
@@ -10,10 +10,11 @@ DIGITS = load_images(DataConfig())
 
 
 @pytest.fixture(autouse=True)
-def _names_are_given_back(monkeypatch):
+def _restored_registry(monkeypatch):
     monkeypatch.setattr("lord.networks.build.NETWORKS", dict(NETWORKS))
 
 
 def digits(*names):
+    """Training images of these digits, and the names of their classes."""
     rows = torch.isin(DIGITS.train_labels, torch.tensor([int(n) for n in names]))
     return DIGITS.train_images[rows], [str(n) for n in DIGITS.train_labels[rows].tolist()]

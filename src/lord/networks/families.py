@@ -1,6 +1,7 @@
-"""Small members of other families of networks, each to be called with (classes, width, channels).
+"""Small networks of other families.
 
-All map N x channels x H x W images to N x classes logits.
+Each is made with the number of classes, the width and the images' channels, and maps
+N x channels x H x W images to N x classes logits.
 """
 
 import torch
@@ -11,13 +12,16 @@ from torch import Tensor, nn
 def conv_bn(
     inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1
 ) -> nn.Module:
-    """A convolution without bias and its batch-norm."""
+    """Return a convolution without a bias, followed by batch-norm.
+
+    It maps N x inputs x H x W features to N x outputs x H/stride x W/stride.
+    """
     conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(outputs))
 
 
 class MLP(nn.Module):
-    """Two hidden layers on the image averaged down to 8 x 8."""
+    """Two hidden layers of 4 * width units, on the image averaged down to 8 x 8 pixels."""
 
     def __init__(self, classes: int, width: int = 64, channels: int = 3) -> None:
         super().__init__()
@@ -32,7 +36,10 @@ class MLP(nn.Module):
 
 
 class VGG(nn.Module):
-    """Pairs of convolutions with batch-norm, pooling between them, a flat classifier."""
+    """Pairs of convolutions with batch-norm, max-pooling after each pair, and a hidden layer.
+
+    After Simonyan & Zisserman 2015, arXiv:1409.1556.
+    """
 
     def __init__(self, classes: int, width: int = 16, channels: int = 3) -> None:
         super().__init__()
@@ -53,7 +60,11 @@ class VGG(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 convolutions beside a shortcut; with squeeze-and-excitation if asked."""
+    """1x1, 3x3 and 1x1 convolutions with a shortcut (He et al. 2016, arXiv:1512.03385).
+
+    Args:
+        squeeze: add squeeze-and-excitation (Hu et al. 2018, arXiv:1709.01507).
+    """
 
     def __init__(self, inputs: int, inner: int, outputs: int, stride: int, squeeze: bool) -> None:
         super().__init__()
@@ -74,7 +85,10 @@ class Bottleneck(nn.Module):
 
 
 class BottleneckNet(nn.Module):
-    """A ResNet of bottleneck blocks, four times as wide outside as inside."""
+    """A ResNet of three stages of two bottleneck blocks, each four times narrower inside.
+
+    The blocks of the first stage have 4 * width channels, and width inside.
+    """
 
     squeeze = False
 
@@ -96,13 +110,16 @@ class BottleneckNet(nn.Module):
 
 
 class SqueezeNet(BottleneckNet):
-    """The same with squeeze-and-excitation (Hu et al. 2018)."""
+    """A ``BottleneckNet`` with squeeze-and-excitation (Hu et al. 2018, arXiv:1709.01507)."""
 
     squeeze = True
 
 
-class Inverted(nn.Module):
-    """Expand, filter each channel by itself, project (Sandler et al. 2018)."""
+class InvertedResidual(nn.Module):
+    """Expansion, depthwise 3x3 convolution and projection, with a shortcut where shapes allow.
+
+    After Sandler et al. 2018, arXiv:1801.04381.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int, expansion: int = 4) -> None:
         super().__init__()
@@ -118,14 +135,15 @@ class Inverted(nn.Module):
 
 
 class MobileNet(nn.Module):
-    """Inverted residual blocks on three resolutions, as MobileNetV2."""
+    """Inverted residual blocks at three resolutions, as in MobileNetV2."""
 
     def __init__(self, classes: int, width: int = 16, channels: int = 3) -> None:
         super().__init__()
         self.stem = conv_bn(channels, width)
         blocks, last = [], width
         for stage, size in enumerate((width, 2 * width, 4 * width)):
-            blocks += [Inverted(last, size, 2 if stage else 1), Inverted(size, size, 1)]
+            first = InvertedResidual(last, size, stride=2 if stage else 1)
+            blocks += [first, InvertedResidual(size, size, stride=1)]
             last = size
         self.blocks = nn.Sequential(*blocks)
         self.last = conv_bn(last, 2 * last, 1)
@@ -137,7 +155,11 @@ class MobileNet(nn.Module):
 
 
 class DenseNet(nn.Module):
-    """Layers that read all before them, concatenated (Huang et al. 2017)."""
+    """Layers that read the outputs of all earlier ones (Huang et al. 2017, arXiv:1608.06993).
+
+    Args:
+        width: channels that each layer adds.
+    """
 
     def __init__(self, classes: int, width: int = 8, channels: int = 3) -> None:
         super().__init__()

@@ -1,15 +1,18 @@
-"""Networks that normalise each place over its channels: ConvNeXt and a vision transformer."""
+"""Networks with layer-norm over the channels: ConvNeXt and a vision transformer."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-HEAD = 8
-"""Width of an attention head."""
+HEAD_WIDTH = 8
+"""Channels of an attention head."""
 
 
 class ConvNeXtBlock(nn.Module):
-    """A depthwise 7x7 convolution, layer-norm, two linear layers (Liu et al. 2022)."""
+    """A depthwise 7x7 convolution, layer-norm and two linear layers, with a shortcut.
+
+    Maps N x width x H x W features to the same shape (Liu et al. 2022, arXiv:2201.03545).
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -26,7 +29,10 @@ class ConvNeXtBlock(nn.Module):
 
 
 class ConvNeXt(nn.Module):
-    """Two stages of two blocks. Maps N x channels x H x W images to N x classes logits."""
+    """Two stages of two ConvNeXt blocks.
+
+    Maps N x channels x H x W images to N x classes logits, where H and W are at least 4.
+    """
 
     def __init__(self, classes: int, width: int = 16, channels: int = 3) -> None:
         super().__init__()
@@ -43,13 +49,16 @@ class ConvNeXt(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention. Heads are units: how many there are follows from the weights."""
+    """Multi-head self-attention over N x tokens x width features.
+
+    The number of heads follows from the weights, so that whole heads can be removed.
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.num_heads, self.head_dim = heads, HEAD
-        self.qkv = nn.Linear(width, 3 * heads * HEAD)
-        self.proj = nn.Linear(heads * HEAD, width)
+        self.num_heads, self.head_dim = heads, HEAD_WIDTH
+        self.qkv = nn.Linear(width, 3 * heads * HEAD_WIDTH)
+        self.proj = nn.Linear(heads * HEAD_WIDTH, width)
 
     def forward(self, x: Tensor) -> Tensor:
         count, length, _ = x.shape
@@ -60,7 +69,10 @@ class Attention(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Attention and two linear layers, each beside a shortcut and after a layer-norm."""
+    """Attention, then two linear layers, each after a layer-norm and with a shortcut.
+
+    Maps N x tokens x width features to the same shape.
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -76,9 +88,10 @@ class Encoder(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """Patches, a class token, positions, encoders (Dosovitskiy et al. 2021).
+    """A vision transformer of three encoders (Dosovitskiy et al. 2021, arXiv:2010.11929).
 
-    Maps N x channels x H x W images, of at most 64 patches of 4 x 4, to N x classes logits.
+    Maps N x channels x H x W images to N x classes logits. An image has at most 64 patches of
+    4 x 4 pixels.
     """
 
     def __init__(self, classes: int, width: int = 32, channels: int = 3) -> None:
@@ -86,15 +99,16 @@ class VisionTransformer(nn.Module):
         self.patches = nn.Conv2d(channels, width, 4, 4)
         self.token = nn.Parameter(torch.zeros(1, 1, width))
         self.positions = nn.Parameter(0.02 * torch.randn(1, 64, width))
-        heads = max(width // HEAD, 1)
+        heads = max(width // HEAD_WIDTH, 1)
         self.encoders = nn.Sequential(*(Encoder(width, heads) for _ in range(3)))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.patches(x).flatten(2).transpose(1, 2)
-        if x.shape[1] > self.positions.shape[1]:
-            raise ValueError(f"at most 64 patches of 4 x 4 pixels, got {x.shape[1]}")
-        x = x + self.positions[:, : x.shape[1]]
+        count, most = x.shape[1], self.positions.shape[1]
+        if count > most:
+            raise ValueError(f"{count} patches of 4 x 4 pixels, where at most {most} are allowed")
+        x = x + self.positions[:, :count]
         x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1)
         return self.head(self.norm(self.encoders(x)[:, 0]))

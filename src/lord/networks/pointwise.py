@@ -1,18 +1,19 @@
-"""Strided 1x1 convolutions that are safe on a CPU."""
+"""Strided 1x1 convolutions that do not crash on a CPU."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 ONEDNN_BLOCK = 16
+"""Channels that oneDNN processes at once."""
 
 
 class StridedPointwise(nn.Conv2d):
-    """A 1x1 convolution that leaves out the pixels its stride passes over, then convolves the rest.
+    """A 1x1 convolution that skips pixels by indexing, then convolves with stride 1.
 
-    Same numbers, bit for bit. In oneDNN's own, as torch 2.13 has it, the gradient of one that is
-    in channels-last order, from fewer channels than oneDNN takes at once and larger than 44
-    pixels, is written past the end of its memory, and the process dies.
+    Its results equal those of ``nn.Conv2d`` bit for bit. oneDNN, as torch 2.13 has it, writes past
+    the end of a buffer in the backward pass of a strided 1x1 convolution in channels-last order
+    with fewer than 16 input channels. The process then crashes.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -22,13 +23,16 @@ class StridedPointwise(nn.Conv2d):
         return F.conv2d(x[..., ::down, ::across], self.weight, self.bias, groups=self.groups)
 
 
-def in_channels_last(network: nn.Module) -> nn.Module:
-    """Put ``network`` in channels-last memory order, its strided 1x1 convolutions made safe."""
+def to_channels_last(network: nn.Module) -> nn.Module:
+    """Convert ``network`` to channels-last memory order in place, and return it.
+
+    Its strided 1x1 convolutions become ``StridedPointwise``.
+    """
     for layer in network.modules():
-        if type(layer) is nn.Conv2d and _strided_pointwise(layer):
+        if type(layer) is nn.Conv2d and _is_strided_pointwise(layer):
             layer.__class__ = StridedPointwise
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _strided_pointwise(layer: nn.Conv2d) -> bool:
+def _is_strided_pointwise(layer: nn.Conv2d) -> bool:
     return layer.kernel_size == (1, 1) and layer.stride != (1, 1) and layer.padding == (0, 0)

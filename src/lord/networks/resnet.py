@@ -1,11 +1,15 @@
-"""The protocol's ResNet-18 for small images (He et al. 2016, arXiv:1512.03385)."""
+"""The ResNet-18 for small images of the paper's protocol (He et al. 2016, arXiv:1512.03385)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut, projected by a 1x1 convolution where shapes differ."""
+    """Two 3x3 convolutions and a shortcut.
+
+    Where input and output differ in shape, the shortcut is a 1x1 convolution. Maps
+    N x channels_in x H x W features to N x channels_out x H/stride x W/stride.
+    """
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()
@@ -21,7 +25,7 @@ class BasicBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        # In place where no gradient needs what is overwritten: less memory to move.
+        # In place, which moves less memory, where no gradient needs the overwritten values.
         inner = F.relu(self.bn1(self.conv1(x)), inplace=True)
         out = self.bn2(self.conv2(inner))
         return F.relu(out.add_(self.shortcut(x)), inplace=True)
@@ -30,12 +34,16 @@ class BasicBlock(nn.Module):
 class ResNet18(nn.Module):
     """ResNet-18 with a 3x3 stem of stride 1, no max-pool, and one linear head.
 
-    Args:
-        classes: outputs of the head, the classes of all tasks together.
-        width: channels of the first stage; the four stages have 1, 2, 4, 8 times as many.
-        channels: channels of the images.
-
     Maps N x channels x H x W images to N x classes logits.
+
+    >>> import torch
+    >>> ResNet18(classes=10, width=4)(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2, 10])
+
+    Args:
+        classes: number of logits: the classes of all tasks.
+        width: channels of the first stage. The others have 2, 4 and 8 times as many.
+        channels: channels of the images.
     """
 
     def __init__(self, classes: int, width: int = 64, channels: int = 3) -> None:
@@ -44,12 +52,9 @@ class ResNet18(nn.Module):
         self.bn = nn.BatchNorm2d(width)
         stages = []
         for stage in range(4):
-            last, own, stride = (
-                width << max(stage - 1, 0),
-                width << stage,
-                2 if stage else 1,
-            )
-            stages.append(nn.Sequential(BasicBlock(last, own, stride), BasicBlock(own, own, 1)))
+            inputs, outputs = width << max(stage - 1, 0), width << stage
+            first = BasicBlock(inputs, outputs, stride=2 if stage else 1)
+            stages.append(nn.Sequential(first, BasicBlock(outputs, outputs, stride=1)))
         self.stages = nn.Sequential(*stages)
         self.head = nn.Linear(width * 8, classes)
 

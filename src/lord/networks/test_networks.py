@@ -1,7 +1,10 @@
+import re
+
 import pytest
 import torch
 
-from lord.config import UserError, build
+from lord.config import build
+from lord.conftest import refused
 from lord.networks import NetworkConfig, ResNet18, SmallCNN, build_network, initialised
 
 
@@ -10,12 +13,12 @@ def test_the_protocols_resnet_has_11_174_million_parameters():
 
 
 @pytest.mark.parametrize("width", [4, 16])
-def test_networks_map_images_to_one_logit_a_class(width):
+def test_networks_map_each_image_to_one_logit_per_class(width):
     assert ResNet18(7, width)(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
     assert SmallCNN(7, width)(torch.zeros(2, 1, 8, 8)).shape == (2, 7)
 
 
-def test_first_weights_depend_on_the_seed_alone_and_leave_the_global_generator():
+def test_initial_weights_depend_on_the_seed_only_and_leave_the_global_generator():
     def weights(seed):
         config = NetworkConfig(network="cnn", width=4)
         network = initialised(lambda: build_network(config, classes=2, channels=1), seed)
@@ -29,11 +32,12 @@ def test_first_weights_depend_on_the_seed_alone_and_leave_the_global_generator()
     assert not torch.equal(weights(1), first)
 
 
-def test_an_unknown_network_gets_the_nearest_name():
-    with pytest.raises(UserError, match="did you mean 'resnet18'"):
+def test_an_unknown_network_gets_the_nearest_name_and_how_to_add_one():
+    hint = re.compile(r"did you mean 'resnet18'\?; lord.register_network adds")
+    with refused("network", given="resnet", allowed=re.compile("one of resnet18, cnn"), hint=hint):
         build(NetworkConfig, {"network": "resnet"})
 
 
-def test_too_thin_a_network_is_refused():
-    with pytest.raises(UserError, match="width: expected int >= 4, got 2"):
+def test_a_network_that_is_too_narrow_is_refused():
+    with refused("width", given=2, allowed="an integer, at least 4"):
         build(NetworkConfig, {"width": 2})

@@ -1,0 +1,58 @@
+"""Models of torchvision and timm, by name."""
+
+from collections.abc import Callable
+from importlib import import_module
+
+from torch import nn
+
+from lord.config import UserError, first_line, nearest
+
+NetworkFactory = Callable[[int, int, int], nn.Module]
+"""Called with the number of classes, the width and the images' channels; returns a network."""
+
+LIBRARIES = ("torchvision", "timm")
+"""Libraries whose models are named ``library:model``, where they are installed."""
+
+
+def library_network(name: str) -> NetworkFactory:
+    """Return a function that makes a model of torchvision or timm with random weights.
+
+    Such a model has a fixed width, so the function ignores the one it is called with.
+
+    Args:
+        name: library and model, such as ``timm:resnet18``.
+
+    Raises:
+        UserError: if the library is unknown or not installed, or has no such model.
+    """
+    library, _, model = name.partition(":")
+    if library not in LIBRARIES:
+        allowed = " or ".join(f"{known}:MODEL" for known in LIBRARIES)
+        hint = nearest(library, LIBRARIES)
+        raise UserError(field="network", given=name, allowed=allowed, hint=hint)
+    module = "timm" if library == "timm" else "torchvision.models"
+    try:
+        source = import_module(module)
+    except Exception as error:  # torchvision fails in many ways beside another release of torch
+        raise UserError(
+            f"needs {library}, which cannot be imported ({first_line(error)})",
+            field="network",
+            given=name,
+            hint=f"run: pip install 'lord-cl[{library}]'",
+        ) from None
+    models = source.list_models()
+    if model not in models:
+        hint = nearest(model, models) or f"{module}.list_models() returns the names"
+        raise UserError(f"is not a model of {library}", field="network", given=name, hint=hint)
+    if library == "timm":
+        return lambda classes, _, channels: source.create_model(
+            model, num_classes=classes, in_chans=channels
+        )
+
+    def make(classes: int, _: int, channels: int) -> nn.Module:
+        if channels != 3:
+            reason = f"takes images of 3 channels; these have {channels}"
+            raise UserError(reason, field="network", given=name, hint="choose a timm model")
+        return source.get_model(model, weights=None, num_classes=classes)
+
+    return make
