@@ -1,10 +1,10 @@
-"""Elasticity as data: which dimension of which tensor belongs to which group of channels.
+"""Resize ordinary networks, by a map of which channels lie where in their tensors.
 
-Networks stay plain modules. A selection (per group: how many channels, or which) narrows one to
-a smaller ordinary module, or to views of its live parameters.
+Networks stay plain modules. A *selection* says, for each group of coupled channels, how many or
+which are kept. It narrows a network to a smaller ordinary module, or to views of its parameters.
 """
 
-from lord.channels.elastic import Elastic, carry_over
+from lord.channels.elastic import Elastic
 from lord.channels.map import ChannelMap, Group, Selection
 from lord.channels.modules import adopt_sizes, assemble, batch_statistics, skeleton_of, tensors_of
 from lord.channels.order import permute
@@ -18,7 +18,6 @@ __all__ = [
     "adopt_sizes",
     "assemble",
     "batch_statistics",
-    "carry_over",
     "permute",
     "skeleton_of",
     "tensors_of",

@@ -1,4 +1,4 @@
-"""Which channels lie along one dimension of a tensor, and where."""
+"""Which channels lie along one dimension of a tensor, and at which positions."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,93 +11,116 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Axis:
-    """One dimension of a tensor, place by place.
+    """One dimension of a tensor, position by position.
 
-    Mostly a group's channels lie along it in order (``plain``). After a concatenation several
-    groups do; after flattening, or in heads of attention, each channel has many places.
+    On most axes, the channels of one group lie in order. After a concatenation, the channels of
+    several groups follow each other. After flattening, and in attention heads, a channel has many
+    positions.
+
+    >>> axis = Axis(group_at=(0, 0, 0, 1, 1), channel_at=(0, 1, 2, 0, 1))
+    >>> axis.kept([2, 1])
+    tensor([0, 1, 3])
 
     Attributes:
-        owners: index of the group whose channel lies at each place; -1 for none's.
-        channels: which of its channels that is.
+        group_at: for each position, the index of the group whose channel lies there. It is -1 for
+            a channel that belongs to no group.
+        channel_at: for each position, the channel's index in its group.
     """
 
-    owners: tuple[int, ...]
-    channels: tuple[int, ...]
+    group_at: tuple[int, ...]
+    channel_at: tuple[int, ...]
 
     @cached_property
-    def plain(self) -> int | None:
-        """The group whose channels lie along it in order, nothing else; None if not so."""
-        alone = self.alone
-        return alone if alone is not None and self.channels == tuple(range(len(self))) else None
+    def ordered_group(self) -> int | None:
+        """The group whose channels fill the axis in order, once each; None if there is none."""
+        in_order = self.channel_at == tuple(range(len(self)))
+        return self.sole_group if in_order else None
 
     @cached_property
-    def alone(self) -> int | None:
-        """The only group along it, each channel as often as any other; None if not so."""
-        return self.owners[0] if len(set(self.owners)) == 1 and self.owners[0] >= 0 else None
+    def sole_group(self) -> int | None:
+        """The only group on the axis; None if there are several, or channels of no group."""
+        found = set(self.group_at)
+        return self.group_at[0] if len(found) == 1 and -1 not in found else None
 
     @cached_property
     def groups(self) -> frozenset[int]:
-        return frozenset(self.owners) - {-1}
+        """All groups with channels on the axis."""
+        return frozenset(self.group_at) - {-1}
 
     def __len__(self) -> int:
-        return len(self.owners)
+        return len(self.group_at)
 
-    def __hash__(self) -> int:  # long tuples, asked for at every step
+    def __hash__(self) -> int:  # cached, because the tuples are long and hashed at every step
         return self._hash
 
     @cached_property
     def _hash(self) -> int:
-        return hash((self.owners, self.channels))
+        return hash((self.group_at, self.channel_at))
 
     def size(self, counts: Sequence[int]) -> int:
-        """Places left where group g keeps its first ``counts[g]`` channels."""
-        if self.plain is not None:
-            return counts[self.plain]
-        return len(self.left(counts))
+        """Return the number of positions kept if group g keeps its first ``counts[g]`` channels."""
+        if self.ordered_group is not None:
+            return counts[self.ordered_group]
+        return len(self.kept(counts))
 
-    def left(self, counts: Sequence[int]) -> Tensor:
-        """Places left, in order, where group g keeps its first ``counts[g]`` channels."""
-        return self._left(tuple(counts[g] for g in sorted(self.groups)))
+    def kept(self, counts: Sequence[int]) -> Tensor:
+        """Return the positions that are kept if group g keeps its first ``counts[g]`` channels."""
+        return self._kept(tuple(counts[g] for g in sorted(self.groups)))
 
-    @lru_cache(maxsize=64)  # noqa: B019  (frozen, few, and as long-lived as its network)
-    def _left(self, kept: tuple[int, ...]) -> Tensor:
-        limit = dict(zip(sorted(self.groups), kept, strict=True))
-        pairs = enumerate(zip(self.owners, self.channels, strict=True))
+    @lru_cache(maxsize=64)  # noqa: B019  (axes are few, and live as long as their network)
+    def _kept(self, counts: tuple[int, ...]) -> Tensor:
+        limit = dict(zip(sorted(self.groups), counts, strict=True))
+        pairs = enumerate(zip(self.group_at, self.channel_at, strict=True))
         return torch.tensor([p for p, (g, c) in pairs if g < 0 or c < limit[g]], dtype=torch.long)
 
-    def among(self, kept: Sequence[int], of: Sequence[int]) -> Tensor:
-        """The places ``kept`` leaves, as they are counted where ``of`` are left: of all counts."""
-        return torch.searchsorted(self.left(of), self.left(kept))
+    def kept_within(self, counts: Sequence[int], have: Sequence[int]) -> Tensor:
+        """Return the positions kept at ``counts``, as numbered in a tensor that has ``have``.
 
-    def chosen(self, selection: Sequence[int | Tensor], of: Sequence[int]) -> Tensor:
-        """Places of the selected channels, counted where ``of`` are left.
+        Args:
+            counts: for each group, the number of channels kept; at most that of ``have``.
+            have: for each group, the number of channels that the tensor has.
+        """
+        return torch.searchsorted(self.kept(have), self.kept(counts))
 
-        What is left keeps the order of groups and repetitions; channels come as selected.
+    def selected(self, selection: Sequence[int | Tensor], have: Sequence[int]) -> Tensor:
+        """Return the positions of the selected channels, as numbered in a tensor that has ``have``.
+
+        The result keeps the order of groups and repetitions. Within a group, channels follow the
+        order of the selection.
+
+        Args:
+            selection: for each group, the number of first channels, or the channels' indices.
+            have: for each group, the number of channels that the tensor has.
+
+        Raises:
+            KeyError: if some channels have more positions than others.
         """
         counts = [s if isinstance(s, int) else len(s) for s in selection]
         if not any(isinstance(s, Tensor) for s in selection):
-            return self.among(counts, of)
-        channel = {
+            return self.kept_within(counts, have)
+        wanted = {
             g: list(range(s)) if isinstance(s, int) else s.tolist()
             for g, s in enumerate(selection)
             if g in self.groups
         }
-        where = {cell: place for place, cell in enumerate(self._cells(of))}
-        found = [where[g, channel[g][c] if g >= 0 else c, n] for g, c, n in self._cells(counts)]
+        position = {cell: place for place, cell in enumerate(self._cells(have))}
+        cells = self._cells(counts)
+        found = [position[g, wanted[g][c] if g >= 0 else c, n] for g, c, n in cells]
         return torch.tensor(found, dtype=torch.long)
 
-    def owned(self, group: int, of: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Places of a group's channels, counted where ``of`` are left, and which those are."""
-        own = [(place, c) for place, (g, c, _) in enumerate(self._cells(of)) if g == group]
-        places, channels = zip(*own, strict=True)
-        return torch.tensor(places), torch.tensor(channels)
+    def positions_of(self, group: int, have: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return the positions of a group in a tensor that has ``have``, and their channels."""
+        cells = enumerate(self._cells(have))
+        found = [(position, channel) for position, (g, channel, _) in cells if g == group]
+        positions, channels = zip(*found, strict=True)
+        return torch.tensor(positions), torch.tensor(channels)
 
     def _cells(self, counts: Sequence[int]) -> list[tuple[int, int, int]]:
-        """(group, channel, repetition) at each place left, in order."""
+        """Return (group, channel, repetition) at each position kept, in order."""
         seen: Counter[tuple[int, int]] = Counter()
         cells = []
-        for place in self.left(counts).tolist():
-            own = self.owners[place], self.channels[place]
-            cells.append((*own, seen[own]))
-            seen[own] += 1
+        for position in self.kept(counts).tolist():
+            cell = self.group_at[position], self.channel_at[position]
+            cells.append((*cell, seen[cell]))
+            seen[cell] += 1
         return cells

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -12,16 +12,42 @@ from torch.optim import Optimizer
 from lord.channels.map import ChannelMap
 from lord.channels.modules import assemble, skeleton_of, tensors_of
 
+Index = tuple[slice | Tensor, ...]
+"""An index of a tensor: one entry for each dimension."""
+
+
+class ElasticState(TypedDict):
+    """What a checkpoint holds of an ``Elastic``."""
+
+    counts: tuple[int, ...]
+    full: dict[str, Tensor]
+
 
 class Elastic:
-    """The full state of a network, and the ordinary narrow module that is live.
+    """A network at full width, and an ordinary narrower module made from it, which is trained.
 
-    ``full`` holds every tensor at full width. Channels that are not live keep in it the values
-    they had at the start; the live part is only brought up to date when the width changes.
+    Inactive channels keep their initial values until the network grows to include them.
+
+    >>> from lord.channels import trace
+    >>> network = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> elastic = Elastic(network, trace(network, torch.zeros(1, 3)))
+    >>> elastic.resize([4])
+    Sequential(
+      (0): Linear(in_features=3, out_features=4, bias=True)
+      (1): ReLU()
+      (2): Linear(in_features=4, out_features=2, bias=True)
+    )
 
     Args:
         network: the network at full width. Its tensors become the full state.
         channels: its channel map.
+
+    Attributes:
+        module: the module that is trained. It is replaced at each change of width.
+        counts: number of channels of each group in ``module``.
+        full: every parameter and buffer at full width. The part that ``module`` has is brought up
+            to date when the width changes, and by ``write_back``.
+        skeleton: structure of the network, without numbers.
     """
 
     def __init__(self, network: nn.Module, channels: ChannelMap) -> None:
@@ -39,108 +65,120 @@ class Elastic:
         *,
         preserve: bool = False,
     ) -> nn.Module:
-        """Make the module of another width live, and return it.
+        """Replace the module by one of another width, and return it.
 
         Args:
-            counts: for each group, how many of its first channels are kept.
-            optimizer: given the new module's parameters, its state carried over: where channels
-                are new, it starts at zero.
-            preserve: give the old channels weight zero from the new ones, so that a larger
-                network computes what the smaller one did; not where channels are normalised
-                together, as by a layer-norm.
+            counts: for each group, how many of its first channels the module has.
+            optimizer: gets the new module's parameters. Its state is carried over, and is zero for
+                new channels.
+            preserve: let a larger network compute what the smaller one did, by giving old channels
+                weight zero from new ones. It does not work where a layer normalises over channels,
+                as layer-norm does.
         """
-        old, kept = self.module, self.counts
+        old, before = self.module, self.counts
         self.write_back()
-        tensors = self.channels.take(self.full, counts)
-        module = assemble(self.skeleton, tensors).train(old.training)
+        module = assemble(self.skeleton, self.channels.take(self.full, counts)).train(old.training)
         if preserve:
-            self._isolate(module, kept)
-        if tuple(counts) == self.channels.full:  # all of it is live: no need to hold it twice
+            self._cut_from_new(module, before)
+        if tuple(counts) == self.channels.full:  # share the memory instead of holding it twice
             self.full = {name: tensor.detach() for name, tensor in tensors_of(module).items()}
         if optimizer:
-            carry_over(optimizer, old, module, partial(self._common, kept, counts))
+            _carry_over(optimizer, old, module, partial(self._common, before, counts))
         self.module, self.counts = module, tuple(counts)
         return module
 
     @torch.no_grad()
     def write_back(self) -> None:
-        """Bring the live part of the full state up to date."""
-        live = tensors_of(self.module)
-        for name, own in live.items():
-            place = self.full[name]
-            if place.data_ptr() != own.data_ptr():
-                place[self._grid(name, self.counts, self.channels.full)] = own
+        """Copy the module's tensors into the full state."""
+        for name, tensor in tensors_of(self.module).items():
+            full = self.full[name]
+            if full.data_ptr() != tensor.data_ptr():
+                full[self._index(name, self.counts, self.channels.full)] = tensor
 
-    def _isolate(self, module: nn.Module, kept: Sequence[int]) -> None:
-        """Old outputs get weight zero from new channels."""
+    def _cut_from_new(self, module: nn.Module, before: Sequence[int]) -> None:
+        """Set the weights from new channels to old ones to zero.
+
+        Args:
+            before: for each group, the number of old channels.
+        """
         tensors = tensors_of(module)
         now = self.channels.counts_of(tensors)
+        old = [*map(min, before, now)]
         for name in {name for group in self.channels.groups for name in group.readers}:
             weight, axes = tensors[name], self.channels.axes[name]
-            new = torch.ones(weight.shape[1], dtype=torch.bool, device=weight.device)
-            new[axes[1].among([*map(min, kept, now)], now)] = False
-            old = axes[0].among([*map(min, kept, now)], now) if 0 in axes else slice(None)
-            weight[old] = weight[old].masked_fill(new.view(1, -1, *(1,) * (weight.dim() - 2)), 0)
+            new_inputs = torch.ones(weight.shape[1], dtype=torch.bool, device=weight.device)
+            new_inputs[axes[1].kept_within(old, now)] = False
+            outputs = axes[0].kept_within(old, now) if 0 in axes else slice(None)
+            mask = new_inputs.view(1, -1, *(1,) * (weight.dim() - 2))
+            weight[outputs] = weight[outputs].masked_fill(mask, 0)
 
-    def _grid(self, name: str, kept: Sequence[int], of: Sequence[int]) -> tuple[Any, ...]:
-        """Index of the entries of a tensor of width ``of`` that one of width ``kept`` has."""
+    def _index(self, name: str, counts: Sequence[int], have: Sequence[int]) -> Index:
+        """Return where the entries of a tensor at ``counts`` lie in the same tensor at ``have``."""
         axes, shape = self.channels.axes.get(name, {}), self.channels.shapes[name]
-        if all(axis.plain is not None for axis in axes.values()):
+        if all(axis.ordered_group is not None for axis in axes.values()):
             return tuple(
-                slice(axes[d].size(kept) if d in axes else size) for d, size in enumerate(shape)
+                slice(axes[d].size(counts) if d in axes else size) for d, size in enumerate(shape)
             )
         index: list[Tensor] = []
         for dimension, size in enumerate(shape):
             axis = axes.get(dimension)
-            places = axis.among(kept, of) if axis else torch.arange(size)
-            index.append(places.view(-1, *(1,) * (len(shape) - dimension - 1)))
+            positions = axis.kept_within(counts, have) if axis else torch.arange(size)
+            index.append(positions.view(-1, *(1,) * (len(shape) - dimension - 1)))
         return tuple(index)
 
-    def _common(
-        self, old: Sequence[int], new: Sequence[int], name: str
-    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """Where what both widths have lies in the old tensor and in the new one."""
+    def _common(self, old: Sequence[int], new: Sequence[int], name: str) -> tuple[Index, Index]:
+        """Return where the entries that both widths have lie in the old and in the new tensor."""
         both = [*map(min, old, new)]
-        return self._grid(name, both, old), self._grid(name, both, new)
+        return self._index(name, both, old), self._index(name, both, new)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Width and full state. The live module's tensors are its owner's to save."""
+    def state_dict(self) -> ElasticState:
+        """Return the width and the full state. Save the module's state separately."""
         return {"counts": self.counts, "full": self.full}
 
     @torch.no_grad()
-    def load_state_dict(self, state: dict[str, Any], optimizer: Optimizer) -> nn.Module:
-        """Take over a saved width and full state; returns the live module, to be loaded next."""
+    def load_state_dict(self, state: ElasticState, optimizer: Optimizer) -> nn.Module:
+        """Load a width and a full state.
+
+        Returns:
+            The module at that width. Load its state next.
+        """
         module = self.resize(state["counts"], optimizer)
         for name, tensor in state["full"].items():
             self.full[name].copy_(tensor)
         return module
 
 
-Common = Callable[[str], tuple[tuple[Any, ...], tuple[Any, ...]]]
+def _carry_over(
+    optimizer: Optimizer,
+    old: nn.Module,
+    new: nn.Module,
+    common: Callable[[str], tuple[Index, Index]],
+) -> None:
+    """Replace the optimizer's parameters by those of a resized module, and resize its state.
 
-
-def carry_over(optimizer: Optimizer, old: nn.Module, new: nn.Module, common: Common) -> None:
-    """Give ``optimizer`` the parameters of ``new``, and fit the state it had for those of ``old``.
-
-    Both modules have the same parameter names. A state tensor with its parameter's shape keeps
-    what both have, and is zero elsewhere; any other state is kept.
+    A state tensor with its parameter's shape keeps the entries that both widths have, and is zero
+    elsewhere. All other state, such as step counts, is kept.
 
     Args:
-        common: of a parameter's name, where what both have lies in the old and in the new one.
+        optimizer: has the parameters of ``old``.
+        old: the module before the change of width.
+        new: the module after it, with the same parameter names.
+        common: from a parameter's name to where the entries that both widths have lie in the old
+            and in the new parameter.
     """
-    fresh = dict(new.named_parameters())
-    successor: dict[Tensor, str] = {p: name for name, p in old.named_parameters()}
-    state: defaultdict[Tensor, Any] = defaultdict(dict)
+    parameters = dict(new.named_parameters())
+    names: dict[Tensor, str] = {p: name for name, p in old.named_parameters()}
+    state: defaultdict[Tensor, dict[str, object]] = defaultdict(dict)
     for parameter, values in optimizer.state.items():
-        name = successor[parameter]
-        heir = fresh[name]
+        name = names[parameter]
+        successor = parameters[name]
         for key, value in values.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
-                fitted = torch.zeros_like(heir, requires_grad=False)
+                resized = torch.zeros_like(successor, requires_grad=False)
                 before, after = common(name)
-                fitted[after] = value[before]
-                value = fitted
-            state[heir][key] = value
+                resized[after] = value[before]
+                value = resized
+            state[successor][key] = value
     optimizer.state = state
     for group in optimizer.param_groups:
-        group["params"] = [fresh[successor[p]] for p in group["params"]]
+        group["params"] = [parameters[names[p]] for p in group["params"]]

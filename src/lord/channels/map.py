@@ -1,4 +1,4 @@
-"""The channel map of a network, and what follows from it by indexing alone."""
+"""The channel map of a network: its coupled groups, and what follows from them by indexing."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,19 +10,22 @@ from torch import Tensor
 from lord.channels.axis import Axis
 
 Selection = Sequence[int | Tensor]
-"""For each group of a map, how many of its channels are kept (the first ones), or which."""
+"""For each group of a map: how many of its first channels are kept, or the indices of those kept
+as a 1-D integer tensor."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Channels that must be kept or dropped together.
+    """Coupled channels: all tensors that have them must keep or drop the same ones.
+
+    The paper has two kinds. A *stage group* is a residual stream: all layers whose outputs are
+    added up. An *inner group* lies between the convolutions of a block.
 
     Attributes:
-        name: the layer that produces them, or the first of several added up.
-        size: how many there are at full width.
-        stage: index of the residual stream this group works inside (between the convolutions of
-            a block); None where the group is a stream of its own.
-        readers: names of the weights that read these channels, at dimension 1.
+        name: the first layer that writes these channels.
+        size: number of channels at full width.
+        stage: for an inner group, the index of the stage group around it; None for any other.
+        readers: names of the weights that read these channels. They lie along dimension 1.
     """
 
     name: str
@@ -33,76 +36,84 @@ class Group:
 
 @dataclass(frozen=True)
 class ChannelMap:
-    """Groups of a network, and where their channels lie.
+    """The groups of a network, and where their channels lie in its tensors.
 
     Attributes:
         groups: the coupled groups, in the order of the network.
-        axes: tensor name -> {dimension: what lies along it}. A tensor that no group touches is
-            not listed.
-        shapes: shape of every parameter and buffer at full width.
-        trained: names of the parameters; the other names are buffers.
-        positions: weight of a convolution or linear layer -> places of an image it is applied at.
+        axes: tensor name -> {dimension: the channels along it}. Tensors without channels of any
+            group are not listed.
+        shapes: shape of every parameter and persistent buffer at full width.
+        trained: names of the parameters. All other names are buffers.
+        uses: weight of a convolution or linear layer -> how often an image's forward pass applies
+            it, such as once for each output pixel.
     """
 
     groups: tuple[Group, ...]
     axes: Mapping[str, Mapping[int, Axis]]
     shapes: Mapping[str, torch.Size]
     trained: frozenset[str]
-    positions: Mapping[str, int]
+    uses: Mapping[str, int]
 
     @property
     def full(self) -> tuple[int, ...]:
-        """The selection of all channels."""
+        """The number of channels of each group at full width."""
         return tuple(group.size for group in self.groups)
 
     def shape(self, name: str, counts: Sequence[int]) -> tuple[int, ...]:
-        """Shape of the tensor ``name`` where group g keeps ``counts[g]`` channels."""
+        """Return the shape of a tensor if group g keeps ``counts[g]`` channels."""
         axes = self.axes.get(name, {})
         return tuple(
             axes[d].size(counts) if d in axes else size for d, size in enumerate(self.shapes[name])
         )
 
     def counts_of(self, tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
-        """How many channels of each group the tensors have: all, where they do not tell."""
+        """Return how many channels of each group ``tensors`` have, judged by their shapes.
+
+        A group that has no axis to itself in any of them counts as full.
+        """
         counts = list(self.full)
         for name, tensor in tensors.items():
             for dimension, axis in self.axes.get(name, {}).items():
-                if (group := axis.alone) is not None:
+                if (group := axis.sole_group) is not None:
                     counts[group] = tensor.shape[dimension] * self.full[group] // len(axis)
         return tuple(counts)
 
     def parameters(self, counts: Sequence[int]) -> int:
-        """Number of trained parameters at ``counts``, head and batch-norm included."""
+        """Return the number of parameters at ``counts``, head and batch-norm included."""
         return sum(math.prod(self.shape(name, counts)) for name in self.trained)
 
     def flops(self, counts: Sequence[int]) -> int:
-        """FLOPs of one image's forward pass at ``counts``: a multiply-add is 2, and only
-        convolutions and linear layers count, as is usual."""
+        """Return the FLOPs of one image's forward pass at ``counts``.
+
+        A multiply-add is 2 FLOPs. Only convolutions and linear layers count, as is usual.
+        """
         return 2 * sum(
-            places * math.prod(self.shape(name, counts)) for name, places in self.positions.items()
+            uses * math.prod(self.shape(name, counts)) for name, uses in self.uses.items()
         )
 
     def take(self, tensors: Mapping[str, Tensor], selection: Selection) -> dict[str, Tensor]:
-        """The selected part of each tensor.
+        """Return the selected part of each tensor, by name.
 
-        Where a selection is a number, and the group's channels lie in order, the result is a
-        *view* of the tensor given, so gradients reach it and writing changes it; otherwise it is
-        a copy (differentiable all the same). Channels are counted in the tensors given, which may
-        already be narrowed.
+        Where the selection is a number and the group's channels lie in order, the result is a
+        view: gradients reach the tensor, and writing changes it. Elsewhere it is a copy, through
+        which gradients flow too.
+
+        Args:
+            tensors: parameters and buffers of the network, at full width or narrowed.
+            selection: for each group, how many of the channels present are kept, or which.
         """
         have = self.counts_of(tensors)
         return {name: self._take(name, tensor, selection, have) for name, tensor in tensors.items()}
 
     def _take(self, name: str, tensor: Tensor, selection: Selection, have: Sequence[int]) -> Tensor:
         for dimension, axis in self.axes.get(name, {}).items():
-            if axis.plain is None:
-                if any(
-                    isinstance(selection[g], Tensor) or selection[g] != have[g] for g in axis.groups
-                ):
-                    places = axis.chosen(selection, have).to(tensor.device)
-                    tensor = tensor.index_select(dimension, places)
+            if axis.ordered_group is None:
+                wanted = [(selection[group], have[group]) for group in axis.groups]
+                if any(isinstance(kept, Tensor) or kept != count for kept, count in wanted):
+                    positions = axis.selected(selection, have).to(tensor.device)
+                    tensor = tensor.index_select(dimension, positions)
                 continue
-            kept = selection[axis.plain]
+            kept = selection[axis.ordered_group]
             if isinstance(kept, Tensor):
                 tensor = tensor.index_select(dimension, kept)
             elif kept != tensor.shape[dimension]:

@@ -1,42 +1,49 @@
-"""What a group of channels is made of: layers that write and read it; attention's heads."""
+"""What a coupled group consists of, as it is found: writers, readers, and positions in tensors."""
 
 from dataclasses import dataclass, field
 
 from torch import nn
 
+Cells = list[tuple[int, int]]
+"""Pairs of a position along a dimension and the group's channel that lies there."""
+
 
 @dataclass
 class Members:
-    """Layers that write a group, layers that read it, and where it lies.
+    """The layers that write and read a group, and where its channels lie.
 
-    places: (tensor, dimension) -> (place, channel) of each of its channels there.
+    Attributes:
+        size: number of channels.
+        writers: names of the layers that write them, in the order of the network.
+        readers: names of the layers that read them, in the order of the network.
+        cells: (tensor name, dimension) -> positions and channels along it.
+        rank: place of the first writer in the network.
     """
 
     size: int
     writers: list[str] = field(default_factory=list)
     readers: list[str] = field(default_factory=list)
-    places: dict[tuple[str, int], list[tuple[int, int]]] = field(default_factory=dict)
+    cells: dict[tuple[str, int], Cells] = field(default_factory=dict)
     rank: int = 0
 
+    def add(self, tensor: str, dimension: int, cells: Cells) -> None:
+        """Add positions along a dimension of a tensor."""
+        self.cells.setdefault((tensor, dimension), []).extend(cells)
 
-def heads_of(name: str, count: int, width: int, order: dict[str, int]) -> Members:
-    """Attention heads as channels: each has three parts of qkv's outputs, one of proj's inputs."""
-    path = name.rpartition(".")[0]
-    reader = f"{path}.proj" if path else "proj"
-    members = Members(count, [name], [reader], rank=order[name])
-    inner = count * width
-    outputs = [(place, place % inner // width) for place in range(3 * inner)]
-    members.places = {
-        (f"{name}.weight", 0): outputs,
-        (f"{reader}.weight", 1): [(place, place // width) for place in range(inner)],
-    }
-    if f"{name}.bias" in order:
-        members.places[f"{name}.bias", 0] = outputs
-    return members
+    def add_layer(self, layer: nn.Module, name: str, cells: Cells) -> None:
+        """Add positions along dimension 0 of every parameter and buffer of a layer."""
+        tensors = [*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)]
+        for leaf, tensor in tensors:
+            if tensor.dim() > 0:
+                self.add(f"{name}.{leaf}", 0, cells)
 
 
-def attentions(network: nn.Module) -> dict[str, tuple[int, int]]:
-    """qkv layer of each attention that says what it has: its number of heads, their width."""
+def find_attentions(network: nn.Module) -> dict[str, tuple[int, int]]:
+    """Find attention modules with ``qkv``, ``proj`` and ``num_heads``, as timm's have them.
+
+    Returns:
+        Path of each qkv layer -> number of heads, and channels of a head.
+    """
     found = {}
     for name, module in network.named_modules():
         qkv, proj = getattr(module, "qkv", None), getattr(module, "proj", None)
@@ -44,3 +51,26 @@ def attentions(network: nn.Module) -> dict[str, tuple[int, int]]:
         if isinstance(heads, int) and isinstance(qkv, nn.Linear) and isinstance(proj, nn.Linear):
             found[f"{name}.qkv".lstrip(".")] = (heads, proj.in_features // heads)
     return found
+
+
+def attention_members(qkv: str, heads: int, width: int, ranks: dict[str, int]) -> Members:
+    """Return the group whose channels are the heads of an attention.
+
+    A head has positions in three parts of qkv's outputs, and in one of proj's inputs.
+
+    Args:
+        qkv: path of the layer that gives queries, keys and values.
+        heads: number of heads.
+        width: channels of a head.
+        ranks: name of a layer or parameter -> its place in the network.
+    """
+    path = qkv.rpartition(".")[0]
+    proj = f"{path}.proj" if path else "proj"
+    members = Members(heads, [qkv], [proj], rank=ranks[qkv])
+    inner = heads * width
+    outputs = [(position, position % inner // width) for position in range(3 * inner)]
+    members.add(f"{qkv}.weight", 0, outputs)
+    members.add(f"{proj}.weight", 1, [(position, position // width) for position in range(inner)])
+    if f"{qkv}.bias" in ranks:
+        members.add(f"{qkv}.bias", 0, outputs)
+    return members

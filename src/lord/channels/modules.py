@@ -1,4 +1,4 @@
-"""Ordinary modules made from a skeleton (structure without numbers) and a set of tensors."""
+"""Ordinary modules made from a skeleton, which is structure without numbers, and tensors."""
 
 import copy
 from collections.abc import Mapping
@@ -9,43 +9,48 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def tensors_of(module: nn.Module) -> dict[str, Tensor]:
-    """All parameters and persistent buffers by name: live, not copied."""
+    """Return all parameters and persistent buffers by name. They are not copied."""
     return module.state_dict(keep_vars=True)
 
 
 def skeleton_of(module: nn.Module) -> nn.Module:
-    """A copy of the module's structure on the meta device, which holds no numbers but those of
-    buffers that no state has."""
+    """Return a copy of the module's structure on the meta device, without parameter values.
+
+    Non-persistent buffers keep their values, as no state dictionary has them.
+    """
     twin = copy.deepcopy(module).to("meta")
-    for own, other in zip(module.modules(), twin.modules(), strict=True):
-        for name in own._non_persistent_buffers_set:
-            other._buffers[name] = own._buffers[name]
+    for original, copied in zip(module.modules(), twin.modules(), strict=True):
+        for name in original._non_persistent_buffers_set:
+            copied._buffers[name] = original._buffers[name]
     return twin
 
 
 def assemble(skeleton: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
-    """An ordinary contiguous module: the skeleton's structure with copies of ``tensors``.
+    """Return an ordinary contiguous module: the skeleton with copies of ``tensors`` as its own.
 
-    Their shapes may differ from the skeleton's; the layers' size attributes follow them. A
-    weight in channels-last order stays in it.
+    Args:
+        skeleton: left as it is.
+        tensors: every parameter and persistent buffer by name. Shapes may differ from the
+            skeleton's, as the layers' size attributes are set to fit. Weights in channels-last
+            order stay in it.
     """
     module = copy.deepcopy(skeleton)
     for name, tensor in tensors.items():
         owner = module.get_submodule(name.rpartition(".")[0])
         leaf = name.rpartition(".")[2]
-        own = tensor.detach().clone(memory_format=_order(tensor))
+        value = tensor.detach().clone(memory_format=_memory_format(tensor))
         if leaf in owner._parameters:
-            wanted = owner._parameters[leaf]
-            own = nn.Parameter(own, requires_grad=wanted is None or wanted.requires_grad)
-        setattr(owner, leaf, own)
+            old = owner._parameters[leaf]
+            value = nn.Parameter(value, requires_grad=old is None or old.requires_grad)
+        setattr(owner, leaf, value)
     adopt_sizes(module, tensors)
     return module
 
 
 def batch_statistics(module: nn.Module) -> nn.Module:
-    """Make every batch-norm of ``module`` normalise by its batch, in either mode, and return it.
+    """Make every batch-norm of ``module`` normalise by its batch in either mode, and return it.
 
-    It then has no running statistics that a pass could change, its own or another module's.
+    It then has no running statistics that a forward pass could change.
     """
     for layer in module.modules():
         if isinstance(layer, _BatchNorm):
@@ -54,27 +59,32 @@ def batch_statistics(module: nn.Module) -> nn.Module:
     return module.eval()
 
 
-def _order(tensor: Tensor) -> torch.memory_format:
-    # The dense order a (possibly sliced) tensor has: the channels vary fastest in channels-last.
+def _memory_format(tensor: Tensor) -> torch.memory_format:
+    """Return the order of a tensor that may be a slice: in channels-last, channels vary fastest."""
     if tensor.dim() == 4 and tensor.stride(1) == 1 and tensor.shape[2:].numel() > 1:
         return torch.channels_last
     return torch.contiguous_format
 
 
 def adopt_sizes(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Make the size attributes of all layers those of ``tensors``, which they are to work with."""
+    """Set the size attributes of all layers, in place, to the shapes of ``tensors``.
+
+    Args:
+        tensors: the parameters and buffers that ``module`` will compute with, by name.
+    """
     for name, layer in module.named_modules():
         weight = tensors.get(f"{name}.weight" if name else "weight")
         if weight is not None:
             _adopt(layer, weight.shape)
         elif isinstance(getattr(layer, "proj", None), nn.Linear) and hasattr(layer, "head_dim"):
-            inner = tensors[f"{name}.proj.weight" if name else "proj.weight"].shape[1]
-            layer.num_heads = inner // layer.head_dim
-            if hasattr(layer, "attn_dim"):  # timm's
-                layer.attn_dim = inner
+            width = tensors[f"{name}.proj.weight" if name else "proj.weight"].shape[1]
+            layer.num_heads = width // layer.head_dim
+            if hasattr(layer, "attn_dim"):  # in timm's attention
+                layer.attn_dim = width
 
 
 def _adopt(layer: nn.Module, shape: torch.Size) -> None:
+    """Set the size attributes of one layer to fit a weight of this shape."""
     if isinstance(layer, nn.Linear):
         layer.out_features, layer.in_features = shape
     elif isinstance(layer, _BatchNorm):
@@ -84,7 +94,8 @@ def _adopt(layer: nn.Module, shape: torch.Size) -> None:
     elif isinstance(layer, nn.Conv2d):
         layer.out_channels = shape[0]
         if layer.groups > 1:
-            vars(layer)["depthwise"] = True  # each channel by itself; one alone does not show it
+            # Remembered, as a layer narrowed to one channel no longer shows that it is depthwise.
+            vars(layer)["depthwise"] = True
         if "depthwise" in vars(layer):
             layer.groups = shape[0]
         layer.in_channels = shape[1] * layer.groups

@@ -1,4 +1,4 @@
-"""Reordering the channels of a group, which changes a network's memory but not its function."""
+"""Reordering the channels of a network without changing what it computes."""
 
 from collections.abc import Mapping
 
@@ -17,13 +17,24 @@ def permute(
     orders: Mapping[int, Tensor],
     optimizer: Optimizer | None = None,
 ) -> None:
-    """Reorder channels of ``network`` in place, optimizer state along.
+    """Reorder the channels of ``network`` in place. Its function stays the same.
+
+    >>> from lord.channels import trace
+    >>> network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    >>> images, before = torch.ones(1, 3), network(torch.ones(1, 3))
+    >>> permute(trace(network, images), network, {0: torch.tensor([3, 1, 0, 2])})
+    >>> torch.allclose(network(images), before)
+    True
 
     Args:
-        network: at full width, or narrowed to its first channels.
-        orders: group index -> permutation of the channels the network has; new channel i is the
-            old channel ``order[i]``.
-        optimizer: every tensor of its state with its parameter's shape is permuted alike.
+        channels: the network's channel map.
+        network: at full width, or narrowed to the first channels of each group.
+        orders: group index -> a permutation of the channels present, as a 1-D integer tensor. New
+            channel i is old channel ``order[i]``.
+        optimizer: every state tensor with its parameter's shape is reordered like the parameter.
+
+    Raises:
+        KeyError: if some channels of a group have more positions along an axis than others.
     """
     state = optimizer.state if optimizer else {}
     tensors = tensors_of(network)
@@ -32,12 +43,12 @@ def permute(
         for dimension, axis in channels.axes.get(name, {}).items():
             if not axis.groups & orders.keys():
                 continue
-            if axis.plain is not None:
-                order = orders[axis.plain]
+            if axis.ordered_group is not None:
+                order = orders[axis.ordered_group]
             else:
-                wanted = [orders.get(group, count) for group, count in enumerate(have)]
-                order = axis.chosen(wanted, have).to(tensor.device)
-            own = state.get(tensor, {}).values()
-            kept = [v for v in own if isinstance(v, Tensor) and v.shape == tensor.shape]
-            for each in (tensor, *kept):
+                selection = [orders.get(group, count) for group, count in enumerate(have)]
+                order = axis.selected(selection, have).to(tensor.device)
+            values = state.get(tensor, {}).values()
+            same = [v for v in values if isinstance(v, Tensor) and v.shape == tensor.shape]
+            for each in (tensor, *same):
                 each.copy_(each.index_select(dimension, order))

@@ -1,4 +1,4 @@
-"""Every family of networks: what holds for the ResNet holds for them."""
+"""Mapping, narrowing, reordering and growing for every family of networks."""
 
 import copy
 
@@ -14,8 +14,8 @@ from lord.networks import NETWORKS, NetworkConfig, build_network, initialised
 
 IMAGES = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 LABELS = torch.tensor([0, 1, 2, 3])
-BY_PLACE = ("convnext", "vit")
-"""Normalised over channels: fewer channels are other statistics."""
+LAYER_NORM = ("convnext", "vit")
+"""These normalise over channels, so fewer channels give other statistics."""
 GROUPS = {
     "mlp": 2,
     "vgg": 7,
@@ -26,10 +26,10 @@ GROUPS = {
     "convnext": 6,
     "vit": 7,
 }
-"""Independent groups of each at its default shape."""
+"""Number of groups in each."""
 
 
-def made(name, width=16):
+def make(name, width=16):
     network = initialised(
         lambda: build_network(NetworkConfig(network=name, width=width), classes=10, channels=3), 0
     )
@@ -41,27 +41,26 @@ def made(name, width=16):
     return network
 
 
-KNOWN = {name: (made(name), trace(made(name), IMAGES)) for name in GROUPS}
+KNOWN = {name: (make(name), trace(make(name), IMAGES)) for name in GROUPS}
 every_family = pytest.mark.parametrize("name", GROUPS)
 
 
-def test_every_network_but_the_protocols_is_here():
+def test_every_family_is_listed():
     assert set(GROUPS) == set(NETWORKS) - {"resnet18", "cnn"}
 
 
 @every_family
-def test_its_groups_are_found(name):
+def test_all_parameters_but_the_heads_bias_belong_to_groups(name):
     network, channels = KNOWN[name]
     assert len(channels.groups) == GROUPS[name]
-    covered = {tensor for tensor, axes in channels.axes.items() if axes}
-    left = {n for n, p in network.named_parameters()} - covered
-    assert left <= {"head.bias"}, left
+    mapped = {tensor for tensor, axes in channels.axes.items() if axes}
+    assert {name for name, _ in network.named_parameters()} - mapped <= {"head.bias"}
 
 
 @settings(max_examples=4, deadline=None)
 @given(st.data())
 @every_family
-def test_a_random_selection_narrows_runs_and_equals_the_full_network_masked(name, data):
+def test_a_random_selection_equals_the_full_network_with_the_others_masked(name, data):
     network, channels = KNOWN[name]
     counts = [data.draw(st.integers(1, group.size)) for group in channels.groups]
     source = torch.Generator().manual_seed(data.draw(st.integers(0, 99)))
@@ -72,7 +71,7 @@ def test_a_random_selection_narrows_runs_and_equals_the_full_network_masked(name
     narrow = assemble(skeleton_of(network), channels.take(tensors_of(network), orders))
     out = narrow.eval()(IMAGES)
     assert sum(p.numel() for p in narrow.parameters()) == channels.parameters(counts)
-    if name in BY_PLACE:
+    if name in LAYER_NORM:
         assert out.isfinite().all()
         return
     masked = copy.deepcopy(network)
@@ -80,8 +79,8 @@ def test_a_random_selection_narrows_runs_and_equals_the_full_network_masked(name
         for index, group in enumerate(channels.groups):
             for reader in group.readers:
                 axis, weight = channels.axes[reader][1], tensors_of(masked)[reader]
-                places, own = axis.owned(index, channels.full)
-                weight[:, places[~torch.isin(own, orders[index])]] = 0
+                positions, read = axis.positions_of(index, channels.full)
+                weight[:, positions[~torch.isin(read, orders[index])]] = 0
     torch.testing.assert_close(out, masked.eval()(IMAGES), atol=1e-4, rtol=1e-4)
 
 
@@ -106,22 +105,24 @@ def trained(network):
 
 
 @every_family
-def test_it_narrows_trains_grows_and_goes_back_with_nothing_lost(name):
+def test_narrowing_training_and_growing_lose_nothing(name):
     network, channels = KNOWN[name]
     elastic = Elastic(copy.deepcopy(network), channels)
     before = {n: t.clone() for n, t in elastic.full.items()}
     small = [max(group.size // 2, 1) for group in channels.groups]
     optimizer = trained(elastic.resize(small))
-    learnt = {n: t.detach().clone() for n, t in tensors_of(elastic.module).items()}
+    learned = {n: t.detach().clone() for n, t in tensors_of(elastic.module).items()}
     momenta = {
         n: optimizer.state[p]["momentum_buffer"].clone()
         for n, p in elastic.module.named_parameters()
     }
     large = elastic.resize(channels.full, optimizer)
     for n, tensor in tensors_of(large).items():
-        assert torch.equal(channels.take({n: tensor, **large.state_dict()}, small)[n], learnt[n]), n
+        assert torch.equal(
+            channels.take({n: tensor, **large.state_dict()}, small)[n], learned[n]
+        ), n
         inside = torch.zeros(tensor.shape)
-        inside[elastic._grid(n, small, channels.full)] = 1
+        inside[elastic._index(n, small, channels.full)] = 1
         assert torch.equal(tensor[inside == 0], before[n][inside == 0]), n
     for n, parameter in large.named_parameters():
         momentum = optimizer.state[parameter]["momentum_buffer"]
@@ -130,7 +131,7 @@ def test_it_narrows_trains_grows_and_goes_back_with_nothing_lost(name):
     trained(large)
 
 
-@pytest.mark.parametrize("name", [name for name in GROUPS if name not in BY_PLACE])
+@pytest.mark.parametrize("name", [name for name in GROUPS if name not in LAYER_NORM])
 def test_function_preserving_growth_keeps_the_logits(name):
     network, channels = KNOWN[name]
     elastic = Elastic(copy.deepcopy(network), channels)
@@ -141,12 +142,12 @@ def test_function_preserving_growth_keeps_the_logits(name):
 
 
 @every_family
-def test_flops_of_the_map_are_those_of_the_network(name):
+def test_flops_of_the_map_equal_those_of_the_network_without_attention(name):
     network, channels = KNOWN[name]
     counts = [max(group.size // 2, 1) for group in channels.groups]
     narrow = assemble(skeleton_of(network), channels.take(tensors_of(network), counts))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         narrow.eval()(IMAGES)
-    own = counter.get_flop_counts()["Global"]
-    attention = sum(v for op, v in own.items() if "attention" in str(op) or "bmm" in str(op))
+    flops = counter.get_flop_counts()["Global"]
+    attention = sum(v for op, v in flops.items() if "attention" in str(op) or "bmm" in str(op))
     assert len(IMAGES) * channels.flops(counts) == counter.get_total_flops() - attention

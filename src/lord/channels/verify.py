@@ -1,50 +1,62 @@
-"""A channel map put to the test on the network it is of."""
+"""Checks of a channel map against the network it describes."""
 
 import copy
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
-from lord.channels.map import ChannelMap
+from lord.channels.errors import cannot_resize
+from lord.channels.map import ChannelMap, Group
 from lord.channels.modules import assemble, skeleton_of, tensors_of
 from lord.channels.order import permute
-from lord.config import UserError, first_line
+from lord.config import first_line
 
 
 @torch.no_grad()
 def verify(network: nn.Module, channels: ChannelMap, example: Tensor) -> None:
-    """Reordering a group's channels must not change what the network computes, and a narrowed
-    network must run; where not, the map is wrong.
+    """Check that the map is right: reordering keeps the function, and a narrowed network runs.
+
+    Args:
+        network: put into evaluation mode; otherwise left as it is.
+        channels: its map.
+        example: a batch that the network accepts. Only its shape, type and device matter. On the
+            meta device nothing is checked, because nothing is computed.
 
     Raises:
-        UserError: names the layer whose channels are not what they seem.
+        UserError: names the layer whose channels are mapped wrongly.
     """
-    if example.is_meta:  # nothing is computed there
+    if example.is_meta:
         return
     source = torch.Generator().manual_seed(0)
-    # An example of zeros would show nothing where no layer has a bias.
-    example = torch.randn(example.shape, generator=source).to(example)
-    wanted = network.eval()(example)
-    tolerance = 1e-3 * (1 + wanted.abs().max().item())
-    twin = copy.deepcopy(network)
-    for index, group in enumerate(channels.groups):
-        order = torch.randperm(group.size, generator=source).to(example.device)
-        try:
-            permute(channels, twin, {index: order})
-            same = (twin(example) - wanted).abs().max().item() <= tolerance
-        except KeyError:  # some of its channels lie more often along an axis than others
-            same = False
-        if not same:
-            raise UserError(
-                f"cannot map the channels of layer '{group.name}': their order matters elsewhere "
-                "in the network than in the layers that read them"
-            )
+    # Noise, because on zeros every channel of a network without biases gives the same.
+    noise = torch.randn(example.shape, generator=source).to(example)
+    _verify_reordering(network, channels, noise, source)
     counts = [(group.size + 1) // 2 for group in channels.groups]
     narrow = assemble(skeleton_of(network), channels.take(tensors_of(network), counts))
     try:
-        narrow(example)
+        narrow(noise)
     except (RuntimeError, ValueError) as error:
-        said = first_line(error)
-        raise UserError(
-            f"cannot narrow this network: its forward pass fails then ({said})"
-        ) from None
+        why = f"once it is narrowed, its forward pass fails ({first_line(error)})"
+        raise cannot_resize(type(network).__name__, why) from None
+
+
+def _verify_reordering(
+    network: nn.Module, channels: ChannelMap, noise: Tensor, source: Generator
+) -> None:
+    """Check that reordering each group at random does not change the logits."""
+    logits = network.eval()(noise)
+    tolerance = 1e-3 * (1 + logits.abs().max().item())
+    twin = copy.deepcopy(network)
+    for index, group in enumerate(channels.groups):
+        order = torch.randperm(group.size, generator=source).to(noise.device)
+        try:
+            permute(channels, twin, {index: order})
+        except KeyError:
+            raise _order_matters(group) from None
+        if not (twin(noise) - logits).abs().max().item() <= tolerance:
+            raise _order_matters(group)
+
+
+def _order_matters(group: Group) -> Exception:
+    why = "the order of its channels matters outside the layers known to read them"
+    return cannot_resize(f"layer '{group.name}'", why)

@@ -1,38 +1,48 @@
-"""When the student grows: much before the early tasks, little before the late ones."""
+"""The growth schedule: how many levels the student gains before each task."""
 
 import math
 
 
-def pace(tasks: int) -> float:
-    """r of the growth schedule by number of tasks: 4 for five, 3.5 for ten, otherwise 1."""
+def default_pace(tasks: int) -> float:
+    """Return the paper's pace (r) for a number of tasks: 4 for five, 3.5 for ten, otherwise 1."""
     return {5: 4.0, 10: 3.5}.get(tasks, 1.0)
 
 
-def growth_steps(tasks: int, rate: float | None = None) -> tuple[int, ...]:
-    """Levels gained before each task: a cosine falling from ``rate`` to 0 over the stream.
+def growth_steps(tasks: int, pace: float | None = None) -> tuple[int, ...]:
+    """Return the levels gained before each task, which fall from ``pace`` to 0 along a cosine.
 
-    At least 1, except before the last task. Halves round to even.
+    Before task i of T, the student gains p_i = r/2 * (1 + cos(pi * i / (T-1))) levels, rounded
+    half to even, and at least 1 except before the last task (Liu et al. 2025).
 
     >>> growth_steps(5)
     (4, 3, 2, 1, 0)
+
+    Args:
+        tasks: number of tasks in the stream (T).
+        pace: levels gained before the first task (r). None: chosen by the number of tasks.
     """
-    rate = pace(tasks) if rate is None else rate
+    pace = default_pace(tasks) if pace is None else pace
     steps = []
     for task in range(tasks):
         fraction = task / (tasks - 1) if tasks > 1 else 0.0
-        step = round(rate / 2 * (1 + math.cos(math.pi * fraction)))
+        step = round(pace / 2 * (1 + math.cos(math.pi * fraction)))
         steps.append(step if task == tasks - 1 else max(step, 1))
     return tuple(steps)
 
 
-def levels_over(tasks: int, top: int, rate: float | None = None) -> tuple[int, ...]:
-    """The student's level during each task, at most ``top``.
+def levels_over(tasks: int, top: int, pace: float | None = None) -> tuple[int, ...]:
+    """Return the student's level in each task. Levels count from 1.
 
     >>> levels_over(5, top=10)
     (4, 7, 9, 10, 10)
+
+    Args:
+        tasks: number of tasks in the stream.
+        top: the highest level, at which growth stops. The authors' code has no such limit.
+        pace: levels gained before the first task. None: chosen by the number of tasks.
     """
     levels, level = [], 0
-    for step in growth_steps(tasks, rate):
+    for step in growth_steps(tasks, pace):
         level = min(level + step, top)
         levels.append(max(level, 1))
     return tuple(levels)

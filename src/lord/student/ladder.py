@@ -1,4 +1,4 @@
-"""A ladder of widths: which channels of each group are active at a level."""
+"""The ladder of widths: how many channels of each group are active at a level."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from lord.channels import ChannelMap
 
 SHORT = tuple(round(0.1 * step, 2) for step in range(1, 11))
-"""0.1, 0.2 ... 1.0, the ratios for streams of few classes."""
+"""Width ratios 0.1, 0.2 ... 1.0, for streams of fewer than 100 classes."""
 LONG = (*(round(0.05 * step, 2) for step in range(1, 19)), 1.0)
-"""0.05, 0.10 ... 0.90, 1.0, the ratios for streams of 100 classes and more."""
+"""Width ratios 0.05, 0.10 ... 0.90, 1.0, for streams of 100 classes and more."""
 
 
-def rounded(channels: float, multiple: int) -> int:
-    """The nearest multiple, at least one, and one more if that is below 90 % of what was asked.
+def round_channels(channels: float, multiple: int) -> int:
+    """Round to the nearest multiple, which is at least one, and up if less than 90 % would remain.
 
-    >>> rounded(51.2, 8), rounded(3.2, 8), rounded(19.2, 16)
+    >>> round_channels(51.2, 8), round_channels(3.2, 8), round_channels(19.2, 16)
     (48, 8, 32)
     """
     kept = max(multiple, int(channels + multiple / 2) // multiple * multiple)
@@ -23,7 +23,14 @@ def rounded(channels: float, multiple: int) -> int:
 
 @dataclass(frozen=True)
 class Ladder:
-    """Widths a network can have. Levels count from 1, the narrowest.
+    """The widths a network can have, by level (Liu et al. 2025). Level 1 is the narrowest.
+
+    >>> import torch
+    >>> from lord.channels import trace
+    >>> network = torch.nn.Sequential(torch.nn.Linear(3, 64), torch.nn.Linear(64, 2))
+    >>> ladder = Ladder.for_network(trace(network, torch.zeros(1, 3)), classes=2)
+    >>> ladder.top, ladder.counts(5)
+    (10, (32,))
 
     Attributes:
         channels: the network's channel map.
@@ -37,38 +44,48 @@ class Ladder:
 
     @classmethod
     def for_network(cls, channels: ChannelMap, classes: int) -> "Ladder":
-        """The paper's ladder: short below 100 classes; multiples of 8, of 4 below width 64."""
-        thinnest = min((group.size for group in channels.groups), default=1)
-        return cls(channels, LONG if classes >= 100 else SHORT, 8 if thinnest >= 64 else 4)
+        """Return the paper's ladder: ten levels, or nineteen for 100 classes and more.
+
+        Channel counts are multiples of 8. They are multiples of 4, which is not in the paper, if a
+        group has fewer than 64 channels at full width.
+
+        Args:
+            channels: the network's channel map.
+            classes: number of classes in the stream.
+        """
+        smallest = min((group.size for group in channels.groups), default=1)
+        return cls(channels, LONG if classes >= 100 else SHORT, 8 if smallest >= 64 else 4)
 
     @property
     def top(self) -> int:
+        """The highest level, at which the network has its full width."""
         return len(self.ratios)
 
     def counts(self, level: int) -> tuple[int, ...]:
-        """Active channels of each group at ``level``."""
-        return self.mixed([level] * len(self.channels.groups))
+        """Return the number of active channels of each group at a level."""
+        return self.mixed_counts([level] * len(self.channels.groups))
 
-    def mixed(self, levels: Sequence[int]) -> tuple[int, ...]:
-        """Active channels where each group has a level of its own.
+    def mixed_counts(self, levels: Sequence[int]) -> tuple[int, ...]:
+        """Return the number of active channels of each group, given a level for each group.
 
-        A stream keeps its size times the ratio. A group inside a stream keeps its share of that
-        stream's kept channels, times its own ratio: so compute falls with the cube.
+        A stage group keeps its size times its ratio. An inner group first shrinks like its stage
+        group, and keeps the result times its own ratio. So FLOPs fall with the cube of the ratio.
         """
         groups = self.channels.groups
         counts: dict[int, int] = {}
-        for inside in (False, True):
+        for inner in (False, True):
             for index, group in enumerate(groups):
-                if (group.stage is not None) != inside:
+                if (group.stage is not None) != inner:
                     continue
                 base: float = group.size
                 if group.stage is not None:
                     base *= counts[group.stage] / groups[group.stage].size
-                multiple = min(self.multiple, max(group.size // 2, 1))  # few, such as heads
-                asked = rounded(base * self.ratios[levels[index] - 1], multiple)
-                counts[index] = min(asked, group.size)
+                # Groups of few channels, such as attention heads, need a smaller multiple.
+                multiple = min(self.multiple, max(group.size // 2, 1))
+                rounded = round_channels(base * self.ratios[levels[index] - 1], multiple)
+                counts[index] = min(rounded, group.size)
         return tuple(counts[index] for index in range(len(groups)))
 
     def share(self, counts: Sequence[int]) -> float:
-        """Parameters at ``counts`` as a share of the full network's (kappa)."""
+        """Return the parameters at ``counts`` as a share of the full network's (kappa)."""
         return self.channels.parameters(counts) / self.channels.parameters(self.channels.full)

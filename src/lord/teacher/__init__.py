@@ -1,4 +1,4 @@
-"""The teacher's redundancy: a small frozen sub-network that stands for what was learnt."""
+"""Teacher redundancy: a small frozen sub-network of the student preserves what it has learned."""
 
 from lord.teacher.importance import by_importance
 from lord.teacher.search import (

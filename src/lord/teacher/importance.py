@@ -1,4 +1,4 @@
-"""Which channels of a group matter most to the layers that read them."""
+"""The importance of channels to the layers that read them."""
 
 import torch
 from torch import Tensor, nn
@@ -8,10 +8,17 @@ from lord.channels import ChannelMap
 
 @torch.no_grad()
 def by_importance(channels: ChannelMap, network: nn.Module) -> dict[int, Tensor]:
-    """For each group inside a stream, the order of its channels by importance, largest first.
+    """Return the order of each inner group's channels by importance, largest first.
 
-    Importance is the L1 norm of all weights that read the channel. Only the channels the
-    network has are ranked; channels that are not active keep their places.
+    A channel's importance is the L1 norm of all weights that read it (Liu et al. 2025). Only the
+    channels that the network has are ranked. The authors' code ranks inactive ones too.
+
+    Args:
+        channels: the network's channel map.
+        network: at full width or narrowed.
+
+    Returns:
+        Group index -> a permutation of the channels present, for ``permute``.
     """
     weights = dict(network.named_parameters())
     have = channels.counts_of(weights)
@@ -22,7 +29,7 @@ def by_importance(channels: ChannelMap, network: nn.Module) -> dict[int, Tensor]
         total = torch.zeros(have[index], device=next(network.parameters()).device)
         for name in group.readers:
             norms = weights[name].abs().transpose(0, 1).flatten(1).sum(1)
-            own, of = channels.axes[name][1].owned(index, have)
-            total.index_add_(0, of.to(norms.device), norms[own.to(norms.device)])
+            positions, read = channels.axes[name][1].positions_of(index, have)
+            total.index_add_(0, read.to(norms.device), norms[positions.to(norms.device)])
         orders[index] = total.argsort(descending=True, stable=True)
     return orders

@@ -1,10 +1,10 @@
-"""Drawing, scoring and freezing sub-networks (the paper's teacher redundancy)."""
+"""Draw, score and freeze sub-networks of the student: the paper's teacher search."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from typing import TypedDict
 
 import torch
 import torch.nn.functional as F
@@ -21,47 +21,75 @@ from lord.channels import (
 )
 from lord.student import Ladder
 
-TOO_LARGE = 0.95
-"""Candidates with this share of the full network's parameters or more save too little."""
+MAX_SHARE = 0.95
+"""A candidate has less than this share of the full network's parameters."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A sub-network: a level for each group, and the channels that gives."""
+    """A sub-network of the student.
+
+    Attributes:
+        levels: level of each group on the ladder.
+        counts: number of channels of each group.
+        share: its parameters as a share of the full network's (kappa).
+    """
 
     levels: tuple[int, ...]
     counts: tuple[int, ...]
     share: float
-    """Its parameters as a share of the full network's (kappa)."""
 
     @classmethod
     def of(cls, ladder: Ladder, levels: Sequence[int]) -> "Candidate":
-        counts = ladder.mixed(levels)
+        """Return the sub-network with these levels."""
+        counts = ladder.mixed_counts(levels)
         return cls(tuple(levels), counts, ladder.share(counts))
+
+
+class TeacherState(TypedDict):
+    """What a checkpoint holds of a teacher."""
+
+    levels: tuple[int, ...]
+    tensors: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """A frozen copy of the winning sub-network, normalising by batch statistics."""
+    """A frozen copy of a sub-network of the student.
 
-    choice: Candidate
+    Attributes:
+        candidate: the sub-network.
+        module: maps N x C x H x W images to N x classes logits, on batch statistics.
+    """
+
+    candidate: Candidate
     module: nn.Module
 
     @property
     def counts(self) -> tuple[int, ...]:
-        return self.choice.counts
+        """Number of channels of each group."""
+        return self.candidate.counts
 
     @property
     def share(self) -> float:
-        return self.choice.share
+        """Parameters as a share of the full network's (kappa)."""
+        return self.candidate.share
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"levels": self.choice.levels, "tensors": self.module.state_dict()}
+    def state_dict(self) -> TeacherState:
+        """Return the levels and the weights."""
+        return {"levels": self.candidate.levels, "tensors": self.module.state_dict()}
 
     @classmethod
-    def restore(cls, ladder: Ladder, skeleton: nn.Module, state: dict[str, Any]) -> "Teacher":
-        """The teacher that ``state`` was saved from. skeleton: of the student's network."""
-        return cls(Candidate.of(ladder, state["levels"]), _frozen(skeleton, state["tensors"]))
+    def restore(cls, ladder: Ladder, skeleton: nn.Module, state: TeacherState) -> "Teacher":
+        """Return the teacher from which ``state`` was saved.
+
+        Args:
+            ladder: widths of the student's network.
+            skeleton: structure of the student's network.
+            state: as ``state_dict`` returns it.
+        """
+        candidate = Candidate.of(ladder, state["levels"])
+        return cls(candidate, _frozen(skeleton, state["tensors"]))
 
 
 def draw_candidates(
@@ -71,18 +99,22 @@ def draw_candidates(
     number: int,
     generator: Generator,
 ) -> list[Candidate]:
-    """Distinct sub-networks among ``number`` draws, each group's level uniform in [low, high].
+    """Draw sub-networks at random, each group's level uniform from ``low`` to ``high``.
 
     Args:
-        ladder: what a level means.
-        low: the previous teacher's level of each group, so that teachers only grow.
+        ladder: widths of the student's network.
+        low: the previous teacher's level of each group. So teachers never shrink.
         high: the student's level.
+        number: of draws.
         generator: on the CPU.
+
+    Returns:
+        The draws that differ in their channels, at most ``number``.
     """
     floor = torch.tensor(low, dtype=torch.float64)
-    drawn = torch.rand(number, len(low), generator=generator, dtype=torch.float64)
-    levels = (floor + (drawn * (high - floor + 1)).floor()).long().clamp(max=high).tolist()
-    distinct = {ladder.mixed(row): tuple(row) for row in levels}
+    uniform = torch.rand(number, len(low), generator=generator, dtype=torch.float64)
+    levels = (floor + (uniform * (high - floor + 1)).floor()).long().clamp(max=high).tolist()
+    distinct = {ladder.mixed_counts(row): tuple(row) for row in levels}
     return [Candidate(row, counts, ladder.share(counts)) for counts, row in distinct.items()]
 
 
@@ -98,53 +130,77 @@ def search_teacher(
     generator: Generator,
     budget: float = math.inf,
 ) -> Teacher:
-    """Find the sub-network that answers noise most like the student for its size, and freeze it.
+    """Find the sub-network that best imitates the student for its size, and freeze it.
 
-    The score is MSE(candidate(noise), student(noise)) * exp(-share), the lowest wins. Both run on
-    batch statistics, and neither touches the student's running statistics.
+    A candidate c scores MSE(c(noise), student(noise)) * exp(-kappa). The lowest score wins (Liu et
+    al. 2025). All passes use batch statistics. The student's running statistics do not change,
+    whereas the authors' code overwrites them.
 
     Args:
         ladder: widths of the student's network.
-        student: as the last task left it, at ``level``, its channels ordered by importance.
+        student: as the last task left it, at ``level``, with channels in order of importance.
         level: the student's level, before it grows.
-        previous: the last teacher; the new one has at least its channels.
-        noise: N x C x H x W standard-normal images, on the student's device.
-        number: candidates drawn; those that coincide are scored once.
+        previous: the last teacher, which bounds the new one's levels from below. None: no bound.
+        noise: N x C x H x W standard-normal images on the student's device.
+        number: candidates to draw. Equal ones are scored once.
         generator: on the CPU.
-        budget: FLOPs the candidates may take together; where that is none, the first is taken.
+        budget: FLOPs of all candidates' passes. If it pays for none, the first candidate drawn
+            becomes the teacher. The student's pass is not included.
     """
-    low = previous.choice.levels if previous else (1,) * len(ladder.channels.groups)
+    low = previous.candidate.levels if previous else (1,) * len(ladder.channels.groups)
+    candidates = _draw_small(ladder, low, level, number, generator)
+    flops = [len(noise) * ladder.channels.flops(candidate.counts) for candidate in candidates]
+    affordable = sum(spent <= budget for spent in accumulate(flops))
+    candidates = candidates[: max(affordable, 1)]
+    if len(candidates) == 1:
+        return freeze(ladder.channels, student, candidates[0])
+    scores = torch.stack([*_scores(ladder.channels, student, candidates, noise)])
+    return freeze(ladder.channels, student, candidates[int(scores.argmin())])
+
+
+def _draw_small(
+    ladder: Ladder, low: Sequence[int], high: int, number: int, generator: Generator
+) -> list[Candidate]:
+    """Draw candidates below ``MAX_SHARE``, twice if the first draw has none.
+
+    If the second has none either, return its smallest. The arguments are those of
+    ``draw_candidates``.
+    """
+    drawn: list[Candidate] = []
     for _ in range(2):
-        drawn = draw_candidates(ladder, low, level, number, generator)
-        small = [candidate for candidate in drawn if candidate.share < TOO_LARGE]
-        if small:
-            break
-    else:
-        small = [min(drawn, key=lambda candidate: candidate.share)]
-    costs = (len(noise) * ladder.channels.flops(candidate.counts) for candidate in small)
-    small = [
-        c for c, spent in zip(small, accumulate(costs), strict=True) if spent <= budget
-    ] or small[:1]
-    if len(small) == 1:
-        return freeze(ladder.channels, student, small[0])
-    live = tensors_of(student)
-    probe = batch_statistics(skeleton_of(student))
-    live = {name: live[name] for name in tensors_of(probe)}
-    wanted = functional_call(probe, live, (noise,))
-    scores = []
-    for candidate in small:
-        own = ladder.channels.take(live, candidate.counts)
-        adopt_sizes(probe, own)
-        distance = F.mse_loss(functional_call(probe, own, (noise,)), wanted)
-        scores.append(distance * math.exp(-candidate.share))
-    return freeze(ladder.channels, student, small[int(torch.stack(scores).argmin())])
+        drawn = draw_candidates(ladder, low, high, number, generator)
+        if small := [candidate for candidate in drawn if candidate.share < MAX_SHARE]:
+            return small
+    return [min(drawn, key=lambda candidate: candidate.share)]
 
 
-def freeze(channels: ChannelMap, student: nn.Module, choice: Candidate) -> Teacher:
-    """Copy the chosen sub-network of ``student`` into an ordinary module that is never trained."""
-    tensors = channels.take(tensors_of(student), choice.counts)
-    return Teacher(choice, _frozen(skeleton_of(student), tensors))
+def _scores(
+    channels: ChannelMap, student: nn.Module, candidates: Sequence[Candidate], noise: Tensor
+) -> Iterator[Tensor]:
+    """Yield each candidate's score: its distance to the student, times exp(-kappa)."""
+    probe = batch_statistics(skeleton_of(student))  # runs each candidate on the student's weights
+    weights = tensors_of(student)
+    weights = {name: weights[name] for name in tensors_of(probe)}
+    target = functional_call(probe, weights, (noise,))
+    for candidate in candidates:
+        taken = channels.take(weights, candidate.counts)
+        adopt_sizes(probe, taken)
+        distance = F.mse_loss(functional_call(probe, taken, (noise,)), target)
+        yield distance * math.exp(-candidate.share)
+
+
+def freeze(channels: ChannelMap, student: nn.Module, candidate: Candidate) -> Teacher:
+    """Copy a sub-network of the student into an ordinary module that is never trained.
+
+    Args:
+        channels: the student's channel map.
+        student: at full width or narrowed; left as it is.
+        candidate: the sub-network to copy.
+    """
+    tensors = channels.take(tensors_of(student), candidate.counts)
+    return Teacher(candidate, _frozen(skeleton_of(student), tensors))
 
 
 def _frozen(skeleton: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """Return a module with copies of ``tensors``, without gradients and running statistics."""
     return batch_statistics(assemble(skeleton, tensors)).requires_grad_(False)

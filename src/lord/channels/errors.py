@@ -1,0 +1,15 @@
+"""The error for a network that cannot be resized."""
+
+from lord.config import UserError
+
+HINT = "methods that keep the network at full width, such as er, accept it"
+
+
+def cannot_resize(part: str, why: str) -> UserError:
+    """Return the error for a part of a network that cannot be resized.
+
+    Args:
+        part: what cannot be resized, such as ``layer 'conv1'``.
+        why: the reason, as a clause.
+    """
+    return UserError(f"{part} cannot be resized: {why}", field="network", hint=HINT)
