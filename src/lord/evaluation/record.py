@@ -1,10 +1,14 @@
 """The record of a finished run: its summary and its accuracy matrices."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from lord.config import UserError
+
+Value = bool | int | float | str | list[Any] | None
+"""The value of a setting in a file."""
 
 
 class Matrices(msgspec.Struct, frozen=True):
@@ -59,7 +63,9 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     buffer_bytes: int
     params: int
     label: str = ""
-    """The method and the settings of the variant, as text."""
+    """The name of the variant, or else its method and settings as text."""
+    variant: dict[str, Value] | None = None
+    """The settings of the variant; None in records of old versions."""
     epochs: float | None = None
     backward_transfer: float | None = None
     forward_transfer: float | None = None

@@ -5,9 +5,7 @@ from pathlib import Path
 import msgspec
 
 from lord.config import UserError
-
-Value = bool | int | float | str | list[list[int]] | None
-"""Value of a setting in a file."""
+from lord.evaluation.record import Value
 
 
 class Study(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,8 +13,11 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
 
     command: str
     """The command line, for a reader."""
-    given: dict[str, Value] = {}
-    """The settings that the command gave to all runs."""
+    given: dict[str, Value] | None = None
+    """The settings that the command gave to all runs; None in files of old versions.
+
+    ``lord.rho`` is a setting of one method.
+    """
     commits: list[str] = []
     versions: list[str] = []
     machines: list[str] = []

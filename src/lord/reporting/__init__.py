@@ -1,4 +1,4 @@
-"""Tables, pages and pictures from the records of finished runs; nothing live."""
+"""Tables, pictures and pages from the records of runs."""
 
 from lord.reporting.report import find_records, find_studies, write_report
 from lord.reporting.statistics import Difference, caution, paired

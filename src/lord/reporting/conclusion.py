@@ -18,13 +18,13 @@ def conclusion(records: Sequence[RunRecord]) -> str:
     seeds = f"{number} seed{'s' if number > 1 else ''}"
     if len(rows) == 1:
         cost = f"{_flops(reference):.3g} training FLOPs"
-        return f"{reference.method} reached {_accuracy(reference)} Class-IL with {cost} ({seeds})."
-    known = f"{reference.method} ({_accuracy(reference)}, {seeds})"
+        return f"{reference.name} reached {_accuracy(reference)} Class-IL with {cost} ({seeds})."
+    known = f"{reference.name} ({_accuracy(reference)}, {seeds})"
     for row in rows:  # the cheapest first
         if _flops(row) < _flops(reference) and _headline(row) >= _headline(reference):
             share = _flops(row) / _flops(reference)
             cost = f"{share:.2f} of the training FLOPs of {known}"
-            return f"{row.method} reached {_accuracy(row)} Class-IL at {cost}."
+            return f"{row.name} reached {_accuracy(row)} Class-IL at {cost}."
     return f"No cheaper method was as accurate as {known}."
 
 

@@ -1,4 +1,4 @@
-"""Accuracy against FLOPs, accuracy over the stream, and accuracy matrices."""
+"""Draw accuracy against FLOPs, accuracy over the stream, and accuracy matrices."""
 
 import textwrap
 from collections.abc import Sequence
@@ -7,26 +7,28 @@ from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lord.evaluation import RunRecord
 from lord.reporting.tables import Row
+from lord.storage import write_atomic
 
 LINES = ("-", "--", ":")
 COLUMNS = 5
 
 
 def accuracy_against_flops(rows: Sequence[Row], file: Path) -> None:
-    """A curve a method over its budgets, with one standard deviation over seeds, and the front."""
+    """Draw a curve over budgets for each variant, standard deviations, and the Pareto front."""
     figure = Figure(figsize=(7.2, 6), layout="constrained")
     axes = figure.subplots()
-    families: dict[str, list[Row]] = {}
+    curves: dict[str, list[Row]] = {}
     for row in rows:
-        families.setdefault(row.family, []).append(row)
-    points = {row.method: _point(row) for row in rows}
-    for place, (family, members) in enumerate(families.items()):
+        curves.setdefault(row.curve, []).append(row)
+    points = {row.name: _point(row) for row in rows}
+    for place, (curve, members) in enumerate(curves.items()):
         style = _style(place)
-        places = np.array([points[row.method] for row in members])
+        places = np.array([points[row.name] for row in members])
         axes.errorbar(
             places[:, 0],
             places[:, 1],
@@ -34,7 +36,7 @@ def accuracy_against_flops(rows: Sequence[Row], file: Path) -> None:
             marker="o",
             markersize=6,
             capsize=3,
-            label=_wrapped(family),
+            label=_wrapped(curve),
             **style,
         )
         for row in members:
@@ -42,7 +44,7 @@ def accuracy_against_flops(rows: Sequence[Row], file: Path) -> None:
             accuracy = [record.headline[0] for record in row.records]
             axes.scatter(flops, accuracy, color=style["color"], s=10, alpha=0.35, linewidths=0)
     front = pareto_front(list(points.values()))
-    axes.step(*zip(*front, strict=True), where="post", color="0.6", zorder=0, label="front")
+    axes.step(*zip(*front, strict=True), where="post", color="0.6", zorder=0, label="Pareto front")
     axes.set(xlabel="training FLOPs", ylabel="final Class-IL accuracy, %")
     spent = [flops for flops, _ in points.values()]
     if max(spent) > 4 * min(spent):
@@ -53,7 +55,7 @@ def accuracy_against_flops(rows: Sequence[Row], file: Path) -> None:
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Of (FLOPs, accuracy): those that no other beats in both, the cheapest first.
+    """Return the pairs of FLOPs and accuracy that no other pair beats in both, cheapest first.
 
     >>> pareto_front([(1, 50), (2, 40), (3, 60), (3, 55)])
     [(1, 50), (3, 60)]
@@ -66,23 +68,26 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, flo
 
 
 def accuracy_over_tasks(rows: Sequence[Row], file: Path) -> None:
-    """Mean Class-IL accuracy on the tasks seen, after each task; bands are one deviation."""
+    """Draw the mean Class-IL accuracy on the tasks seen, after each task.
+
+    Bands are one standard deviation over seeds.
+    """
     figure = Figure(figsize=(7.2, 6), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(rows):
         style = _style(place)
         lines = np.array([[np.mean(line) for line in r.headline_matrix] for r in row.records])
-        if lines.shape[1] == 1:  # trained on all tasks at once
-            axes.axhline(lines.mean(), label=_wrapped(row.method), **style)
+        if lines.shape[1] == 1:  # joint training: one row for all tasks
+            axes.axhline(lines.mean(), label=_wrapped(row.name), **style)
             continue
         tasks = np.arange(1, lines.shape[1] + 1)
         mean, deviation = lines.mean(0), lines.std(0, ddof=1) if len(lines) > 1 else 0
-        axes.plot(tasks, mean, marker="o", markersize=4, label=_wrapped(row.method), **style)
+        axes.plot(tasks, mean, marker="o", markersize=4, label=_wrapped(row.name), **style)
         low, high = mean - deviation, mean + deviation
         axes.fill_between(tasks, low, high, color=style["color"], alpha=0.12)
         axes.set_xticks(tasks)
     axes.set(
-        xlabel="tasks learnt",
+        xlabel="tasks learned",
         ylabel="Class-IL accuracy on tasks seen, %",
         ylim=(0, 101),
     )
@@ -92,29 +97,18 @@ def accuracy_over_tasks(rows: Sequence[Row], file: Path) -> None:
 
 
 def accuracy_matrices(rows: Sequence[Row], file: Path) -> None:
-    """A square a method: Class-IL accuracy on each task (column) after each task (row)."""
+    """Draw a matrix for each variant: Class-IL accuracy after each task (row) on each (column)."""
     across, down = min(len(rows), COLUMNS), -(-len(rows) // COLUMNS)
     figure = Figure(figsize=(1.2 + 2.6 * across, 3.1 * down), layout="constrained")
     panels = figure.subplots(down, across, squeeze=False).flatten()
     for panel in panels[len(rows) :]:
         panel.set_axis_off()
     for panel, row in zip(panels, rows, strict=False):
-        matrices = [_square(record.headline_matrix) for record in row.records]
-        mean = np.mean(matrices, axis=0)
+        mean = np.mean([_square(record.headline_matrix) for record in row.records], axis=0)
         shown = panel.imshow(mean, vmin=0, vmax=100, cmap="viridis")
         if mean.shape[1] <= 10:
-            for i, j in zip(*np.nonzero(~np.isnan(mean)), strict=True):
-                ink = "white" if mean[i, j] < 60 else "black"
-                panel.text(
-                    j,
-                    i,
-                    f"{mean[i, j]:.0f}",
-                    ha="center",
-                    va="center",
-                    color=ink,
-                    size=8,
-                )
-        panel.set_title(row.method, size=9)
+            _write_values(panel, mean)
+        panel.set_title(row.name, size=9, wrap=True)
         panel.set(xlabel="on task")
         panel.set_xticks(range(mean.shape[1]), [str(j + 1) for j in range(mean.shape[1])])
         panel.set_yticks(range(mean.shape[0]), [str(i + 1) for i in range(mean.shape[0])])
@@ -123,7 +117,15 @@ def accuracy_matrices(rows: Sequence[Row], file: Path) -> None:
     _write(figure, file)
 
 
+def _write_values(panel: Axes, mean: np.ndarray) -> None:
+    """Write each value into its cell, in an ink that stands out."""
+    for i, j in zip(*np.nonzero(~np.isnan(mean)), strict=True):
+        ink = "white" if mean[i, j] < 60 else "black"
+        panel.text(j, i, f"{mean[i, j]:.0f}", ha="center", va="center", color=ink, size=8)
+
+
 def _square(matrix: list[list[float]]) -> np.ndarray:
+    """Fill ragged rows with NaN."""
     width = len(matrix[-1])
     return np.array([row + [np.nan] * (width - len(row)) for row in matrix])
 
@@ -133,7 +135,7 @@ def _headline(record: RunRecord) -> float:
 
 
 def _wrapped(label: str) -> str:
-    """On lines short enough for a legend of two columns."""
+    """Break a name into lines short enough for a legend of two columns."""
     return textwrap.fill(label, 42)
 
 
@@ -142,12 +144,10 @@ def _point(row: Row) -> tuple[float, float]:
 
 
 def _style(place: int) -> dict[str, Any]:
-    """Ten colours, then the same with other lines."""
+    """Return one of ten colours; after ten, the line style changes."""
     colour = colormaps["tab10"](place % 10)
     return {"color": colour, "linestyle": LINES[place // 10 % len(LINES)]}
 
 
 def _write(figure: Figure, file: Path) -> None:
-    draft = file.with_name(f".{file.name}")
-    figure.savefig(draft, dpi=150, format=file.suffix[1:])
-    draft.replace(file)
+    write_atomic(file, lambda draft: figure.savefig(draft, dpi=150, format=file.suffix[1:]))

@@ -1,4 +1,4 @@
-"""What a comparison leaves beside its runs: all records, a page, pictures."""
+"""Write the report of a comparison: its records, a page and pictures."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -15,47 +15,59 @@ from lord.reporting.pictures import (
     accuracy_over_tasks,
 )
 from lord.reporting.tables import Row, summarise
+from lord.storage import write_json, write_text
 
 PICTURES: dict[str, Callable[[Sequence[Row], Path], None]] = {
     "accuracy_against_flops.png": accuracy_against_flops,
     "accuracy_over_tasks.png": accuracy_over_tasks,
     "accuracy_matrices.png": accuracy_matrices,
 }
-MADE = "<!-- made by 'lord report': changes are lost when it makes it again -->"
-"""Ends its pages; no other README.md is replaced."""
+MADE = "<!-- made by 'lord report'"
+"""Begins the last line of every page. A README.md without it is never replaced."""
 MATRICES = 12
-"""Methods at most whose matrices are drawn."""
+"""With more rows than this, the accuracy matrices are not drawn."""
 
 
 def find_studies(folder: Path) -> dict[Path, list[RunRecord]]:
-    """Records of each comparison or single run at a folder, or in the folders below it.
+    """Return the records of each comparison or single run in a folder and the folders below it.
 
     Raises:
         UserError: if there is none.
     """
-    if not folder.is_dir():
-        raise UserError(f"no results at '{folder}': no such folder")
+    check_folder(folder)
     found: dict[Path, list[RunRecord]] = {}
     for file in sorted(folder.rglob("summary.json")):
-        own = file.parent
-        # A run's folder belongs to the comparison it lies in, unless it was asked for itself.
-        if own != folder and (own / "accuracy.json").is_file():
-            own = own.parent
-        if own not in found and (records := find_records(own)):
-            found[own] = records
+        place = file.parent
+        # The folder of a run belongs to the comparison around it, unless it was asked for.
+        if place != folder and (place / "accuracy.json").is_file():
+            place = place.parent
+        if place not in found and (records := find_records(place)):
+            found[place] = records
     if not found:
-        raise UserError(f"no finished run in '{folder}'")
+        raise UserError("has no finished run", field="folder", given=folder)
     return found
 
 
+def check_folder(folder: Path) -> None:
+    """Check that a folder exists.
+
+    Raises:
+        UserError: if it does not.
+    """
+    if not folder.is_dir():
+        raise UserError("does not exist", field="folder", given=folder)
+
+
 def readable(name: str) -> str:
-    """A file's name as it can be written down; names need not be UTF-8."""
+    """Return the name of a file as valid text; names need not be UTF-8."""
     return os.fsencode(name).decode(errors="replace")
 
 
 def find_records(folder: Path) -> list[RunRecord]:
-    """Records of the finished runs in a comparison's folder, of the one run in it, or those a
-    comparison has kept without its runs; in order of seed.
+    """Return the records in a folder, ordered by seed.
+
+    They are those of the finished runs in a comparison's folder, else that of the run in the
+    folder, else those in a comparison's summary.
 
     Raises:
         UserError: if they cannot be read.
@@ -64,28 +76,31 @@ def find_records(folder: Path) -> list[RunRecord]:
     runs = [run for run in runs if finished(run)]
     if not runs and (folder / "accuracy.json").is_file():
         runs = [folder]
-    if runs:
-        records = [read_record(run) for run in runs]
-    elif (kept := folder / "summary.json").is_file():
-        try:
-            records = msgspec.json.decode(kept.read_bytes(), type=list[RunRecord])
-        except msgspec.MsgspecError as error:
-            if (folder / "config.yaml").is_file():
-                raise UserError(f"the run in '{folder}' is not whole: no accuracy.json") from None
-            raise UserError(f"{kept} is not a comparison's summary: {error}") from None
-    else:
-        records = []
+    records = [read_record(run) for run in runs] if runs else _read_summary(folder)
     return sorted(records, key=lambda record: record.seed)
 
 
+def _read_summary(folder: Path) -> list[RunRecord]:
+    """Return the records in a comparison's summary.json; none if there is no such file."""
+    file = folder / "summary.json"
+    if not file.is_file():
+        return []
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=list[RunRecord])
+    except msgspec.MsgspecError as error:
+        if (folder / "config.yaml").is_file():
+            raise UserError(f"the run in '{folder}' is incomplete: no accuracy.json") from None
+        raise UserError(f"'{file}' is not the summary of a comparison: {error}") from None
+
+
 def write_report(folder: Path, records: Sequence[RunRecord]) -> list[Path]:
-    """Write summary.json (of a comparison), the page and pictures; returns what was written.
+    """Write the page and the pictures, and for a comparison summary.json; return the files.
 
     Raises:
-        UserError: if the folder cannot be written.
+        UserError: if the folder cannot be written, or a file in it was not made by a report.
     """
     summary = None if (folder / "accuracy.json").is_file() else folder / "summary.json"
-    _see_that_ours(folder / "README.md", summary)
+    _check_replaceable(folder / "README.md", summary)
     rows = summarise(records)
     names = [n for n in PICTURES if n != "accuracy_matrices.png" or len(rows) <= MATRICES]
     written = [folder / "README.md", *(folder / name for name in names)]
@@ -93,34 +108,32 @@ def write_report(folder: Path, records: Sequence[RunRecord]) -> list[Path]:
         for name in names:
             PICTURES[name](rows, folder / name)
         text = page(readable(folder.resolve().name), rows, read_study(folder), names)
-        _write(written[0], f"{text}\n{MADE}\n".encode())
+        write_text(
+            written[0], f"{text}\n{MADE}; your changes will be lost when it runs again -->\n"
+        )
         if summary:
             written.append(summary)
-            encoded = msgspec.json.encode(list(records))
-            _write(summary, msgspec.json.format(encoded, indent=1))
+            write_json(summary, list(records))
     except OSError as error:
         raise UserError(f"cannot write to '{folder}': {error.strerror}") from None
     return written
 
 
-def _see_that_ours(page: Path, summary: Path | None) -> None:
-    """See that only what was made here is replaced.
+def _check_replaceable(page: Path, summary: Path | None) -> None:
+    """Check that the files to replace were made by a report.
 
     Raises:
-        UserError: names the file that is somebody else's.
+        UserError: names the file that was not.
     """
     if page.is_file() and MADE.encode() not in page.read_bytes():
-        raise UserError(f"'{page}' was not made by 'lord report': move it, it would be replaced")
+        raise not_ours(page)
     if summary and summary.is_file():
         try:
             msgspec.json.decode(summary.read_bytes(), type=list[RunRecord])
         except msgspec.MsgspecError:
-            raise UserError(
-                f"'{summary}' is not a comparison's summary: move it, it would be replaced"
-            ) from None
+            raise not_ours(summary) from None
 
 
-def _write(file: Path, data: bytes) -> None:
-    draft = file.with_name(f".{file.name}")
-    draft.write_bytes(data)
-    draft.replace(file)
+def not_ours(file: Path) -> UserError:
+    """Return the error for a file that a report would replace but did not make."""
+    return UserError(f"'{file}' was not made by `lord report`", hint="move it away first")

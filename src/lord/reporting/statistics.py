@@ -1,4 +1,4 @@
-"""Differences between methods over common seeds."""
+"""Test differences between methods over common seeds."""
 
 import math
 import statistics
@@ -15,14 +15,14 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Difference:
-    """One method minus another, over the seeds both were run with.
+    """A measure of one method minus that of another, over the seeds of both.
 
     Attributes:
-        seeds: their number.
-        mean: of the differences.
-        low, high: 95 % confidence interval of the mean (Student's t); None for one seed.
-        p: of the paired permutation test, two-sided; exact up to 16 seeds, of 65,536 sampled
-            permutations beyond; None for one seed.
+        seeds: the number of common seeds.
+        mean: the mean difference.
+        low, high: the 95 % confidence interval of the mean (Student's t). None for one seed.
+        p: the p value of the two-sided paired permutation test. It is exact for up to 16 seeds, and
+            from 65,536 sampled permutations for more. None for one seed.
     """
 
     seeds: int
@@ -33,7 +33,7 @@ class Difference:
 
 
 def paired(one: Row, other: Row, pick: Pick) -> Difference | None:
-    """``one`` minus ``other``; None where they share no seed, or a value is missing."""
+    """Return ``one`` minus ``other``; None where they share no seed or a value is missing."""
     mine, theirs = ({r.seed: pick(r) for r in row.records} for row in (one, other))
     both = [(mine[seed], theirs[seed]) for seed in mine.keys() & theirs.keys()]
     values = [(a, b) for a, b in both if a is not None and b is not None]
@@ -55,7 +55,7 @@ def paired(one: Row, other: Row, pick: Pick) -> Difference | None:
 
 
 def least_p(seeds: int) -> float:
-    """The least p that a paired permutation test of so many seeds can give.
+    """Return the smallest p value that a paired permutation test of so many seeds can reach.
 
     >>> least_p(3), least_p(6)
     (0.25, 0.03125)
@@ -64,11 +64,11 @@ def least_p(seeds: int) -> float:
 
 
 def caution(seeds: Sequence[int]) -> str | None:
-    """What to say where there are too few seeds to tell methods apart."""
+    """Return a warning where there are too few seeds to tell methods apart, else None."""
     fewest = min(seeds, default=1)
     if least_p(fewest) < LEVEL:
         return None
     return (
-        f"With {fewest} seed{'s' * (fewest != 1)} no difference can reach p < {LEVEL} in a paired "
-        f"permutation test: p is {least_p(fewest):.3g} at least. Six seeds or more can."
+        f"With {fewest} seed{'s' * (fewest != 1)}, the p value of a paired permutation test is at "
+        f"least {least_p(fewest):.3g}. It takes six seeds to reach p < {LEVEL}."
     )

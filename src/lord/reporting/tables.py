@@ -1,120 +1,180 @@
-"""One row a method: mean and standard deviation over seeds."""
+"""Tables with one row a variant: means and standard deviations over seeds."""
 
 import statistics
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from lord.evaluation import RunRecord
+from lord.reporting.names import Shown, as_text, full_name, read_text, short_names
 
 CONVENTION = (
-    "FLOPs: forward and backward of every pass of student, sub-network and teacher, teacher "
-    "search and recomputed statistics; multiply-add = 2; evaluation apart. "
+    "Mean ± standard deviation over seeds; accuracies in %. "
+    "FLOPs count every forward and backward pass of training, teacher search and the recomputing "
+    "of statistics; a multiply-add is 2 FLOPs. Evaluation is not included. "
     "'re': with batch-norm statistics recomputed on the buffer. "
-    "*: the method's headline. Mean ± standard deviation over seeds; accuracies in %."
+    "*: the accuracy that counts for the method (its headline)."
 )
-
 UNCOUNTED = 0.01
-"""Share of a pass's FLOPs that may be missed without a word: rounding, small products."""
+"""Share of a pass's FLOPs that may be missed without a warning, such as small products."""
 
 Pick = Callable[[RunRecord], float | None]
-
-
-def family_of(label: str) -> str:
-    """The label without the number of epochs: what a curve over budgets joins.
-
-    >>> family_of("lord:rho=0.5:epochs=3")
-    'lord:rho=0.5'
-    """
-    return ":".join(part for part in label.split(":") if not part.startswith("epochs="))
+"""Takes a value from a record; None where the record has none."""
+Kind = frozenset[tuple[str, object]]
+"""Settings that runs have in common, with their values."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A method's runs."""
+    """The runs of one variant, which differ only in their seed.
 
-    method: str
-    """The method's name, or a variant's label."""
+    Attributes:
+        name: short and unique among the rows.
+        curve: short name without the epochs, shared by the rows of a curve over budgets.
+        variant: the method and the settings of the variant. They include the settings that tell it
+            from other runs with the same label.
+        records: one for each seed.
+    """
+
+    name: str
+    curve: str
+    variant: Shown
     records: tuple[RunRecord, ...]
 
     @property
+    def label(self) -> str:
+        """The variant as it is typed: ``lord+:pace=4:epochs=3``."""
+        return self.variant.text
+
+    @property
     def family(self) -> str:
-        return family_of(self.method)
+        """The variant without its epochs, as it is typed."""
+        return without_epochs(self.variant).text
 
     def mean(self, pick: Pick) -> float | None:
-        """Mean over seeds; None where a run has no such value."""
+        """Return the mean over seeds; None where a run has no value."""
         values = [value for value in map(pick, self.records) if value is not None]
         return statistics.fmean(values) if len(values) == len(self.records) else None
 
     def spread(self, pick: Pick) -> float | None:
-        """Standard deviation over seeds (of the sample); None for one seed."""
+        """Return the sample standard deviation over seeds; None for one seed."""
         values = [value for value in map(pick, self.records) if value is not None]
         return statistics.stdev(values) if len(values) > 1 else None
 
     def show(self, pick: Pick, form: str = ".1f") -> str:
+        """Return mean ± standard deviation as text."""
         mean, spread = self.mean(pick), self.spread(pick)
         if mean is None:
             return "-"
         return f"{mean:{form}}" if spread is None else f"{mean:{form}} ± {spread:{form}}"
 
 
+def label_of(record: RunRecord) -> str:
+    """Return the label of a record's variant; the oldest records have only a method."""
+    return record.label or record.method
+
+
+def variant_of(record: RunRecord) -> Shown:
+    """Return the variant of a record: from its data, or from its label in old records."""
+    label, method = label_of(record), record.method
+    if label != method and not label.startswith(f"{method}:"):
+        return Shown(method, as_text(record.variant or {}), name=label)
+    return read_text(label) if record.variant is None else Shown(method, as_text(record.variant))
+
+
+def without_epochs(variant: Shown) -> Shown:
+    """Return a variant without the number of epochs."""
+    settings = {name: value for name, value in variant.settings.items() if name != "epochs"}
+    return variant._replace(settings=settings)
+
+
 def summarise(records: Sequence[RunRecord]) -> list[Row]:
-    """A row a method, the cheapest first. Runs of a method that were not alike, such as those of
-    separate commands, get rows of their own, named by what differs."""
+    """Return a row for each variant, the cheapest first.
+
+    Runs of a variant that differ in more than the seed get separate rows. The settings that differ
+    are added to the row's settings, and so is a repeat of the same run.
+    """
     groups: dict[str, list[RunRecord]] = {}
     for record in records:
-        groups.setdefault(record.label or record.method, []).append(record)
-    rows = []
-    for name, same in groups.items():
-        alike: dict[frozenset[tuple[str, Any]], list[RunRecord]] = {}
-        known = set.intersection(*(set(record.settings) for record in same))
-        times: Counter[tuple[int, Any]] = Counter()
-        for record in same:
-            kind = _kind(record, known)
-            times[record.seed, kind] += 1
-            if (time := times[record.seed, kind]) > 1:  # a seed counts once in a mean
-                kind |= {("time", time)}
-            alike.setdefault(kind, []).append(record)
-        common = frozenset.intersection(*alike)
-        for kind, own in alike.items():
-            marks = ", ".join(f"{mark}={value}" for mark, value in sorted(kind - common))
-            rows.append(Row(f"{name} ({marks})" if marks else name, tuple(own)))
-    return sorted(rows, key=lambda row: row.mean(lambda r: r.training_flops) or 0)
+        groups.setdefault(label_of(record), []).append(record)
+    found: list[tuple[Shown, list[RunRecord]]] = []
+    for runs in groups.values():
+        variant = variant_of(runs[0])
+        for more, like in _alike(runs):
+            settings = {**variant.settings, **more}
+            found.append((variant._replace(settings=settings), like))
+    names = short_names([variant for variant, _ in found])
+    curves = short_names([without_epochs(variant) for variant, _ in found])
+    rows = [
+        Row(name, curve, variant, tuple(runs))
+        for name, curve, (variant, runs) in zip(names, curves, found, strict=True)
+    ]
+    return sorted(rows, key=lambda row: row.mean(_flops) or 0)
 
 
-def _kind(record: RunRecord, known: Collection[str]) -> frozenset[tuple[str, Any]]:
-    """What runs that differ in their seed alone have in common. known: settings to go by."""
-    own = {name: value for name, value in record.settings.items() if name in known}
-    tasks = len(record.matrices.class_il)
-    own |= {"preset": record.preset, "tasks": tasks, "epochs": record.epochs}
-    return frozenset((own | {"parameters": record.params}).items())
+def _alike(records: Sequence[RunRecord]) -> list[tuple[dict[str, str], list[RunRecord]]]:
+    """Group runs that differ only in their seed, each group with the settings that tell it apart.
+
+    A seed counts once in a group. The same run again goes to another group.
+    """
+    known = set.intersection(*(set(record.settings) for record in records))
+    groups: dict[Kind, list[RunRecord]] = {}
+    times: Counter[tuple[int, Kind]] = Counter()
+    for record in records:
+        kind = _kind(record, known)
+        times[record.seed, kind] += 1
+        if (time := times[record.seed, kind]) > 1:
+            kind |= {("repeat", time)}
+        groups.setdefault(kind, []).append(record)
+    common = frozenset.intersection(*groups)
+    return [(as_text(dict(sorted(kind - common))), runs) for kind, runs in groups.items()]
+
+
+def _kind(record: RunRecord, known: Collection[str]) -> Kind:
+    """Return what runs of different seeds must have in common.
+
+    Args:
+        known: the settings to compare; records of old versions hold fewer of them.
+    """
+    own: dict[str, object] = {n: v for n, v in record.settings.items() if n in known}
+    own |= {"preset": record.preset, "tasks": len(record.matrices.class_il)}
+    own |= {"epochs": record.epochs, "parameters": record.params}
+    return frozenset(own.items())
+
+
+def _flops(record: RunRecord) -> float:
+    return record.training_flops
 
 
 def reference_of(rows: Sequence[Row], against: str | None = None) -> Row:
-    """What the others are compared with: the one named, the dearest der++, or the first."""
-    named = [row for row in rows if row.method == against]
-    derpp = [row for row in rows if row.method.partition(":")[0] == "der++"]
+    """Return the row that the others are compared with.
+
+    It is the variant with the label ``against`` if there is one, else the most expensive der++,
+    else the first.
+    """
+    named = [row for row in rows if label_of(row.records[0]) == against]
+    derpp = [row for row in rows if row.variant.method == "der++"]
     return (named or derpp[-1:] or list(rows))[0]
 
 
 def _cells(rows: Sequence[Row], reference: Row) -> tuple[list[str], list[list[str]]]:
-    base = reference.mean(lambda r: r.training_flops) or 1
+    """Return the head and the body of the table."""
+    base = reference.mean(_flops) or 1
     head = ["method", "seeds", "Class-IL", "Task-IL", "Class-IL re", "Task-IL re", "forgetting"]
-    name = "reference" if ":" in reference.method else reference.method
-    head += ["training FLOPs", f"of {name}", "seconds", "state MB"]
+    head += ["training FLOPs", f"of {reference.name}", "seconds", "state MB"]
     body = []
     for row in rows:
         again = row.records[0].statistics == "recomputed"
         star, star_again = ("", "*") if again else ("*", "")
         recomputed = row.show(lambda r: r.class_il_recomputed)
-        flops = row.mean(lambda r: r.training_flops) or 0
+        flops = row.mean(_flops) or 0
         body.append(
             [
-                row.method,
+                row.name,
                 str(len(row.records)),
                 row.show(lambda r: r.class_il) + star,
                 row.show(lambda r: r.task_il),
@@ -130,34 +190,48 @@ def _cells(rows: Sequence[Row], reference: Row) -> tuple[list[str], list[list[st
     return head, body
 
 
-def grid(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; all columns but the first are numbers."""
-    rule = ["---"] + ["---:"] * (len(head) - 1)
+def legend(rows: Sequence[Row]) -> list[list[str]]:
+    """Return name and settings of each row that has settings which its name leaves out."""
+    return [[row.name, row.variant.about] for row in rows if row.name != full_name(row.variant)]
+
+
+def grid(head: Sequence[str], body: Sequence[Sequence[str]], numbers: bool = True) -> str:
+    """Return a Markdown table.
+
+    Args:
+        numbers: whether all columns but the first are aligned right.
+    """
+    rule = ["---"] + ["---:" if numbers else "---"] * (len(head) - 1)
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *body))
 
 
 def markdown(rows: Sequence[Row], reference: Row | None = None) -> str:
-    """The table as Markdown, its convention below."""
-    return grid(*_cells(rows, reference or reference_of(rows))) + "\n\n" + CONVENTION
+    """Return the table as Markdown, followed by its convention and the settings of variants."""
+    parts = [grid(*_cells(rows, reference or reference_of(rows))), CONVENTION]
+    if shown := legend(rows):
+        parts.append(grid(["variant", "settings"], shown, numbers=False))
+    return "\n\n".join(parts)
 
 
 def missing(rows: Sequence[Row]) -> str | None:
-    """What is to be said where FLOPs are not all counted."""
-    shares = {row.method: max(record.uncounted for record in row.records) for row in rows}
+    """Return a warning where not all FLOPs are counted, else None."""
+    shares = {row.name: max(record.uncounted for record in row.records) for row in rows}
     if max(shares.values(), default=0) < UNCOUNTED:
         return None
-    said = ", ".join(f"{name} {s:.0%}" for name, s in shares.items() if s >= UNCOUNTED)
+    missed = ", ".join(f"{name} {s:.0%}" for name, s in shares.items() if s >= UNCOUNTED)
     return (
-        "FLOPs are NOT all counted: the network computes outside of convolutions and linear "
-        f"layers. Share of a forward pass that is missed: {said}."
+        "Not all FLOPs are counted: the network computes outside convolutions and linear layers. "
+        f"Missing share of a forward pass: {missed}."
     )
 
 
 def terminal(rows: Sequence[Row]) -> Table:
-    """The table for a terminal."""
+    """Return the table for a terminal, with the settings of variants below it."""
     head, body = _cells(rows, reference_of(rows))
     shown = [head.index(name) for name in head if name not in ("seeds", "forgetting", "state MB")]
+    caption = "\n".join(f"{name}: {settings}" for name, settings in legend(rows))
     table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False, collapse_padding=True)
+    table.caption, table.caption_justify = caption or None, "left"
     for place in shown:
         name = head[place].replace("training ", "").replace(" re", "\nre").replace("seconds", "s")
         name = "ratio" if name.startswith("of ") else name

@@ -2,14 +2,23 @@ import itertools
 import json
 import os
 import random
+import re
 
 import msgspec
 import pytest
 from PIL import Image
 
-from lord.config import UserError
+from lord.conftest import refused
 from lord.evaluation import Matrices, RunRecord, Study
-from lord.reporting import caution, find_studies, markdown, paired, summarise, write_report
+from lord.reporting import (
+    caution,
+    find_studies,
+    markdown,
+    paired,
+    summarise,
+    terminal,
+    write_report,
+)
 from lord.reporting.page import page
 from lord.reporting.report import find_records
 
@@ -19,7 +28,7 @@ def record(method, seed, class_il, flops, **changes):
     values = dict.fromkeys(RunRecord.__struct_fields__, 0)
     values |= {"method": method, "preset": "digits", "seed": seed, "statistics": "trained"}
     values |= {"class_il": class_il, "task_il": 95.0, "training_flops": int(flops), "settings": {}}
-    values |= {"label": method, "epochs": 1}
+    values |= {"label": method, "epochs": 1, "variant": None}
     values |= {"class_il_recomputed": None, "task_il_recomputed": None, "forgetting": 5.0}
     return RunRecord(**(values | {"matrices": Matrices(matrix, matrix)} | changes))
 
@@ -40,13 +49,13 @@ def write(folder, records):
         (own / "accuracy.json").write_bytes(msgspec.json.encode(each.matrices))
 
 
-def test_the_table_has_means_deviations_and_costs_relative_to_derpp():
+def test_the_table_shows_means_deviations_and_costs_relative_to_derpp():
     table = markdown(summarise(RECORDS))
-    lord, derpp = table.splitlines()[2:4]  # the cheapest first
+    lord, derpp = table.splitlines()[2:4]  # the cheapest method comes first
     assert lord.startswith("| lord | 2 | 70.5 ± 0.7* | 95.0 ± 0.0 | - |")
     assert "| 2e+12 | 0.667 |" in lord
     assert derpp.startswith("| der++ | 2 | 62.0 ± 2.8* |")
-    assert "multiply-add = 2" in table
+    assert "a multiply-add is 2 FLOPs" in table
 
 
 def test_unlike_runs_of_a_method_are_not_averaged(tmp_path):
@@ -59,40 +68,45 @@ def test_unlike_runs_of_a_method_are_not_averaged(tmp_path):
     ]
     rows = summarise(records)
     assert [len(row.records) for row in rows] == [1, 1, 1, 1]
-    assert "er (parameters=100, preset=digits, tasks=2)" in [row.method for row in rows]
-    assert "lord" in [row.method for row in rows]
+    assert {row.name for row in rows} == {
+        "er (parameters 100, preset digits)",
+        "er (parameters 200, preset digits)",
+        "er (parameters 100, preset images)",
+        "lord",
+    }
+    assert "er:parameters=100:preset=digits:tasks=2" in [row.label for row in rows]
     write_report(tmp_path, records)
 
 
-def test_a_seed_counts_once_and_settings_beyond_the_methods_tell_runs_apart():
+def test_runs_with_other_settings_and_repeated_runs_get_separate_rows():
     runs = [
         record("er", 0, 60.0, 1e12, settings={"lr": 0.1}),
         record("er", 0, 40.0, 1e12, settings={"lr": 0.001}),
         record("er", 0, 60.0, 1e12, settings={"lr": 0.1}),
     ]
-    assert {row.method: len(row.records) for row in summarise(runs)} == {
-        "er (lr=0.1)": 1,
-        "er (lr=0.001)": 1,
-        "er (lr=0.1, time=2)": 1,
+    assert {row.name: len(row.records) for row in summarise(runs)} == {
+        "er (lr 0.1)": 1,
+        "er (lr 0.001)": 1,
+        "er (lr 0.1, repeat 2)": 1,
     }
-    mixed = [record("er", 1, 50.0, 1e12, settings={}), runs[0]]  # of an older version
+    mixed = [record("er", 1, 50.0, 1e12, settings={}), runs[0]]  # the first from an older version
     assert [len(row.records) for row in summarise(mixed)] == [2]
 
 
-def test_what_flops_are_not_counted_is_said():
+def test_a_warning_names_the_share_of_flops_that_is_not_counted():
     (row,) = summarise([record("er", 0, 60.0, 1e12, uncounted=0.56)])
-    assert "Share of a forward pass that is missed: er 56%." in page("x", [row], None, [])
+    assert "Missing share of a forward pass: er 56%." in page("x", [row], None, [])
     (row,) = summarise([record("er", 0, 60.0, 1e12)])
-    assert "NOT all counted" not in page("x", [row], None, [])
+    assert "Not all FLOPs" not in page("x", [row], None, [])
 
 
 @pytest.mark.parametrize("name", ["README.md", "summary.json"])
-def test_what_was_not_made_here_is_not_replaced(tmp_path, name):
+def test_files_that_a_report_did_not_make_are_not_replaced(tmp_path, name):
     write(tmp_path, RECORDS)
     write_report(tmp_path, RECORDS)
-    write_report(tmp_path, RECORDS)  # its own, it may
+    write_report(tmp_path, RECORDS)  # a report may replace its files
     (tmp_path / name).write_text('{"my": 1}')
-    with pytest.raises(UserError, match=rf"{name}' .* move it, it would be replaced"):
+    with refused(None, problem=re.compile(f"{name}' was not made by"), hint="move it away first"):
         write_report(tmp_path, RECORDS)
     assert (tmp_path / name).read_text() == '{"my": 1}'
 
@@ -103,7 +117,7 @@ def test_the_star_marks_the_headline():
     assert "| er | 1 | 60.0 | 95.0 | 66.0* | 96.0 |" in table
 
 
-def test_a_report_is_made_from_stored_results_alone(tmp_path):
+def test_a_report_needs_only_stored_results(tmp_path):
     write(tmp_path, RECORDS)
     written = write_report(tmp_path, find_records(tmp_path))
     assert {file.name for file in written} == {
@@ -121,7 +135,7 @@ def test_a_report_is_made_from_stored_results_alone(tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_one_run_can_be_reported_too_and_joint_training_beside_it(tmp_path):
+def test_a_single_run_can_be_reported(tmp_path):
     whole = record("joint", 0, 90.0, 9e12, matrices=Matrices([[90.0, 90.0]], [[90.0, 90.0]]))
     write(tmp_path, [*RECORDS, whole])
     write_report(tmp_path, find_records(tmp_path))
@@ -131,20 +145,20 @@ def test_one_run_can_be_reported_too_and_joint_training_beside_it(tmp_path):
     assert (single / "summary.json").read_bytes() == before
 
 
-def test_a_folder_without_results_is_named(tmp_path):
-    with pytest.raises(UserError, match="no finished run in"):
+def test_a_folder_without_results_is_refused(tmp_path):
+    with refused("folder", given=tmp_path, problem="has no finished run"):
         find_studies(tmp_path)
-    with pytest.raises(UserError, match="no such folder"):
+    with refused("folder", given=tmp_path / "gone", problem="does not exist"):
         find_studies(tmp_path / "gone")
     (tmp_path / "summary.json").write_text("[{}]")
-    with pytest.raises(UserError, match=r"summary\.json is not a comparison's summary"):
+    with refused(None, problem=re.compile(r"summary\.json' is not the summary of a comparison")):
         find_studies(tmp_path)
     (tmp_path / "config.yaml").write_text("")
-    with pytest.raises(UserError, match=r"the run in '.*' is not whole: no accuracy\.json"):
+    with refused(None, problem=re.compile(r"the run in '.*' is incomplete: no accuracy\.json")):
         find_studies(tmp_path)
 
 
-def test_studies_are_found_with_their_runs_and_without(tmp_path):
+def test_comparisons_are_found_with_and_without_the_folders_of_their_runs(tmp_path):
     write(tmp_path / "a", RECORDS)
     write_report(tmp_path / "a", RECORDS)
     (tmp_path / "deep" / "b").mkdir(parents=True)
@@ -152,7 +166,7 @@ def test_studies_are_found_with_their_runs_and_without(tmp_path):
     found = find_studies(tmp_path)
     assert {folder.name: len(records) for folder, records in found.items()} == {"a": 4, "b": 2}
     assert list(find_studies(tmp_path / "deep" / "b")) == [tmp_path / "deep" / "b"]
-    write(tmp_path, [record("single", 0, 50.0, 1e12)])  # beside them
+    write(tmp_path, [record("single", 0, 50.0, 1e12)])  # next to them
     found = find_studies(tmp_path)
     assert {folder.name: len(records) for folder, records in found.items()} == {
         "a": 4,
@@ -168,7 +182,7 @@ def test_a_folder_may_have_any_name(tmp_path):
     assert (folder / "README.md").read_text().startswith("# bad\ufffd\n")
 
 
-def test_the_page_says_where_its_figures_come_from(tmp_path):
+def test_the_page_shows_where_its_figures_come_from(tmp_path):
     write(tmp_path, RECORDS)
     study = Study(command="lord compare --seeds 2", commits=["abc"], against="lord")
     (tmp_path / "study.json").write_bytes(msgspec.json.encode(study))
@@ -176,11 +190,11 @@ def test_the_page_says_where_its_figures_come_from(tmp_path):
     text = (tmp_path / "README.md").read_text()
     assert "    lord compare --seeds 2\n" in text
     assert "commit: abc" in text
-    assert "## Against lord" in text
+    assert "## Compared with lord" in text
     assert "| der++ | 2 | -8.5 | -27.6 to +10.6 | 0.5 | 1.50 |" in text
-    assert "With 2 seeds no difference can reach p < 0.05" in text
+    assert "With 2 seeds, the p value of a paired permutation test is at least 0.5" in text
     (tmp_path / "study.json").write_text("{}")
-    with pytest.raises(UserError, match="is not a study's description"):
+    with refused(None, problem=re.compile("is not the description of a comparison")):
         write_report(tmp_path, RECORDS)
 
 
@@ -215,5 +229,26 @@ def test_differences_are_taken_over_common_seeds_only():
 def test_budgets_of_one_method_are_one_curve(tmp_path):
     changes = [{"label": f"er:epochs={n}", "epochs": n} for n in (1, 5)]
     rows = summarise([record("er", 0, 40.0, 1e12 * c["epochs"], **c) for c in changes])
-    assert [row.method for row in rows] == ["er:epochs=1", "er:epochs=5"]
-    assert {row.family for row in rows} == {"er"}
+    assert [row.name for row in rows] == ["er (epochs 1)", "er (epochs 5)"]
+    assert {row.curve for row in rows} == {"er"}
+
+
+def test_variants_have_short_names_and_a_table_of_their_settings():
+    label = "der++:lr=0.03:momentum=0:optimizer=sgd"
+    runs = [record("der++", 0, 60.0, 1e12, label=label), record("der++", 0, 62.0, 2e12)]
+    table = markdown(summarise(runs))
+    assert "| der++ (lr 0.03) | 1 | 60.0*" in table
+    assert "| der++ (lr 0.03) | lr 0.03, momentum 0, optimizer sgd |" in table
+    with_terminal = terminal(summarise(runs))
+    assert with_terminal.caption == "der++ (lr 0.03): lr 0.03, momentum 0, optimizer sgd"
+    assert label not in page("x", summarise(runs), None, [])
+
+
+def test_a_named_variant_keeps_its_name():
+    named = record("der++", 0, 60.0, 1e12, label="tuned", variant={"lr": 0.03})
+    (row,) = summarise([named])
+    assert (row.name, row.variant.about, row.label) == (
+        "tuned",
+        "der++, lr 0.03",
+        "tuned=der++:lr=0.03",
+    )

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import torch
 
 from lord.costs import Meter, peak_bytes, tensor_bytes
@@ -96,6 +97,7 @@ def record_of(
     return RunRecord(
         method=config.method,
         label=config.label,
+        variant=msgspec.to_builtins(config.variant.settings),
         epochs=config.training.epochs,
         preset=config.preset,
         seed=config.seed,

@@ -1,4 +1,4 @@
-"""The page: one file that works offline, or the same served while runs go on."""
+"""The report as one HTML file that works offline, or served while runs are in progress."""
 
 from lord.reporting.html.gather import gather
 from lord.reporting.html.watch import watch

@@ -1,7 +1,8 @@
 "use strict";
-// One chart: uPlot has the axes, the zoom and the redrawing; lines, marks and intervals are drawn here.
+// A chart. uPlot draws the axes and handles zoom; this file draws lines, marks and intervals.
 //
-// A series is { name, colour, shape, dash, points, line, band }, a point { x, y, reach, small, text, runs }.
+// A series is { name, curve, colour, shape, dash, points, line, band }.
+// A point is { x, y, reach, small, title, text, run }.
 
 class Chart {
   constructor(place, onpick) {
@@ -23,7 +24,7 @@ class Chart {
     new ResizeObserver(() => this.resize()).observe(place);
   }
 
-  /** Show these series. options: x and y titles, log, yRange, forms for ticks; label for readers. */
+  /** Show series. options: titles x and y, log, percent, whole, form of ticks, label for screen readers. */
   show(series, options) {
     const fresh = !this.u || options.x !== this.options.x || options.log !== this.options.log || options.y !== this.options.y;
     this.series = series;
@@ -38,7 +39,7 @@ class Chart {
     else this.reset(!this.zoomed);
   }
 
-  /** What all points and their intervals span, with some room. */
+  /** The range of all points and intervals, with a margin. */
   whole() {
     const xs = this.points.map((point) => point.x);
     const ys = this.points.flatMap((point) => [point.y - (point.reach || 0), point.y + (point.reach || 0)]);
@@ -70,7 +71,7 @@ class Chart {
     this.u = new uPlot({
       ...this.size(), legend: { show: false },
       scales: {
-        x: { time: false, distr: log ? 3 : 1, range: (u, least, most) => [least, most] }, // of the data, or zoomed to
+        x: { time: false, distr: log ? 3 : 1, range: (u, least, most) => [least, most] }, // of the data, or of the zoom
         y: { range: () => this.bounds.y },
       },
       series: [{}, { show: true, paths: () => null, points: { show: false } }],
@@ -96,14 +97,14 @@ class Chart {
     if (this.u && this.u.width !== this.size().width) this.u.setSize(this.size());
   }
 
-  /** All there is again, or with `keep` false only drawn anew. */
+  /** Show the whole range again; with `all` false only redraw. */
   reset(all = true) {
     if (!all) return this.u.redraw(false);
     this.zoomed = false;
     this.u.setData([this.bounds.x, this.bounds.y]);
   }
 
-  /** A share of what is shown, around the mark in focus or the middle. */
+  /** Show a share of the current range, around the current mark or the middle. */
   zoom(share) {
     const towards = this.current;
     this.zoomed = true;
@@ -123,7 +124,7 @@ class Chart {
     if (this.u) this.u.redraw(false);
   }
 
-  /** Pixels of a point, or of one above it; single seeds stand beside their mean. */
+  /** Pixel position of a point, `up` units above it; single seeds are drawn right of their mean. */
   where(point, up = 0, canvas = false) {
     const aside = point.small ? 10 * (canvas ? uPlot.pxRatio : 1) : 0;
     return [this.u.valToPos(point.x, "x", canvas) + aside, this.u.valToPos(point.y + up, "y", canvas)];
@@ -138,11 +139,11 @@ class Chart {
     ctx.clip();
     ctx.lineJoin = "round";
     for (const each of this.series) {
-      const faded = this.emphasis && each.family && each.family !== this.emphasis ? 0.13 : 1;
+      const faded = this.emphasis && each.curve && each.curve !== this.emphasis ? 0.13 : 1;
       const large = each.points.filter((point) => !point.small);
       ctx.strokeStyle = ctx.fillStyle = colour(each.colour);
-      // Bands of many lines would only hide each other: then those of the method pointed at.
-      const bands = this.series.length <= 6 || each.family === this.emphasis;
+      // The bands of many lines hide each other: then only the emphasised variant has one.
+      const bands = this.series.length <= 6 || each.curve === this.emphasis;
       if (each.band && bands && large.some((point) => point.reach)) {
         ctx.globalAlpha = 0.1 * faded;
         ctx.beginPath();
@@ -180,7 +181,7 @@ class Chart {
     ctx.restore();
   }
 
-  /** Show the nearest mark within reach of the pointer. */
+  /** Describe the mark nearest to the pointer, if it is close. */
   hover(left, top) {
     if (left < 0) {
       if (document.activeElement !== this.plot) this.point(null);
@@ -238,7 +239,7 @@ function bracket(ctx, [x, top], [, bottom], half) {
   ctx.stroke();
 }
 
-/** Round numbers from least to most, about `wanted` of them. */
+/** About `wanted` round numbers from least to most. */
 function ticks(least, most, log, wanted, whole) {
   if (log && most / least > 6) {
     const digits = most / least > 10 ** (wanted / 2.2) ? [1] : most / least > 10 ** (wanted / 3.2) ? [1, 3] : [1, 2, 5];

@@ -1,11 +1,11 @@
 "use strict";
-// One run, or two side by side.
+// One run, or two runs side by side.
 
 const FIGURES = [
   ["Class-IL", (r) => r.class_il, "percent"], ["Task-IL", (r) => r.task_il, "percent"],
   ["Class-IL, recomputed", (r) => r.class_il_recomputed, "percent"], ["Task-IL, recomputed", (r) => r.task_il_recomputed, "percent"],
   ["forgetting", (r) => r.forgetting, "percent", true], ["average incremental", (r) => r.average_incremental, "percent"],
-  ["calibration error", (r) => r.calibration, "percent", true], ["taken for the newest", (r) => r.recency, "percent", true],
+  ["calibration error", (r) => r.calibration, "percent", true], ["bias to newest", (r) => r.recency, "percent", true],
   ["training FLOPs", (r, run) => costOf(run, "flops"), "flops", true], ["training time", (r, run) => costOf(run, "seconds"), "seconds", true],
   ["parameters", (r) => r.params, "count", true], ["state", (r) => r.state_bytes, "bytes", true], ["buffer", (r) => r.buffer_bytes, "bytes", true], ["peak memory", (r) => r.peak_bytes, "bytes", true],
 ];
@@ -21,8 +21,8 @@ function choose(name, other) {
 
 function showChosen() {
   const order = sorted(study().runs), a = runOf(state.a) || order[0];
-  // At first the best run, and beside it the best of another method; null is none.
-  if (a && state.b === undefined) state.b = order.filter((run) => run.family !== a.family).map((run) => run.name)[0] || null;
+  // First the best run as A and the best run of another variant as B; null means no B.
+  if (a && state.b === undefined) state.b = order.filter((run) => run.curve !== a.curve).map((run) => run.name)[0] || null;
   const b = runOf(state.b);
   find("#chosen").hidden = !a;
   if (!a) return;
@@ -34,12 +34,12 @@ function showChosen() {
     find("#chosen .pair").replaceChildren(...panes);
     find("#chosen .differences").replaceChildren(...(b ? differences(a, b) : []));
   });
-  for (const draw of losses) draw(); // now that they have a width
+  for (const draw of losses) draw(); // charts need a width
 }
 
 function pane(letter, run, other) {
   const name = letter.toUpperCase();
-  const none = letter === "b" ? [h("option", { value: "" }, "none: choose one to compare")] : [];
+  const none = letter === "b" ? [h("option", { value: "" }, "none (choose a run to compare)")] : [];
   const select = h("select", {
     "aria-label": `Run ${name}`, "data-key": `run ${letter}`,
     onchange: (event) => choose(event.target.value || null, letter === "b"),
@@ -50,14 +50,14 @@ function pane(letter, run, other) {
   const parts = [
     h("div", {}, command(run.command, `the command of run ${name}`), figures(run, letter === "b" ? other : null)),
     part("Accuracy matrix", accuracyMatrix(run)),
-    part("Confusion of classes", run.classes ? confusionOf(run) : run.light ? left(run) : null),
-    part("Buffer at the end: images held, by class", run.classes ? thumbnailsOf(run) : null),
+    part("Confusion matrix", run.classes ? confusionOf(run) : run.light ? left(run) : null),
+    part("Images in the buffer at the end, by class", run.classes ? thumbnailsOf(run) : null),
     part("Loss", run.losses.length > 1 ? lossChart(run) : null),
   ];
   return h("div", { class: "pane", "data-run": letter }, head, parts);
 }
 
-const left = (run) => h("p", { class: "empty" }, `Left out to keep this page small. A page of the folder ${run.name} alone has it.`);
+const left = (run) => h("p", { class: "empty" }, `Left out to keep this page small. To see it, make a page of the folder ${run.name}.`);
 
 function figures(run, base) {
   if (!run.record) {
@@ -72,13 +72,13 @@ function figures(run, base) {
   return h("dl", { class: "facts" }, rows.flat());
 }
 
-/** How a value differs from run A's: in points, or as a multiple. */
+/** The difference to run A: in percentage points, or as a multiple. */
 function gap(value, other, form, lower) {
   if (value === other || (form !== "percent" && !other)) return null;
   const better = lower ? value < other : value > other;
   const text = form === "percent" ? `${value > other ? "+" : "−"}${Math.abs(value - other).toFixed(1)}` : `× ${Number((value / other).toPrecision(3))}`;
   if (text === "× 1" || /^.0\.0$/.test(text)) return null;
-  return h("span", { class: better ? "up" : "down" }, ` (${text} to A)`);
+  return h("span", { class: better ? "up" : "down" }, ` (${text} vs A)`);
 }
 
 function lossChart(run) {
@@ -97,7 +97,7 @@ function differences(a, b) {
   const text = (value) => (value === undefined || value === null ? "–" : typeof value === "object" ? JSON.stringify(value) : String(value));
   const names = [...new Set([...Object.keys(one), ...Object.keys(other)])].filter((name) => text(one[name]) !== text(other[name]));
   if (!names.length) return [h("h3", {}, "Settings that differ"), h("p", { class: "empty" }, "None.")];
-  return [h("h3", {}, "Settings that differ"), h("table", {},
+  return [h("h3", {}, "Settings that differ"), h("table", { class: "plain" },
     h("thead", {}, h("tr", {}, ["setting", "A", "B"].map((head) => h("th", { scope: "col" }, head)))),
     h("tbody", {}, names.map((name) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, text(one[name])), h("td", {}, text(other[name]))))))];
 }

@@ -1,7 +1,7 @@
 "use strict";
-// What a run left about its classes: their confusion, and thumbnails of its buffer.
+// The confusion matrix of a run, and thumbnails of its buffer.
 
-const TABLE = 20; // classes at most that are shown as a table
+const TABLE = 20; // with more classes, the matrix is a picture
 const MISTAKES = 5;
 const THUMBNAIL = 32;
 
@@ -13,10 +13,10 @@ function confusionOf(run) {
   });
   const percent = (i, j) => `${(100 * shares[i][j]).toFixed(1)} %`;
   const options = {
-    caption: `Share of the test images of a class (row) taken for a class (column), %, statistics ${statistics === "trained" ? "as trained" : statistics}`,
+    caption: `Share of each class's test images (row) predicted as each class (column), in %. Batch-norm statistics: ${statistics === "trained" ? "as trained" : statistics}.`,
     rows: names, columns: names, corner: "class", blank: true,
     text: (i, j) => (100 * shares[i][j]).toFixed(0),
-    title: (i, j) => (i === j ? `${names[i]}: ${percent(i, j)} right` : `${names[i]} taken for ${names[j]}: ${percent(i, j)}`),
+    title: (i, j) => (i === j ? `${names[i]}: ${percent(i, j)} right` : `${names[i]} predicted as ${names[j]}: ${percent(i, j)}`),
   };
   const mistakes = shares.flatMap((line, i) => line.map((share, j) => ({ share, i, j })))
     .filter(({ share, i, j }) => i !== j && share > 0).sort((p, q) => q.share - p.share).slice(0, MISTAKES);
@@ -30,7 +30,7 @@ function thumbnailsOf(run) {
   if (!held) return null;
   const strips = names.map((name, i) => {
     const count = Math.min(held[i], across);
-    return h("div", { class: "strip", role: "img", "aria-label": count ? `${count} of the ${held[i]} images of ${name} held` : `no image of ${name} held` });
+    return h("div", { class: "strip", role: "img", "aria-label": count ? `${count} of ${held[i]} images of ${name}` : `no image of ${name}` });
   });
   if (run.sheet && across) {
     const picture = new Image();

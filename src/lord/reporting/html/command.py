@@ -1,56 +1,53 @@
-"""The command that makes one run again."""
+"""The command that repeats one run."""
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-NOT_OF_A_RUN = {"--methods", "--method", "--study", "--seeds", "--seed", "--out", "--jobs"}
-NOT_OF_A_RUN |= {"--engine", "--address", "--overwrite"}
-OF_SOME_METHODS = ("--buffer", "--replay", "--statistics")
+from lord.evaluation.record import Value
+from lord.reporting.names import Shown
+
+FLAGS = ("preset", "plugin")
+"""Given as flags; all other settings are given with ``--set``."""
 
 
-def repeat(
-    study: str, label: str, seed: int, folder: Path | None, settings: Collection[str] = ()
-) -> str:
-    """The command of one run of a study, or of a run whose folder holds its configuration.
+def repeat_from_file(folder: Path) -> str:
+    """Return the command that repeats the run in a folder, from its configuration file.
 
-    Args:
-        study: the command of the comparison the run belongs to; empty if there is none.
-        folder: of the run, if its configuration is there.
-        settings: names of all its settings, where known: others are left out of the command.
-
-    >>> repeat("lord compare --width 16 --seeds 3 --methods er,lord", "lord", 2, None)
-    'lord run --width 16 --method lord --seed 2'
-    >>> repeat("lord compare --buffer 9 --set rho=1 --methods er,sgd", "sgd", 0, None, ["lr"])
-    'lord run --method sgd --seed 0'
-    >>> repeat("", "lord", 2, Path("runs/lord-seed2"))
+    >>> repeat_from_file(Path("runs/lord-seed2"))
     'lord run --config runs/lord-seed2/config.yaml --out again'
     """
-    try:
-        words = shlex.split(study)
-    except ValueError:
-        words = []
-    if words[:2] not in (["lord", "compare"], ["lord", "ablate"]):
-        if folder is None:
-            return ""
-        return shlex.join(
-            ["lord", "run", "--config", str(folder / "config.yaml"), "--out", "again"]
-        )
-    groups: list[list[str]] = []  # a flag and its values
-    for word in words[2:]:
-        if word.startswith("--") or not groups:
-            groups.append([word])
-        else:
-            groups[-1].append(word)
-    kept = []
-    for flag, *values in groups:
-        name, _, value = flag.partition("=")
-        if name == "--set" and settings:
-            own = [value] if value else values
-            known = [v for v in own if v.partition("=")[0].rpartition(".")[2] in settings]
-            kept += ["--set", *known] if known else []
-        elif name not in NOT_OF_A_RUN and (
-            not settings or name not in OF_SOME_METHODS or name.removeprefix("--") in settings
-        ):
-            kept += [flag, *values]
-    return shlex.join(["lord", "run", *kept, "--method", label, "--seed", str(seed)])
+    return shlex.join(["lord", "run", "--config", str(folder / "config.yaml"), "--out", "again"])
+
+
+def repeat_from_settings(
+    variant: Shown, seed: int, given: Mapping[str, Value], known: Collection[str]
+) -> str:
+    """Return the command that repeats a run of a comparison, from the comparison's settings.
+
+    Args:
+        given: settings of the comparison. ``lord.rho`` is a setting of one method.
+        known: names of the run's settings; others are left out. Empty where they are not known.
+
+    >>> given = {"preset": "digits", "width": 16, "rho": 1.0, "lord.lr": 0.1}
+    >>> repeat_from_settings(Shown("er", {}), 2, given, known=["width", "lr"])
+    'lord run --method er --seed 2 --preset digits --set width=16'
+    """
+    words = ["lord", "run", "--method", variant.text, "--seed", str(seed)]
+    for name in FLAGS:
+        if name in given:
+            words += [f"--{name}", _typed(given[name])]
+    for name, value in given.items():
+        owner, _, setting = name.rpartition(".")
+        if name in FLAGS or owner not in ("", variant.method):
+            continue
+        if not known or setting in known:
+            words += ["--set", f"{name}={_typed(value)}"]
+    return shlex.join(words)
+
+
+def _typed(value: Value) -> str:
+    """Write a value as it is typed on a command line."""
+    if isinstance(value, list):
+        return "/".join(",".join(map(str, task)) for task in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

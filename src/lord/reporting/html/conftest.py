@@ -1,4 +1,4 @@
-"""A real study and a real browser for the tests of the page."""
+"""A comparison and a browser for the tests of the page."""
 
 import shutil
 import subprocess
@@ -17,7 +17,7 @@ LORD = (sys.executable, "-m", "lord")
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory) -> Path:
-    """A small comparison, with its runs' folders."""
+    """A small comparison with the folders of its runs."""
     out = tmp_path_factory.mktemp("runs") / "compare-digits"
     given = "--methods er,lord --seeds 2 --width 4 --epochs 1 --jobs 2 --set lord.candidates=10"
     done = subprocess.run(
@@ -42,7 +42,7 @@ def browser():
 
 @pytest.fixture
 def opened(browser):
-    """Opens an address; what the page asks for and complains of is gathered, and checked after."""
+    """Return a function that opens an address; errors of the page fail the test."""
     contexts, asked, complaints = [], [], []
 
     def go(address, *, offline=True, **options):

@@ -1,5 +1,5 @@
 "use strict";
-// What is shown: the data, what the reader chose of it, and figures made from it.
+// The data, the reader's choices, and the numbers computed from both.
 
 let page = JSON.parse(document.getElementById("data").textContent);
 const LIVE = document.body.dataset.live === "true";
@@ -14,26 +14,26 @@ const STATISTICS = { headline: "headline", trained: "as trained", recomputed: "r
 const INTERVALS = { sd: "± s. d.", t: "95 %" };
 const COSTS = { flops: "FLOPs", seconds: "seconds", bytes: "bytes" };
 const COST_TITLES = { flops: "training FLOPs", seconds: "training seconds", bytes: "bytes of state" };
-const PARTS = { step: "training steps", search: "teacher search", recompute: "recomputed statistics", evaluate: "evaluation", rest: "loading and the rest" };
+const PARTS = { step: "training steps", search: "teacher search", recompute: "recomputed statistics", evaluate: "evaluation", rest: "loading and other" };
 
 const study = () => page.studies[Math.min(state.study, page.studies.length - 1)] || { name: "", runs: [] };
 const runName = (run) => `${run.row}, seed ${run.seed}`;
 const runOf = (name) => study().runs.find((run) => run.name === name) || null;
 const finished = () => study().runs.filter((run) => run.record);
 
-/** Whether the accuracies shown of a run are those with statistics recomputed. */
+/** Whether the accuracies of a run are shown with recomputed statistics. */
 function again(run) {
   if (state.statistics !== "headline") return state.statistics === "recomputed";
   const own = run.record ? run.record.statistics : run.settings.statistics;
   return own === "recomputed" && Boolean(run.matrices && run.matrices[`${state.measure}_recomputed`]);
 }
 
-/** Accuracy after each task (row) on each (column), as chosen; null where there is none. */
+/** The chosen accuracy after each task (row) on each task (column); null where there is none. */
 const matrixOf = (run) => run.matrices && run.matrices[state.measure + (again(run) ? "_recomputed" : "")];
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const finalOf = (run, measure = state.measure) => (run.record ? run.record[measure + (again(run) ? "_recomputed" : "")] : null);
 
-/** What a run spent on each of PARTS. Training is the first three. */
+/** The cost of a run by part. The first three parts are training. */
 function partsOf(run, unit) {
   const record = run.record;
   if (unit === "flops") {
@@ -52,7 +52,7 @@ function costOf(run, unit = state.cost) {
   return step + search + recompute;
 }
 
-/** Mean of values, and how far its interval reaches to each side. */
+/** Mean of values, and half its interval. */
 function spread(values) {
   const middle = mean(values);
   if (values.length < 2) return { mean: middle, reach: 0 };
@@ -60,26 +60,29 @@ function spread(values) {
   return { mean: middle, reach: deviation * (state.interval === "sd" ? 1 : page.reach[values.length - 2]) };
 }
 
-/** Runs that differ in their seed alone, in the order given. */
+/** Groups of runs that differ only in the seed, in the order given. */
 function groups(runs) {
   const found = new Map();
   for (const run of runs) {
-    if (!found.has(run.row)) found.set(run.row, { label: run.row, family: run.family, runs: [] });
+    if (!found.has(run.row)) found.set(run.row, { label: run.row, about: run.about, whole: run.whole, curve: run.curve, runs: [] });
     found.get(run.row).runs.push(run);
   }
   return [...found.values()];
 }
 
-/** Families of methods in this study, in an order that new runs do not change. */
-function families() {
+/** Names of the curves of this study, in an order that does not depend on the order of the runs. */
+function curves() {
   const own = study();
-  if (!familiesOf.has(own)) familiesOf.set(own, [...new Set(own.runs.map((run) => run.family))].sort());
-  return familiesOf.get(own);
+  if (!curvesOf.has(own)) curvesOf.set(own, [...new Set(own.runs.map((run) => run.curve))].sort());
+  return curvesOf.get(own);
 }
-const familiesOf = new WeakMap();
-const look = (family) => lookOf(families().indexOf(family));
+const curvesOf = new WeakMap();
+const look = (curve) => lookOf(curves().indexOf(curve));
 
-/** Of (cost, accuracy): those that no other beats in both, the cheapest first. */
+/** The settings of a curve's variants, for a tooltip. */
+const aboutOf = (curve) => [...new Set(study().runs.filter((run) => run.curve === curve).map((run) => run.about))].filter(Boolean).join("\n");
+
+/** The points (cost, accuracy) that no other point beats in both, the cheapest first. */
 function paretoFront(points) {
   const front = [];
   for (const point of [...points].sort((p, q) => p.x - q.x || q.y - p.y)) {

@@ -1,7 +1,7 @@
 "use strict";
-// Elements are made here, always from text: nothing from the data is ever read as HTML.
+// Elements of the page. They are built from text, so that nothing in the data is read as HTML.
 
-/** An element. `on...` are listeners, `style` sets properties, the rest are attributes. */
+/** Make an element. `on...` are listeners, `style` sets properties, and the rest are attributes. */
 function h(tag, attributes, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes || {})) {
@@ -16,7 +16,7 @@ function h(tag, attributes, ...children) {
 
 const find = (selector) => document.querySelector(selector);
 
-/** A few words of which one is chosen. */
+/** A group of options of which one is chosen. */
 function segments(title, options, chosen, choose) {
   const name = `choice-${title.replace(/\W/g, "-")}`;
   const radios = Object.entries(options).map(([value, text]) =>
@@ -31,7 +31,7 @@ function copyButton(text, what) {
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(text);
-    } catch { // no clipboard for a file in some browsers
+    } catch { // some browsers give a local file no clipboard
       const area = h("textarea", { class: "visually" }, text);
       document.body.append(area);
       area.select();
@@ -49,8 +49,8 @@ function command(text, what) {
 }
 
 const probe = document.body.appendChild(h("i", { class: "visually", "aria-hidden": "true" }));
-const colours = new Map(); // to be emptied when the theme changes
-/** A colour of the style as canvases want it, in the theme now on. */
+const colours = new Map(); // cleared when the theme changes
+/** A colour of the current theme, in the form that a canvas needs. */
 function colour(name) {
   if (!colours.has(name)) {
     probe.style.color = `var(${name})`;
@@ -60,10 +60,10 @@ function colour(name) {
 }
 
 const SHAPES = ["circle", "square", "triangle", "diamond", "plus"];
-/** Colour and shape of a family of methods: by its place, shapes change after each ten colours and before. */
+/** Colour and shape of the curve at a place in the legend. */
 const lookOf = (place) => ({ colour: `--c${place % 10}`, shape: SHAPES[place % SHAPES.length] });
 
-/** Add a mark to a path: a canvas context or a Path2D. */
+/** Add a mark to a path, such as a canvas context. */
 function trace(path, shape, x, y, r) {
   if (shape === "circle") {
     path.moveTo(x + r, y);

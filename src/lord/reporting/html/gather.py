@@ -1,19 +1,16 @@
-"""What the page shows: all runs below a folder, finished and not, as plain data."""
+"""Gather all runs below a folder, finished or in progress, as the plain data of a page."""
 
 import base64
 import io
 import math
 from collections import Counter
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import msgspec
-import yaml
 from PIL import Image
 from scipy import stats
 
-from lord.config import UserError
 from lord.evaluation import (
     Classes,
     Matrices,
@@ -27,41 +24,51 @@ from lord.evaluation import (
     read_study,
 )
 from lord.evaluation.classes import SHEET
-from lord.reporting.html.command import repeat
-from lord.reporting.report import find_records, readable
+from lord.reporting.html.command import repeat_from_file, repeat_from_settings
+from lord.reporting.html.configuration import read_config
+from lord.reporting.names import Shown, full_name, read_text, short_names
+from lord.reporting.report import check_folder, find_records, readable
 from lord.reporting.statistics import caution
-from lord.reporting.tables import CONVENTION, family_of, summarise
+from lord.reporting.tables import CONVENTION, label_of, summarise, variant_of, without_epochs
 
 LOSSES = 150
 """Points of a loss curve."""
 HEAVY = 8_000_000
-"""Bytes of confusion and thumbnails on a page."""
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Bytes of confusion matrices and thumbnails on a page."""
+T = TypeVar("T")
 
 
 class ShownRun(msgspec.Struct, kw_only=True):
-    """One run. record: None while it is not finished."""
+    """A run on the page."""
 
     name: str
-    """Of its folder; unlike any other's in the study."""
+    """Name of its folder, unique in the comparison."""
     label: str
+    """The variant as text."""
     row: str = ""
-    """What it is averaged under: the label, and what sets apart runs of one label not alike."""
-    family: str
+    """Short name of the variant: runs with the same one differ only in the seed."""
+    curve: str = ""
+    """Short name without the epochs: rows with the same one are budgets of one variant."""
+    about: str = ""
+    """All settings of the variant, in words."""
+    whole: bool = True
+    """Whether the short name tells all settings."""
     seed: int
     preset: str
     command: str
+    """Repeats the run; empty where its settings are not known."""
     record: RunRecord | None
+    """None while the run is in progress."""
     matrices: Matrices | None
     task: int = 0
-    """Tasks finished."""
+    """Number of finished tasks."""
     tasks: int | None = None
     step: int = 0
     losses: list[tuple[int, float]] = []
     written: float | None = None
     """When its journal was last written, in seconds since 1970."""
-    settings: dict[str, Any] = {}
-    environment: dict[str, Any] = {}
+    settings: dict[str, object] = {}
+    environment: dict[str, object] = {}
     classes: Classes | None = None
     sheet: str | None = None
     """Thumbnails of its buffer, as a data URI."""
@@ -70,7 +77,7 @@ class ShownRun(msgspec.Struct, kw_only=True):
 
 
 class ShownStudy(msgspec.Struct, kw_only=True):
-    """A comparison, or single runs that lie side by side."""
+    """A comparison, or single runs in one folder."""
 
     name: str
     study: Study | None
@@ -79,26 +86,26 @@ class ShownStudy(msgspec.Struct, kw_only=True):
 
 
 class Page(msgspec.Struct, kw_only=True):
-    """Everything on the page."""
+    """All data of a page."""
 
     title: str
     convention: str
     reach: list[float]
-    """Half a 95 % interval of a mean over n seeds in standard deviations (Student), n from 2."""
+    """Half the 95 % interval of a mean in standard deviations, for 2, 3, ... seeds."""
     studies: list[ShownStudy]
 
 
 def gather(folder: Path, heavy: int = HEAVY) -> Page:
-    """Everything to show of the runs at or below a folder.
+    """Gather the runs in a folder and the folders below it.
 
     Args:
-        heavy: bytes of confusion and thumbnails at most; runs beyond that go without.
+        heavy: the largest number of bytes for confusion matrices and thumbnails. Runs for which
+            nothing is left are shown without them.
 
     Raises:
-        UserError: if there is no such folder, or what is there cannot be read.
+        UserError: if there is no such folder, or a file in it cannot be read.
     """
-    if not folder.is_dir():
-        raise UserError(f"no results at '{folder}': no such folder")
+    check_folder(folder)
     budget = Budget(heavy)
     studies = [
         _study(folder, place, runs, budget) for place, runs in sorted(_places(folder).items())
@@ -113,12 +120,13 @@ def gather(folder: Path, heavy: int = HEAVY) -> Page:
 
 
 class Budget:
-    """Bytes that are left for what is heavy."""
+    """Bytes left for confusion matrices and thumbnails."""
 
     def __init__(self, left: int) -> None:
         self.left = left
 
     def takes(self, size: int) -> bool:
+        """Take bytes from the budget, if enough are left."""
         if size > self.left:
             return False
         self.left -= size
@@ -126,11 +134,11 @@ class Budget:
 
 
 def _places(folder: Path) -> dict[Path, list[Path]]:
-    """Folders of studies, each with those of its runs; none where only their records were kept."""
+    """Return the folder of each comparison with the folders of its runs, where they exist."""
     found: dict[Path, list[Path]] = {}
     marks = (file.parent for name in ("config.yaml", "summary.json") for file in folder.rglob(name))
     for place in sorted(set(marks)):
-        if _config(place) or (place / "accuracy.json").is_file():
+        if read_config(place) or (place / "accuracy.json").is_file():
             found.setdefault(place if place == folder else place.parent, []).append(place)
         elif finished(place):
             found.setdefault(place, [])
@@ -140,42 +148,48 @@ def _places(folder: Path) -> dict[Path, list[Path]]:
 def _study(folder: Path, place: Path, runs: list[Path], budget: Budget) -> ShownStudy:
     study = read_study(place)
     if runs:
-        shown = [_run(run, study, budget) for run in runs]
+        shown = [_run(run, budget) for run in runs]
     else:
-        shown = [_kept(record, study) for record in find_records(place)]
+        shown = [_stored(record, study) for record in find_records(place)]
     shown.sort(key=lambda run: (run.record.training_flops if run.record else math.inf, run.seed))
-    rows = {id(r): row.method for row in summarise(_records(shown)) for r in row.records}
-    for run in shown:
-        run.row = rows.get(id(run.record), run.label)
+    _name(shown)
     seeds = Counter(run.row for run in shown if run.record)
     inside = place.relative_to(folder).as_posix() if place != folder else folder.resolve().name
-    name = readable(inside)
-    said = caution(list(seeds.values())) if len(seeds) > 1 else None
-    return ShownStudy(name=name, study=study, caution=said, runs=shown)
+    warning = caution(list(seeds.values())) if len(seeds) > 1 else None
+    return ShownStudy(name=readable(inside), study=study, caution=warning, runs=shown)
 
 
-def _run(folder: Path, study: Study | None, budget: Budget) -> ShownRun:
+def _name(runs: list[ShownRun]) -> None:
+    """Give all runs of a comparison the short names of their variants."""
+    rows = summarise([run.record for run in runs if run.record])
+    summarised = {id(record): row.variant for row in rows for record in row.records}
+    variants: list[Shown] = [summarised.get(id(run.record)) or read_text(run.label) for run in runs]
+    curves = [without_epochs(variant) for variant in variants]
+    names = zip(short_names(variants), short_names(curves), strict=True)
+    for run, variant, (row, curve) in zip(runs, variants, names, strict=True):
+        run.row, run.curve, run.about = row, curve, variant.about
+        run.whole = row == full_name(variant)
+
+
+def _run(folder: Path, budget: Budget) -> ShownRun:
+    """Read a run from its folder."""
     record = read_record(folder) if finished(folder) else None
-    config = _config(folder)
+    config = read_config(folder)
     journal = read_journal(folder)
-    label = (record.label or record.method) if record else str(config.get("method", folder.name))
-    seed = record.seed if record else _whole(config.get("seed"))
-    split, tasks = config.get("split"), config.get("tasks")
     run = ShownRun(
         name=readable(folder.name),
-        label=label,
-        family=family_of(label),
-        seed=seed,
+        label=label_of(record) if record else str(config.get("method", folder.name)),
+        seed=record.seed if record else _of(int, config.get("seed")) or 0,
         preset=record.preset if record else str(config.get("preset", "")),
-        command=_command(study, label, seed, record, folder if config else None),
+        command=repeat_from_file(folder) if config else "",
         record=record,
         matrices=record.matrices if record else journal.matrices,
         task=journal.task,
-        tasks=len(split) if isinstance(split, list) else tasks if isinstance(tasks, int) else None,
+        tasks=_tasks(config),
         step=record.steps if record else journal.step,
         losses=journal.losses[:: -(-len(journal.losses) // LOSSES) or 1],
         written=_written(folder),
-        settings=config or (record.settings if record else {}),
+        settings=config or (dict(record.settings) if record else {}),
         environment=read_environment(folder),
     )
     if record:
@@ -183,32 +197,34 @@ def _run(folder: Path, study: Study | None, budget: Budget) -> ShownRun:
     return run
 
 
-def _kept(record: RunRecord, study: Study | None) -> ShownRun:
-    label = record.label or record.method
+def _stored(record: RunRecord, study: Study | None) -> ShownRun:
+    """Show a run of which only the record exists."""
+    label, command = label_of(record), ""
+    if study and study.given is not None and (not study.labels or label in study.labels):
+        # Records of old versions hold only some settings: those say nothing about the others.
+        known = record.settings if "epochs" in record.settings else ()
+        command = repeat_from_settings(variant_of(record), record.seed, study.given, known)
     return ShownRun(
         name=f"{label}-seed{record.seed}",
         label=label,
-        family=family_of(label),
         seed=record.seed,
         preset=record.preset,
-        command=_command(study, label, record.seed, record),
+        command=command,
         record=record,
         matrices=record.matrices,
         step=record.steps,
-        settings=record.settings,
+        settings=dict(record.settings),
     )
 
 
-def _command(
-    study: Study | None, label: str, seed: int, record: RunRecord | None, folder: Path | None = None
-) -> str:
-    """What makes the run again. Only records of whole configurations tell foreign flags."""
-    known = record.settings if record and "epochs" in record.settings else ()
-    own = study is not None and (not study.labels or label in study.labels)
-    return repeat(study.command if study and own else "", label, seed, folder, known)
+def _tasks(config: dict[str, object]) -> int | None:
+    """Return the number of tasks, where the configuration tells it."""
+    split = _of(list, config.get("split"))
+    return len(split) if split is not None else _of(int, config.get("tasks"))
 
 
 def _add_classes(run: ShownRun, folder: Path, budget: Budget) -> None:
+    """Add the confusion and the thumbnails of a run, as long as the budget allows."""
     classes = read_classes(folder)
     if classes is None:
         return
@@ -220,7 +236,7 @@ def _add_classes(run: ShownRun, folder: Path, budget: Budget) -> None:
 
 
 def _sheet(file: Path) -> str | None:
-    """A picture as a data URI, as WebP where that is smaller."""
+    """Return a picture as a data URI, as WebP where that is smaller; None if it is damaged."""
     try:
         data, kind = file.read_bytes(), "png"
         with Image.open(file) as picture, io.BytesIO() as draft:
@@ -232,11 +248,8 @@ def _sheet(file: Path) -> str | None:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def _records(runs: list[ShownRun]) -> list[RunRecord]:
-    return [run.record for run in runs if run.record]
-
-
 def _seeds(runs: list[ShownRun]) -> int:
+    """Return the largest number of runs with the same name."""
     return max(Counter(run.row for run in runs).values(), default=0)
 
 
@@ -245,21 +258,6 @@ def _written(folder: Path) -> float | None:
     return file.stat().st_mtime if file.is_file() else None
 
 
-def _whole(value: Any) -> int:
-    return value if isinstance(value, int) else 0
-
-
-def _config(folder: Path) -> dict[str, Any]:
-    """A run's configuration; empty where none of ours lies there."""
-    file = folder / "config.yaml"
-    try:
-        return _parsed(file, file.stat().st_mtime_ns)
-    except (OSError, ValueError, yaml.YAMLError):
-        return {}
-
-
-@lru_cache(maxsize=4096)  # a page that is watched asks again and again
-def _parsed(file: Path, _changed: int) -> dict[str, Any]:
-    read = yaml.load(file.read_text(), LOADER)
-    ours = isinstance(read, dict) and {"method", "preset", "seed"} <= read.keys()
-    return {str(name): value for name, value in read.items()} if ours else {}
+def _of(kind: type[T], value: object) -> T | None:
+    """Return a value from a file if it has the expected type, else None."""
+    return value if isinstance(value, kind) else None

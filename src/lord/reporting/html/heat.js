@@ -1,7 +1,7 @@
 "use strict";
-// Matrices as coloured tables, and as pictures where they are large.
+// Matrices as coloured tables, or as pictures where they are large.
 
-// Viridis, at even distances (Smith and van der Walt, CC0).
+// The colour map viridis at even distances (Smith and van der Walt, CC0).
 const VIRIDIS = [[68, 1, 84], [72, 40, 120], [62, 74, 137], [49, 104, 142], [38, 130, 142], [31, 158, 137], [53, 183, 121], [109, 205, 89], [180, 222, 44], [253, 231, 37]];
 
 function heatColour(share) {
@@ -9,13 +9,13 @@ function heatColour(share) {
   return VIRIDIS[low].map((value, n) => Math.round(value + (VIRIDIS[low + 1][n] - value) * (place - low)));
 }
 
-/** Black or white, whichever stands out more (WCAG's luminance). */
+/** Black or white, whichever has more contrast (WCAG). */
 function inkOn(rgb) {
   const [r, g, b] = rgb.map((value) => (value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
 }
 
-/** A table of shares from 0 to 1; ragged rows are filled with nothing, and so is 0 if `blank`. */
+/** A table of shares from 0 to 1. Missing values are empty cells, and so are zeros if `blank`. */
 function heatTable(matrix, { caption, rows, columns, corner, text, title, blank }) {
   const width = Math.max(...matrix.map((line) => line.length));
   const cell = (value, i, j) => {
@@ -33,7 +33,7 @@ function heatTable(matrix, { caption, rows, columns, corner, text, title, blank 
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, table));
 }
 
-/** The same as a picture, a pixel a cell, with the cell under the pointer told below. */
+/** The matrix as a picture with a pixel for each cell; a line below describes the cell pointed at. */
 function heatPicture(matrix, { caption, title }) {
   const [height, width] = [matrix.length, matrix[0].length];
   const canvas = h("canvas", { class: "heat-map", width, height, role: "img", "aria-label": caption });
@@ -57,7 +57,7 @@ function accuracyMatrix(run) {
   const name = (task) => `${task + 1}`;
   const tasks = Math.max(...matrix.map((line) => line.length));
   return heatTable(matrix.map((line) => line.map((value) => value / 100)), {
-    caption: `${MEASURES[state.measure]}, %, ${again(run) ? "statistics recomputed" : "statistics as trained"}: after task (row) on task (column)`,
+    caption: `${MEASURES[state.measure]} in %, after each task (row) on each task (column). Batch-norm statistics: ${again(run) ? "recomputed" : "as trained"}.`,
     rows: matrix.map((_, i) => (matrix.length === 1 && tasks > 1 ? "all" : name(i))), columns: Array.from({ length: tasks }, (_, j) => name(j)), corner: "after task",
     text: (i, j) => matrix[i][j].toFixed(0),
     title: (i, j) => `after task ${i + 1}, on task ${j + 1}: ${matrix[i][j].toFixed(1)} %`,

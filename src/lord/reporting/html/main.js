@@ -1,10 +1,10 @@
 "use strict";
-// Puts the page together, and asks for newer data where it is served.
+// Put the page together, and ask for new data where the page is served.
 
 const THEMES = { "": "theme: system", light: "theme: light", dark: "theme: dark" };
 const INTERVAL = 2000;
 
-/** Replace part of the page; what had the focus has it afterwards. */
+/** Replace part of the page, and keep the keyboard focus. */
 function keepingFocus(change) {
   const key = document.activeElement && document.activeElement.dataset.key;
   change();
@@ -23,27 +23,29 @@ function showControls() {
     segments("Statistics", STATISTICS, state.statistics, set("statistics")), segments("Interval", INTERVALS, state.interval, set("interval")));
 }
 
+const counted = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
+
 function showHead() {
   const { study: made, runs } = study();
   document.title = `${page.title}: runs`;
   find("#title").textContent = page.studies.length > 1 ? study().name : page.title;
   const done = finished().length, seeds = [...new Set(runs.map((run) => run.seed))].sort((p, q) => p - q);
   const streams = [...new Set(runs.map((run) => run.preset))].sort();
-  const kinds = families().length;
-  const parts = [streams.join(", "), kinds === groups(runs).length ? `${kinds} methods` : `${kinds} methods, ${groups(runs).length} budgets`, `${done} finished runs`,
-    runs.length > done ? `${runs.length - done} in progress` : null, seeds.length > 6 ? `${seeds.length} seeds` : `seeds ${seeds.join(", ")}`];
-  find("#about").textContent = runs.length ? parts.filter(Boolean).join(" · ") : "No runs here yet.";
+  const kinds = curves().length;
+  const parts = [streams.join(", "), counted(kinds, "variant") + (kinds === groups(runs).length ? "" : `, ${counted(groups(runs).length, "budget")}`), counted(done, "finished run"),
+    runs.length > done ? `${runs.length - done} in progress` : null, seeds.length > 6 ? `${seeds.length} seeds` : `${seeds.length > 1 ? "seeds" : "seed"} ${seeds.join(", ")}`];
+  find("#about").textContent = runs.length ? parts.filter(Boolean).join(" · ") : "No runs yet.";
   find("#convention").textContent = page.convention;
   find("#studies").hidden = page.studies.length < 2;
   find("#study").replaceChildren(...page.studies.map((each, n) => h("option", { value: String(n), selected: n === state.study }, `${each.name} (${each.runs.length})`)));
-  const facts = made ? [["commit", made.commits], ["versions", made.versions], ["on", made.machines], ["from", made.dates.slice(0, 1)], ["to", made.dates.slice(-1)]] : [];
+  const facts = made ? [["commit", made.commits], ["versions", made.versions], ["machine", made.machines], ["first run", made.dates.slice(0, 1)], ["last run", made.dates.slice(-1)]] : [];
   const list = facts.filter(([, values]) => values.length).map(([name, values]) => [h("dt", {}, name), h("dd", {}, values.join("; "))]);
   const open = Boolean(find("#origin details[open]"));
-  find("#origin").replaceChildren(...(made ? [h("details", { open }, h("summary", {}, "How it was made"),
+  find("#origin").replaceChildren(...(made ? [h("details", { open }, h("summary", {}, "Command, versions and machine"),
     command(made.command, "the command of this study"), h("dl", {}, list.flat()))] : []));
 }
 
-/** Show everything as chosen. */
+/** Show the whole page. */
 function render() {
   showHead();
   const some = study().runs.length > 0, done = finished().length > 0;
@@ -63,7 +65,7 @@ function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
   colours.clear();
   find("#theme").textContent = THEMES[theme];
-  for (const chart of Object.values(charts)) if (chart.u) chart.make(); // axes have colours of their own
+  for (const chart of Object.values(charts)) if (chart.u) chart.make(); // the axes take new colours
   if (charts.front.u) showChosen();
 }
 
@@ -82,7 +84,7 @@ async function ask() {
     if (!answer.ok) throw new Error(await answer.text());
     const text = await answer.text();
     said.className = "live";
-    said.textContent = `live, ${new Date().toLocaleTimeString()}`;
+    said.textContent = `live, updated ${new Date().toLocaleTimeString()}`;
     if (text !== ask.last) {
       const name = study().name;
       page = JSON.parse(text);
@@ -92,7 +94,7 @@ async function ask() {
     }
   } catch {
     said.className = "live gone";
-    said.textContent = "no longer served";
+    said.textContent = "connection lost";
   }
   setTimeout(ask, INTERVAL);
 }
@@ -102,7 +104,7 @@ find("#theme").addEventListener("click", () => {
   const next = names[(names.indexOf(document.documentElement.dataset.theme || "") + 1) % names.length];
   try {
     localStorage.setItem("lord-theme", next);
-  } catch { /* then it lasts as long as the page */ }
+  } catch { /* the choice lasts until the page is closed */ }
   setTheme(next);
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTheme(document.documentElement.dataset.theme || ""));

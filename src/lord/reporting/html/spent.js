@@ -1,5 +1,5 @@
 "use strict";
-// Where FLOPs and time went: a bar a method, mean over its seeds.
+// FLOPs and time by part of the work: a bar for each variant, as a mean over seeds.
 
 const PART_COLOURS = { step: "--c0", search: "--c3", recompute: "--c2", evaluate: "--c9", rest: "--grid" };
 
@@ -24,6 +24,6 @@ function showSpent() {
       h("span", { class: "total" }, show(total(parts), unit)));
   };
   find("#spent .bars").replaceChildren(
-    ...["method", "FLOPs", "time"].map((text) => h("div", { class: "head" }, text)),
-    ...shown.flatMap((group, n) => [h("div", { class: "name" }, group.label), ...units.map((unit) => bar(sums[n][unit], unit))]));
+    ...["variant", "FLOPs", "time"].map((text) => h("div", { class: "head" }, text)),
+    ...shown.flatMap((group, n) => [h("div", { class: "name", title: group.about || null }, group.label), ...units.map((unit) => bar(sums[n][unit], unit))]));
 }

@@ -1,8 +1,8 @@
 "use strict";
-// All runs: sortable, filterable, each with the command that makes it again.
+// The table of all runs, each with the command that repeats it.
 
 const COLUMNS = {
-  label: { text: "method", word: true, value: (run) => run.row },
+  label: { text: "variant", word: true, value: (run) => run.row },
   seed: { text: "seed", value: (run) => run.seed },
   status: { text: "status", word: true, value: (run) => statusOf(run) },
   accuracy: { text: () => MEASURES[state.measure], value: (run) => finalOf(run), form: "points" },
@@ -11,12 +11,12 @@ const COLUMNS = {
     value: (run) => run.record && run.record[`${state.measure}_recomputed`],
   },
   forgetting: { text: "forgetting", value: (run) => run.record && run.record.forgetting, form: "points" },
-  flops: { text: "training", value: (run) => costOf(run, "flops"), form: "flops" },
-  seconds: { text: "time", value: (run) => costOf(run, "seconds"), form: "seconds" },
+  flops: { text: "training FLOPs", value: (run) => costOf(run, "flops"), form: "flops" },
+  seconds: { text: "training time", value: (run) => costOf(run, "seconds"), form: "seconds" },
   bytes: { text: "state", value: (run) => costOf(run, "bytes"), form: "bytes" },
 };
 
-const ROWS = 100; // at first: many more take a while to lay out
+const ROWS = 100; // shown at first, because many rows take long to lay out
 const words = new Intl.Collator("en", { numeric: true });
 const DAY = 86400;
 function ago(seconds) {
@@ -30,14 +30,14 @@ function statusOf(run) {
   return run.tasks ? `task ${Math.min(run.task + 1, run.tasks)} of ${run.tasks}` : `task ${run.task + 1}`;
 }
 
-/** Accuracy of a run in progress on the tasks seen. */
+/** Mean accuracy of a run in progress on the tasks seen. */
 function accuracyNow(run) {
   const matrix = matrixOf(run);
   return matrix && matrix.length ? mean(matrix[matrix.length - 1]) : null;
 }
 
 function matches(run) {
-  const text = [run.row, `seed ${run.seed} seed=${run.seed}`, run.preset, statusOf(run),
+  const text = [run.row, run.label, `seed ${run.seed} seed=${run.seed}`, run.preset, statusOf(run),
     ...Object.entries(run.settings).map(([name, value]) => `${name}=${value}`)].join(" ").toLowerCase();
   return state.filter.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }
@@ -47,7 +47,7 @@ function sorted(runs) {
   const sign = state.down ? -1 : 1;
   return runs.map((run) => [value(run), run]).sort(([p], [q]) => {
     const [none, other] = [p === null || p === undefined, q === null || q === undefined];
-    if (none || other) return none - other; // what has no value comes last, whichever way
+    if (none || other) return none - other; // runs without a value come last in either direction
     return sign * (typeof p === "string" ? words.compare(p, q) : p - q);
   }).map(([, run]) => run);
 }
@@ -68,7 +68,7 @@ function showTable() {
   });
   const shown = sorted(study().runs.filter(matches));
   keepingFocus(() => find(".runs").replaceChildren(
-    h("thead", {}, h("tr", {}, h("td", { class: "word" }, h("span", { class: "visually" }, "choose")), head, h("th", { scope: "col", class: "word" }, "command"))),
+    h("thead", {}, h("tr", {}, h("td", { class: "word" }, h("span", { class: "visually" }, "choice")), head, h("th", { scope: "col", class: "word" }, "command"))),
     h("tbody", {}, shown.slice(0, state.all ? Infinity : ROWS).map(row))));
   find("#more").hidden = state.all || shown.length <= ROWS;
   find("#count").textContent = shown.length === study().runs.length ? `${shown.length} runs` : `${shown.length} of ${study().runs.length} runs`;
@@ -82,7 +82,7 @@ function row(run) {
   const cells = Object.entries(COLUMNS).map(([name, column]) => {
     const value = column.value(run);
     const text = column.form ? show(value, column.form) : value === null || value === undefined ? "–" : value;
-    return h("td", { class: [name, column.word ? "word" : ""].join(" ").trim() }, String(text));
+    return h("td", { class: [name, column.word ? "word" : ""].join(" ").trim(), title: name === "label" ? run.about || null : null }, String(text));
   });
   return h("tr", { class: state.a === run.name || state.b === run.name ? "picked" : null },
     h("td", { class: "word" }, pick("a"), pick("b")), cells,
@@ -90,7 +90,7 @@ function row(run) {
       ? h("div", {}, copyButton(run.command, `the command of ${runName(run)}`), h("code", { title: run.command }, run.command)) : "–"));
 }
 
-/** Runs in progress, each with how far it is. */
+/** The runs in progress, each with a progress bar. */
 function showProgress() {
   const going = study().runs.filter((run) => !run.record);
   find("#progress").hidden = !going.length;
@@ -98,8 +98,8 @@ function showProgress() {
     const last = run.losses[run.losses.length - 1];
     const now = accuracyNow(run);
     const said = [statusOf(run), `step ${run.step}`, last ? `loss ${last[1].toPrecision(3)}` : null,
-      now === null ? null : `${MEASURES[state.measure]} ${now.toFixed(1)} % so far`,
-      run.written ? `written ${ago(Date.now() / 1000 - run.written)}` : "nothing written yet"];
+      now === null ? null : `${MEASURES[state.measure]} ${now.toFixed(1)} % on tasks seen`,
+      run.written ? `last entry ${ago(Date.now() / 1000 - run.written)}` : "no entries yet"];
     return h("li", {}, h("b", {}, runName(run)),
       h("progress", { max: run.tasks || 1, value: run.tasks ? Math.min(run.task, run.tasks) : null, "aria-label": runName(run) }),
       h("span", { class: "status" }, said.filter(Boolean).join(" · ")));

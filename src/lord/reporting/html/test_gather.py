@@ -1,6 +1,7 @@
-"""What goes into the page."""
+"""The data of the page."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,45 +12,47 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lord.config import UserError
-from lord.evaluation import read_journal, read_record
+from lord.conftest import refused
+from lord.evaluation import Study, read_journal, read_record
+from lord.reporting import summarise
 from lord.reporting.html import gather, write_page
 from lord.reporting.html.conftest import LORD
 from lord.reporting.html.write import SCRIPTS, encoded, inert, render
+from lord.reporting.page import page
 
 RESULTS = Path(__file__).parents[4] / "results"
 
 
 @given(st.text() | st.lists(st.sampled_from(["</script>", "<!--", "<script", "&", "\u2028", "\\"])))
-def test_data_in_a_script_element_is_itself_and_no_html(value):
+def test_data_in_a_script_element_has_no_html(value):
     text = inert(json.dumps(value, ensure_ascii=False))
     assert json.loads(text) == value
     assert not set("<>&\u2028\u2029") & set(text)
 
 
-def test_the_page_is_whole_and_closes_no_script_of_its_own():
-    page = render("{}")
-    assert page.count("</script>") == 2
-    assert "{{" not in page.replace("${{", "")
+def test_the_page_is_complete_and_no_script_closes_early():
+    text = render("{}")
+    assert text.count("</script>") == 2
+    assert "{{" not in text.replace("${{", "")
     assert len(SCRIPTS) == len(set(SCRIPTS))
 
 
-def test_all_kept_results_can_be_shown():
+def test_all_published_results_can_be_shown():
     if not RESULTS.is_dir():
         pytest.skip("needs a checkout with its results")
-    page = gather(RESULTS)
+    shown = gather(RESULTS)
     kept = [file for file in RESULTS.rglob("summary.json") if file.with_name("study.json").exists()]
-    assert {study.name for study in page.studies} == {
+    assert {study.name for study in shown.studies} == {
         file.parent.relative_to(RESULTS).as_posix() for file in kept
     }
-    for study in page.studies:
+    for study in shown.studies:
         file = RESULTS / study.name / "summary.json"
         assert len(study.runs) == len(json.loads(file.read_bytes()))
         assert all(run.record and run.command.startswith("lord run ") for run in study.runs)
-    assert json.loads(encoded(page))["title"] == "results"
+    assert json.loads(encoded(shown))["title"] == "results"
 
 
-def test_a_run_leaves_the_confusion_of_its_classes_and_a_look_at_its_buffer(study):
+def test_a_run_shows_its_confusion_and_its_buffer(study):
     (shown,) = gather(study / "lord-seed0").studies
     (run,) = shown.runs
     record = read_record(study / "lord-seed0")
@@ -63,7 +66,7 @@ def test_a_run_leaves_the_confusion_of_its_classes_and_a_look_at_its_buffer(stud
     assert run.sheet.startswith("data:image/")
 
 
-def test_a_run_in_progress_is_shown_with_what_it_has_written(tmp_path, study):
+def test_a_run_in_progress_is_shown(tmp_path, study):
     folder = tmp_path / "lord-seed0"
     folder.mkdir()
     for name in ("config.yaml", "environment.json"):
@@ -80,14 +83,14 @@ def test_a_run_in_progress_is_shown_with_what_it_has_written(tmp_path, study):
     assert run.command == f"lord run --config {folder / 'config.yaml'} --out again"
 
 
-def test_the_command_of_a_run_makes_that_run(tmp_path, study):
+def test_the_command_of_a_run_repeats_it(tmp_path, study):
     (shown,) = gather(study).studies
     run = next(run for run in shown.runs if run.name == "lord-seed1")
-    words = [*LORD, *run.command.split()[1:], "--quiet", "--out", str(tmp_path / "again")]
-    words += ["--threads", "1"]  # as beside others
-    assert subprocess.run(words).returncode == 0
+    assert run.command == f"lord run --config {study / run.name}/config.yaml --out again"
+    words = [*LORD, *run.command.split()[1:], "--quiet"]
+    assert subprocess.run(words, cwd=tmp_path).returncode == 0
     one, other = (
-        yaml.safe_load((folder / "config.yaml").read_text()) | {"threads": None}
+        yaml.safe_load((folder / "config.yaml").read_text())
         for folder in (study / "lord-seed1", tmp_path / "again")
     )
     assert one == other
@@ -95,42 +98,40 @@ def test_the_command_of_a_run_makes_that_run(tmp_path, study):
     assert first.matrices.class_il == second.matrices.class_il
 
 
-def test_loose_runs_and_comparisons_below_a_folder_are_told_apart(study, tmp_path):
+def test_single_runs_and_comparisons_are_separate_studies(study, tmp_path):
     shutil.copytree(study, tmp_path / "compare-digits")
     shutil.copytree(study / "er-seed0", tmp_path / "digits-er-seed0")
-    page = gather(tmp_path)
-    assert {each.name: len(each.runs) for each in page.studies} == {
+    shown = gather(tmp_path)
+    assert {each.name: len(each.runs) for each in shown.studies} == {
         tmp_path.name: 1,
         "compare-digits": 4,
     }
 
 
-def test_a_comparisons_command_is_left_what_the_runs_method_knows(tmp_path):
-    line = "compare --methods sgd,er,lord --buffer 100 --set draws=1 --set er.replay=8 --seeds 1"
-    words = [*LORD, *line.split(), "--width", "8", "--epochs", "1", "--out", str(tmp_path / "c")]
-    assert subprocess.run(words).returncode == 0
-    (shown,) = gather(tmp_path / "c").studies
-    commands = {run.label: run.command for run in shown.runs}
-    assert commands["sgd"] == "lord run --width 8 --epochs 1 --method sgd --seed 0"
-    assert "--buffer 100 --set er.replay=8 --width 8" in commands["er"]
-    assert "--set draws=1" in commands["lord"]
+def test_a_stored_record_is_repeated_from_the_settings_of_its_comparison(study, tmp_path):
+    records = [read_record(study / f"{name}-seed1") for name in ("er", "lord")]
+    given = {"preset": "digits", "width": 4, "distill": 0.1, "lord.candidates": 10}
+    about = Study(command="lord compare ...", given=given, labels=["er", "lord"])
+    for name, value in (("summary", records), ("study", about)):
+        (tmp_path / f"{name}.json").write_bytes(msgspec.json.encode(value))
+    commands = {run.label: run.command for run in gather(tmp_path).studies[0].runs}
+    assert commands == {
+        "er": "lord run --method er --seed 1 --preset digits --set width=4",
+        "lord": "lord run --method lord --seed 1 --preset digits --set width=4 "
+        "--set distill=0.1 --set lord.candidates=10",
+    }
 
 
-def test_a_run_of_an_earlier_comparison_is_not_given_the_last_ones_command(tmp_path):
-    for method, epochs in (("er", 1), ("sgd", 2)):
-        line = f"compare --methods {method} --seeds 1 --width 4 --epochs {epochs} --stop-after 1"
-        words = [*LORD, *line.split(), "--out", str(tmp_path / "c")]
-        assert subprocess.run(words).returncode == 0
-    (shown,) = gather(tmp_path / "c").studies
-    commands = {run.label: run.command for run in shown.runs}
-    assert "--epochs 2 --stop-after 1 --method sgd" in commands["sgd"]
-    config = tmp_path / "c" / "er-seed0" / "config.yaml"
-    assert commands["er"] == f"lord run --config {config} --out again"
-    assert subprocess.run([*LORD, "report", str(tmp_path / "c")]).returncode == 0
-    assert "Made otherwise, as their folders say: er." in (tmp_path / "c/README.md").read_text()
+def test_a_record_of_an_earlier_command_has_no_command(study, tmp_path):
+    record = read_record(study / "er-seed1")
+    about = Study(command="lord compare --methods sgd", given={"width": 8}, labels=["sgd"])
+    for name, value in (("summary", [record]), ("study", about)):
+        (tmp_path / f"{name}.json").write_bytes(msgspec.json.encode(value))
+    assert [run.command for run in gather(tmp_path).studies[0].runs] == [""]
+    assert "From another command: er." in page("x", summarise([record]), about, [])
 
 
-def test_other_files_of_that_name_are_no_runs(study, tmp_path):
+def test_other_files_named_config_yaml_are_not_runs(study, tmp_path):
     shutil.copytree(study, tmp_path / "c")
     for name, text in {"a": "date: 2020-13-45", "b": "on: push", "d": "[1]", "e": "x: ["}.items():
         (tmp_path / name).mkdir()
@@ -146,22 +147,22 @@ def test_unlike_runs_of_a_label_are_not_averaged(study, tmp_path):
         record["settings"]["lr"] = lr
         file.write_text(json.dumps(record))
     (shown,) = gather(tmp_path).studies
-    assert sorted(run.row for run in shown.runs) == ["er (lr=0.001)", "er (lr=0.1)"]
+    assert sorted(run.row for run in shown.runs) == ["er (lr 0.001)", "er (lr 0.1)"]
 
 
-def test_a_large_page_goes_without_what_is_heavy(study):
+def test_a_large_page_leaves_out_classes(study):
     (shown,) = gather(study, heavy=9000).studies
     light = [run for run in shown.runs if run.light]
     assert 0 < len(light) < 4
     assert all(run.classes is None for run in light)
 
 
-def test_a_folder_without_runs_is_named(tmp_path):
-    with pytest.raises(UserError, match="no run in"):
+def test_a_folder_without_runs_is_refused(tmp_path):
+    with refused("folder", given=tmp_path, problem="has no run"):
         write_page(tmp_path)
-    with pytest.raises(UserError, match="no such folder"):
+    with refused("folder", given=tmp_path / "gone", problem="does not exist"):
         write_page(tmp_path / "gone")
     (tmp_path / "config.yaml").write_text("method: er\npreset: digits\nseed: 0\n")
     (tmp_path / "summary.json").write_bytes(msgspec.json.encode({}))
-    with pytest.raises(UserError, match="is not a run's summary"):
+    with refused(None, problem=re.compile("is not the summary of a run")):
         write_page(tmp_path)

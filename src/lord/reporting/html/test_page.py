@@ -25,15 +25,15 @@ def column(page, name):
     return rows(page).locator(f"td.{name}").all_inner_texts()
 
 
-def test_it_is_one_file_that_asks_nobody_anything(opened, address):
+def test_it_is_one_file_that_makes_no_requests(opened, address):
     page = opened(address)
     assert rows(page).count() == 4
-    assert page.locator("#about").inner_text().startswith("digits · 2 methods · 4 finished runs")
+    assert page.locator("#about").inner_text().startswith("digits · 2 variants · 4 finished runs")
     page.wait_for_timeout(500)
     assert [url for url in opened.asked if not url.startswith("data:")] == [address]
 
 
-def test_what_is_measured_and_what_it_costs_can_be_chosen(opened, address):
+def test_measure_and_cost_can_be_chosen(opened, address):
     page = opened(address)
     title = page.locator("#front-title")
     assert title.inner_text() == "Class-IL accuracy against training FLOPs"
@@ -46,7 +46,7 @@ def test_what_is_measured_and_what_it_costs_can_be_chosen(opened, address):
     assert page.locator("#front canvas").screenshot() != before
     assert column(page, "accuracy") != class_il
     page.get_by_label("recomputed", exact=True).check()
-    assert "statistics recomputed" in page.locator("#chosen .caption").first.inner_text()
+    assert "statistics: recomputed" in page.locator("#chosen .caption").first.inner_text()
 
 
 def test_runs_are_sorted_and_filtered(opened, address):
@@ -56,7 +56,7 @@ def test_runs_are_sorted_and_filtered(opened, address):
     page.get_by_role("button", name="Class-IL ↓").click()
     assert [float(text) for text in column(page, "accuracy")] == sorted(values)
     assert page.locator("th[aria-sort]").get_attribute("aria-sort") == "ascending"
-    page.get_by_role("button", name="method").click()
+    page.get_by_role("button", name="variant").click()
     assert column(page, "label") == ["er", "er", "lord", "lord"]
     page.get_by_label("Filter").fill("lord seed=1")
     assert (column(page, "label"), column(page, "seed")) == (["lord"], ["1"])
@@ -65,14 +65,14 @@ def test_runs_are_sorted_and_filtered(opened, address):
     assert rows(page).count() == 0
 
 
-def test_two_runs_stand_side_by_side_with_what_they_left(opened, address, study):
+def test_two_runs_are_shown_side_by_side(opened, address, study):
     page = opened(address)
     page.get_by_role("button", name="Choose er, seed 1 as A").click()
     page.get_by_label("Run B", exact=True).select_option(label="lord, seed 0")
     one, other = page.locator("[data-run=a]"), page.locator("[data-run=b]")
     record, classes = read_record(study / "er-seed1"), read_classes(study / "er-seed1")
     assert f"{record.class_il:.1f} %" in one.locator("dd").first.inner_text()
-    assert "to A)" in other.locator("dl").inner_text()
+    assert "vs A)" in other.locator("dl").inner_text()
     last = record.matrices.class_il[-1]
     shown = one.locator("table.heat").first.locator("tbody tr").last.locator("td")
     assert shown.all_inner_texts() == [f"{value:.0f}" for value in last]
@@ -91,7 +91,7 @@ def test_two_runs_stand_side_by_side_with_what_they_left(opened, address, study)
     assert page.locator("[data-run=b]").count() == 0
 
 
-def test_charts_answer_to_the_pointer(opened, address):
+def test_charts_react_to_the_pointer(opened, address):
     page = opened(address)
     plot = page.locator("#front .u-over")
     place = page.evaluate(
@@ -141,19 +141,17 @@ def test_everything_can_be_done_with_the_keyboard(opened, address):
     page.get_by_label("Class-IL", exact=True).focus()
     page.keyboard.press("ArrowRight")
     assert page.locator("#front-title").inner_text().startswith("Task-IL")
-    page.get_by_role("button", name="method").focus()
+    page.get_by_role("button", name="variant").focus()
     page.keyboard.press("Enter")
-    page.keyboard.press("Enter")  # the focus stays on a header that was made anew
+    page.keyboard.press("Enter")  # the focus stays on the header, which was replaced
     assert page.locator("th[aria-sort]").get_attribute("aria-sort") == "descending"
 
 
-def test_each_run_has_the_command_that_makes_it_again(opened, address, study):
+def test_each_run_has_the_command_that_repeats_it(opened, address, study):
     page = opened(address)
     page.get_by_label("Filter").fill("lord seed=1")
     command = page.locator(".made code").inner_text()
-    assert command == (
-        "lord run --width 4 --epochs 1 --set lord.candidates=10 --method lord --seed 1"
-    )
+    assert command == f"lord run --config {study}/lord-seed1/config.yaml --out again"
     page.get_by_role("button", name="Copy the command of lord, seed 1").click()
     page.get_by_role("button", name="Copy the command of lord, seed 1").get_by_text("copied")
 
@@ -184,7 +182,7 @@ def test_the_theme_can_be_chosen(opened, address):
     assert button.inner_text() == "theme: dark"
 
 
-def test_nothing_in_the_data_is_read_as_html(opened, tmp_path, study):
+def test_data_is_never_read_as_html(opened, tmp_path, study):
     evil = "</script><img src=x onerror=\"document.title='broken out'\"><!--<script>"
     folder = tmp_path / "run"
     folder.mkdir()
@@ -200,7 +198,7 @@ def test_nothing_in_the_data_is_read_as_html(opened, tmp_path, study):
     assert page.locator(".thumbs .class").first.inner_text() == evil
 
 
-def test_many_classes_are_a_picture_that_tells_each_cell(opened, tmp_path, study):
+def test_many_classes_are_shown_as_a_picture_with_a_line_for_each_cell(opened, tmp_path, study):
     shutil.copytree(study / "lord-seed0", tmp_path / "run")
     names = [f"class {n}" for n in range(60)]
     confusion = [[8 * (i == j) + 2 * (j == 59) for j in range(60)] for i in range(60)]
@@ -212,6 +210,24 @@ def test_many_classes_are_a_picture_that_tells_each_cell(opened, tmp_path, study
     box = canvas.bounding_box()
     cell = box["width"] / 60
     canvas.hover(position={"x": 59.5 * cell, "y": 3.5 * cell})
-    assert canvas.locator("+ p").inner_text() == "class 3 taken for class 59: 20.0 %"
-    assert page.locator(".mistakes li").first.inner_text() == "class 0 taken for class 59: 20.0 %"
+    assert canvas.locator("+ p").inner_text() == "class 3 predicted as class 59: 20.0 %"
+    assert (
+        page.locator(".mistakes li").first.inner_text() == "class 0 predicted as class 59: 20.0 %"
+    )
     assert page.locator(".thumbs").count() == 0
+
+
+def test_variants_have_short_names_and_all_settings_on_request(opened, tmp_path, study):
+    for n, lr in enumerate(("0.1", "0.03")):
+        shutil.copytree(study / "er-seed0", tmp_path / f"er{n}")
+        label = f"er:lr={lr}:momentum=0:optimizer=sgd"
+        record = msgspec.structs.replace(read_record(study / "er-seed0"), label=label)
+        (tmp_path / f"er{n}" / "summary.json").write_bytes(msgspec.json.encode(record))
+    page = opened(write_page(tmp_path).as_uri())
+    legend = page.locator("#front .legend button")
+    assert legend.all_inner_texts() == ["er (lr 0.03)", "er (lr 0.1)"]
+    assert legend.first.get_attribute("title") == "lr 0.03, momentum 0, optimizer sgd"
+    assert sorted(column(page, "label")) == ["er (lr 0.03)", "er (lr 0.1)"]
+    page.get_by_text("Settings of the variants").click()
+    shown = page.locator("#variants tbody tr").all_inner_texts()
+    assert sorted(shown)[0] == "er (lr 0.03)\tlr 0.03, momentum 0, optimizer sgd"

@@ -1,11 +1,10 @@
-"""The page served while runs go on: to this machine only."""
+"""Serve the page on this machine while runs are in progress."""
 
 import hashlib
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 from lord.config import UserError
 from lord.reporting.html.gather import gather
@@ -18,28 +17,30 @@ def watch(folder: Path, port: int, say: Callable[[str], None]) -> None:
     """Serve the page of a folder until interrupted.
 
     Args:
-        port: 0 for any that is free.
-        say: told the address.
+        port: 0 for any free port.
+        say: called with the address, and at the end.
 
     Raises:
-        UserError: if there is no such folder, or the port cannot be had.
+        UserError: if there is no such folder, or the port cannot be used.
     """
-    gather(folder)
+    gather(folder)  # an error appears here, before the address is shown
     try:
         server = Server(folder, port)
     except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or "expected 0 to 65535"
-        raise UserError(f"port: cannot serve at {port}: {why}") from None
+        why = getattr(error, "strerror", None)
+        allowed = None if why else "an integer from 0 to 65535"
+        problem = f"cannot be used: {why}" if why else ""
+        raise UserError(problem, field="port", given=port, allowed=allowed) from None
     with server:
-        say(f"http://{HOST}:{server.server_port}/  (Ctrl-C ends it)")
+        say(f"http://{HOST}:{server.server_port}/  (stop with Ctrl-C)")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            say("ended")
+            say("stopped")
 
 
 class Server(ThreadingHTTPServer):
-    """Answers to its own address only."""
+    """HTTP server that answers only requests for its address."""
 
     daemon_threads = True
 
@@ -49,18 +50,18 @@ class Server(ThreadingHTTPServer):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What it may be called. Any other name was made to point here by somebody else."""
+        """Values of the Host header that are answered; others may come from DNS rebinding."""
         return f"{HOST}:{self.server_port}", f"localhost:{self.server_port}"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """The page, and its data for one that is open."""
+    """Answers with the page, and with new data for an open page."""
 
     server: Server
 
     def do_GET(self) -> None:
         if self.headers.get("Host") not in self.server.names:
-            self.send_error(HTTPStatus.MISDIRECTED_REQUEST, "not a name of this server")
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST, "unknown host name")
         elif self.path not in ("/", "/data.json"):
             self.send_error(HTTPStatus.NOT_FOUND)
         else:
@@ -87,5 +88,5 @@ class Handler(BaseHTTPRequestHandler):
         if not same:
             self.wfile.write(body)
 
-    def log_message(self, *_: Any) -> None:
-        """Nothing: a request a second is no news."""
+    def log_message(self, *_: object) -> None:
+        """Log nothing: an open page asks every two seconds."""

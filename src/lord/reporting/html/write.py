@@ -1,19 +1,20 @@
-"""The page as one file: template, style, scripts and data put together."""
+"""Write the page as one file with its styles, scripts and data."""
 
 import base64
 import hashlib
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from lord.config import UserError
 from lord.reporting.html.gather import Page, gather
+from lord.reporting.report import not_ours
+from lord.storage import write_atomic
 
 FILE = "report.html"
 MADE = b'<meta name="generator" content="lord report">'
-"""In every page; no other file is replaced."""
+"""Part of every page. A report.html without it is never replaced."""
 STYLES = ("uplot/uPlot.min.css", "style.css", "parts.css")
 SCRIPTS = (
     "uplot/uPlot.iife.min.js",
@@ -23,40 +24,41 @@ SCRIPTS = (
 
 
 def write_page(folder: Path) -> Path:
-    """Write report.html of the runs at or below a folder.
+    """Write report.html with the runs in a folder and the folders below it.
 
     Raises:
-        UserError: if there are none, or the folder cannot be written.
+        UserError: if there are no runs, the folder cannot be written, or a report.html in it was
+            not made by a report.
     """
     page = gather(folder)
     if not page.studies:
-        raise UserError(f"no run in '{folder}'")
-    draft, file = folder / f".{FILE}", folder / FILE
+        raise UserError("has no run", field="folder", given=folder)
+    file = folder / FILE
     if file.is_file() and MADE not in file.read_bytes():
-        raise UserError(f"'{file}' was not made by 'lord report': move it, it would be replaced")
+        raise not_ours(file)
+    text = render(encoded(page))
     try:
-        draft.write_text(render(encoded(page)), encoding="utf-8")
-        draft.replace(file)
+        write_atomic(file, lambda draft: draft.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot write to '{folder}': {error.strerror}") from None
     return file
 
 
 def encoded(page: Page) -> str:
-    """The page's data as JSON, figures to six digits."""
+    """Return the data of a page as JSON, with numbers of six digits."""
     return msgspec.json.encode(_rounded(msgspec.to_builtins(page))).decode()
 
 
 def render(data: str, *, live: bool = False) -> str:
-    """The page as HTML.
+    """Return the page as HTML.
 
     Args:
-        data: JSON.
-        live: whether it asks the server it came from for newer data; else it asks nobody anything.
+        data: the data of the page, as JSON.
+        live: whether the page asks its server for newer data. Otherwise it makes no request.
     """
-    style = "\n".join(_own(name) for name in STYLES)
-    script = "\n".join(_own(name) for name in SCRIPTS)
-    # Nothing but these very scripts and styles may run, whatever a label or a class name holds.
+    style = "\n".join(_text(name) for name in STYLES)
+    script = "\n".join(_text(name) for name in SCRIPTS)
+    # Browsers run only these scripts and styles, whatever the name of a class or variant holds.
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
         f"img-src data:; connect-src {'self' if live else 'none'!r}; "
@@ -64,7 +66,7 @@ def render(data: str, *, live: bool = False) -> str:
     )
     parts = {"POLICY": policy, "STYLE": style, "DATA": inert(data), "SCRIPT": script}
     parts["LIVE"] = "true" if live else "false"
-    head, *rest = _own("page.html").split("{{")
+    head, *rest = _text("page.html").split("{{")
     for each in rest:
         name, _, text = each.partition("}}")
         head += parts[name] + text
@@ -72,7 +74,7 @@ def render(data: str, *, live: bool = False) -> str:
 
 
 def inert(data: str) -> str:
-    """JSON that can stand inside a script element: no character in it means anything to HTML.
+    """Escape JSON for a script element: no character keeps a meaning in HTML.
 
     >>> inert('["</script>"]')
     '["\\\\u003c/script\\\\u003e"]'
@@ -82,15 +84,17 @@ def inert(data: str) -> str:
     return data
 
 
-def _own(name: str) -> str:
+def _text(name: str) -> str:
+    """Return the text of a file of this package."""
     return files("lord.reporting.html").joinpath(name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:
+    """Return the hash of a script or style, for the content security policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _rounded(value: Any) -> Any:
+def _rounded(value: object) -> object:
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, dict):
