@@ -14,7 +14,7 @@ import torch
 from lord.costs import tensor_bytes
 from lord.data import load_images
 from lord.evaluation import score
-from lord.methods import Batch, Method
+from lord.methods import AnyMethod, Batch, Progress
 from lord.storage import write_text
 from lord.streams import Stream, Task, make_stream
 from lord.training import compose, make_method
@@ -22,6 +22,7 @@ from lord.training.folder import environment
 
 CPU = torch.device("cpu")
 STEPS = 12
+PROGRESS = Progress(0, 1)  # the learning rate is constant
 EARLY = {"der++": 5, "lord": 25}
 """The early task that is timed. LoRD's student reaches its full width only after about as many
 tasks as its ladder has levels."""
@@ -56,7 +57,7 @@ def measure(name: str, buffer: int, arguments: argparse.Namespace) -> dict[str, 
     for task in stream.train:
         method.begin_task(task)
         for _ in range(2):
-            method.step(Batch(task.images[:32], task.labels[:32], torch.arange(32)))
+            method.step(Batch(task.images[:32], task.labels[:32], torch.arange(32)), PROGRESS)
         fill(method, task, buffer)
         if task.index + 1 in (EARLY[name], arguments.tasks):
             row |= timings(method, stream, task)
@@ -64,7 +65,7 @@ def measure(name: str, buffer: int, arguments: argparse.Namespace) -> dict[str, 
     return row
 
 
-def fill(method: Method, task: Task, size: int) -> None:
+def fill(method: AnyMethod, task: Task, size: int) -> None:
     """Offer images of the task to the buffer until it holds as many as a real run's would."""
     while len(method.buffer) < min(size, 500 * (task.index + 1)):
         rows = torch.randint(len(task.labels), (500,))
@@ -72,14 +73,14 @@ def fill(method: Method, task: Task, size: int) -> None:
         method.buffer.offer(images=images, labels=labels, logits=torch.zeros(500, 200))
 
 
-def timings(method: Method, stream: Stream, task: Task) -> dict[str, float]:
+def timings(method: AnyMethod, stream: Stream, task: Task) -> dict[str, float]:
     """Return the time of a step and of an evaluation, and the bytes of buffer and state."""
     number = task.index + 1
     times = []
     for step in range(STEPS):
         rows = torch.arange(32) + 32 * step
         start = time.perf_counter()
-        method.step(Batch(task.images[rows], task.labels[rows], rows))
+        method.step(Batch(task.images[rows], task.labels[rows], rows), PROGRESS)
         times.append(time.perf_counter() - start)
     start = time.perf_counter()
     score(method.predict, stream.test[:number], 2 * number)

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from lord.channels import trace
-from lord.methods.lord_plus import OPTIMIZER
+from lord.methods.lord import LORD_PLUS
 from lord.networks import NETWORKS, NetworkConfig, build_network
 from lord.storage import write_text
 from lord.student import Ladder
@@ -23,6 +23,10 @@ from lord.studies import compare
 from lord.training import compose
 from lord.training.folder import environment
 
+OPTIMIZER = {
+    name: LORD_PLUS[name] for name in ("optimizer", "lr", "momentum", "weight_decay", "schedule")
+}
+"""The optimizer of ``lord+``."""
 WIDTHS = {"mlp": 64, "bottleneck": 8, "squeeze": 8, "vit": 32}
 """Widths of the families for which 16 is too wide or too narrow."""
 RIVALS: tuple[tuple[tuple[str, str], dict[str, object]], ...] = (

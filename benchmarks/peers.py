@@ -28,7 +28,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from lord.data import ImageData, load_images
-from lord.methods import Batch
+from lord.methods import Batch, Progress
 from lord.networks import ResNet18
 from lord.storage import write_text
 from lord.streams import Stream, Task, make_stream
@@ -112,11 +112,13 @@ def our_seconds(config: RunConfig, images: ImageData, stream: Stream, *, bf16: b
     for task in stream.train[:2]:
         method.begin_task(task)
         seconds = []
-        order = torch.randperm(IMAGES)
-        for rows in order.split(BATCH):
+        batches = torch.randperm(IMAGES).split(BATCH)
+        for done, rows in enumerate(batches):
             start = time.perf_counter()
             with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-                method.step(Batch(task.images[rows], task.labels[rows], rows))
+                method.step(
+                    Batch(task.images[rows], task.labels[rows], rows), Progress(done, len(batches))
+                )
             seconds.append(time.perf_counter() - start)
     return seconds
 

@@ -26,11 +26,11 @@ from lord.data.cache import content_key
 from lord.evaluation import read_record
 from lord.storage import write_text
 from lord.studies.engines import Job
-from lord.studies.engines.ray import take_in
+from lord.studies.engines.ray import write_received
 from lord.training import compose, flat, read_yaml, run
+from lord.training.checkpoints import Checkpoints
 from lord.training.config import difference
 from lord.training.folder import CHECKPOINT, environment
-from lord.training.run import Keeper
 
 MANY = 300
 """Records and jobs to average over."""
@@ -76,18 +76,18 @@ def sizes(folder: Path, method: str, settings: dict[str, Any]) -> dict[str, Any]
     config = compose(method, settings | {"threads": 1}, preset=preset)
     out = folder / f"{method}-{config.network.width}-{config.preset}"
     checkpoints: list[int] = []
-    keep = Keeper.__call__
+    write = Checkpoints.__call__
 
-    def measured(self: Keeper) -> None:
-        keep(self)
+    def measured(self: Checkpoints) -> None:
+        write(self)
         if self.file.exists():
             checkpoints.append(self.file.stat().st_size)
 
-    Keeper.__call__ = measured  # type: ignore[method-assign]
+    Checkpoints.__call__ = measured  # type: ignore[method-assign]
     try:
         run(config, out)
     finally:
-        Keeper.__call__ = keep  # type: ignore[method-assign]
+        Checkpoints.__call__ = write  # type: ignore[method-assign]
     files = {file.name: file.stat().st_size for file in out.iterdir()}
     return {
         "method": method,
@@ -125,7 +125,7 @@ def study(scratch: Path) -> dict[str, Any]:
         ),
         "bytes of a job in memory": job_bytes,
         "ms to write a checkpoint of 10 MB that came home": ms(
-            lambda: take_in(home, {CHECKPOINT: content}), 5
+            lambda: write_received(home, {CHECKPOINT: content}), 5
         ),
         "jobs and records made": len(jobs) + len(records),
     }

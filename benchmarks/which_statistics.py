@@ -21,7 +21,7 @@ from torch import Tensor
 
 from lord.data import DataConfig, ImageData, load_images
 from lord.evaluation import score
-from lord.methods import Method
+from lord.methods import AnyMethod
 from lord.methods.statistics import recomputed_statistics, statistics_over
 from lord.storage import write_text
 from lord.streams import Stream, Task, make_stream
@@ -74,9 +74,11 @@ def main() -> None:
 
 def train_and_score(config: RunConfig, data: ImageData, folder: Path) -> dict[str, float]:
     """Train in ``folder``; return Class-IL in % by the images behind the statistics."""
-    trained: list[Method] = []
+    trained: list[AnyMethod] = []
     with mock.patch.object(
-        import_module("lord.training.run"), "leave", lambda *given: trained.append(given[2])
+        import_module("lord.training.run"),
+        "write_artifacts",
+        lambda *arguments: trained.append(arguments[2].method),
     ):
         # The written artifacts have no buffer, so take the method itself.
         record = run(config, folder, overwrite=True)
@@ -92,13 +94,13 @@ def train_and_score(config: RunConfig, data: ImageData, folder: Path) -> dict[st
     return scores | {"training FLOPs": record.training_flops}
 
 
-def mean_accuracy(method: Method, stream: Stream) -> float:
+def mean_accuracy(method: AnyMethod, stream: Stream) -> float:
     """Return the mean Class-IL accuracy over all tasks, in %."""
     each = score(method.predict, stream.test, len(stream.class_names)).class_il
     return sum(each) / len(each)
 
 
-def sources(method: Method, stream: Stream) -> dict[str, Iterator[Tensor]]:
+def sources(method: AnyMethod, stream: Stream) -> dict[str, Iterator[Tensor]]:
     """Return normalised batches by the source of their images."""
     assert method.buffer
     plain, augmented = method.augment.normalise, method.augment
