@@ -37,6 +37,8 @@ def page(title: str, rows: Sequence[Row], study: Study | None, pictures: Sequenc
     parts = [f"# {title}", _origin(rows, study), markdown(rows, reference)]
     if warning := missing(rows):
         parts.append(f"**{warning}**")
+    if reference.name != reference.variant.method:
+        parts.append(f"Reference: {reference.name}.")
     if len(rows) > 1:
         parts += [f"## Compared with {reference.name}", differences(rows, reference)]
     for heading, columns in (("Other measures", MEASURES), ("Costs", COSTS)):

@@ -164,8 +164,10 @@ def reference_of(rows: Sequence[Row], against: str | None = None) -> Row:
 def _cells(rows: Sequence[Row], reference: Row) -> tuple[list[str], list[list[str]]]:
     """Return the head and the body of the table."""
     base = reference.mean(_flops) or 1
+    plain = reference.name == reference.variant.method
+    name = reference.name if plain else "reference"
     head = ["method", "seeds", "Class-IL", "Task-IL", "Class-IL re", "Task-IL re", "forgetting"]
-    head += ["training FLOPs", f"of {reference.name}", "seconds", "state MB"]
+    head += ["training FLOPs", f"of {name}", "seconds", "state MB"]
     body = []
     for row in rows:
         again = row.records[0].statistics == "recomputed"
