@@ -24,7 +24,7 @@ class ElasticState(TypedDict):
 
 
 class Elastic:
-    """A network at full width, and an ordinary narrower module made from it, which is trained.
+    """A network at full width, and the narrower ordinary module that is trained.
 
     Inactive channels keep their initial values until the network grows to include them.
 
@@ -71,8 +71,8 @@ class Elastic:
             counts: for each group, how many of its first channels the module has.
             optimizer: gets the new module's parameters. Its state is carried over, and is zero for
                 new channels.
-            preserve: let a larger network compute what the smaller one did, by giving old channels
-                weight zero from new ones. It does not work where a layer normalises over channels,
+            preserve: keep the function when the network grows, by giving old channels weight zero
+                from new ones. It does not work where a layer normalises over channels,
                 as layer-norm does.
         """
         old, before = self.module, self.counts

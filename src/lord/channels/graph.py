@@ -51,7 +51,7 @@ def _dependencies(
     """
     try:
         with torch.enable_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # our own checks refuse what it warns about
+            warnings.simplefilter("ignore")  # the map is verified afterwards
             graph = tp.DependencyGraph().build_dependency(
                 network, example, verbose=False, unwrapped_parameters=_loose_parameters(network)
             )
@@ -135,7 +135,7 @@ def _add_layer(members: Members, layer: nn.Module, name: str, cells: Cells, writ
     """Add a layer that writes, reads or passes on the channels of a group.
 
     Raises:
-        UserError: if such a layer is not supported.
+        UserError: if this type of layer is not supported.
     """
     if isinstance(layer, nn.Conv2d) and layer.groups > 1:
         if not layer.groups == layer.in_channels == layer.out_channels:

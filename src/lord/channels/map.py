@@ -1,4 +1,4 @@
-"""The channel map of a network: its coupled groups, and what follows from them by indexing."""
+"""The channel map of a network, which gives shapes, costs and slices at any width."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,8 +18,8 @@ as a 1-D integer tensor."""
 class Group:
     """Coupled channels: all tensors that have them must keep or drop the same ones.
 
-    The paper has two kinds. A *stage group* is a residual stream: all layers whose outputs are
-    added up. An *inner group* lies between the convolutions of a block.
+    The paper has two kinds. A *stage group* is a residual stream, in which the outputs of several
+    layers are added. An *inner group* lies between the convolutions of a block.
 
     Attributes:
         name: the first layer that writes these channels.

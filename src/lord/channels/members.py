@@ -1,11 +1,11 @@
-"""What a coupled group consists of, as it is found: writers, readers, and positions in tensors."""
+"""The members of a coupled group: layers that write and read it, and positions in tensors."""
 
 from dataclasses import dataclass, field
 
 from torch import nn
 
 Cells = list[tuple[int, int]]
-"""Pairs of a position along a dimension and the group's channel that lies there."""
+"""Pairs of a position along a dimension and the channel at that position."""
 
 
 @dataclass
@@ -17,7 +17,7 @@ class Members:
         writers: names of the layers that write them, in the order of the network.
         readers: names of the layers that read them, in the order of the network.
         cells: (tensor name, dimension) -> positions and channels along it.
-        rank: place of the first writer in the network.
+        rank: index of the first writer among the network's layers.
     """
 
     size: int
@@ -54,7 +54,7 @@ def find_attentions(network: nn.Module) -> dict[str, tuple[int, int]]:
 
 
 def attention_members(qkv: str, heads: int, width: int, ranks: dict[str, int]) -> Members:
-    """Return the group whose channels are the heads of an attention.
+    """Return the members of a group whose channels are attention heads.
 
     A head has positions in three parts of qkv's outputs, and in one of proj's inputs.
 
@@ -62,7 +62,7 @@ def attention_members(qkv: str, heads: int, width: int, ranks: dict[str, int]) -
         qkv: path of the layer that gives queries, keys and values.
         heads: number of heads.
         width: channels of a head.
-        ranks: name of a layer or parameter -> its place in the network.
+        ranks: name of a layer or parameter -> its index in the order of the network.
     """
     path = qkv.rpartition(".")[0]
     proj = f"{path}.proj" if path else "proj"

@@ -1,4 +1,4 @@
-"""Ordinary modules made from a skeleton, which is structure without numbers, and tensors."""
+"""Make ordinary modules from tensors and a skeleton, which is structure without numbers."""
 
 import copy
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def skeleton_of(module: nn.Module) -> nn.Module:
 
 
 def assemble(skeleton: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
-    """Return an ordinary contiguous module: the skeleton with copies of ``tensors`` as its own.
+    """Return an ordinary contiguous module: the skeleton filled with copies of ``tensors``.
 
     Args:
         skeleton: left as it is.

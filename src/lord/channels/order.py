@@ -1,4 +1,4 @@
-"""Reordering the channels of a network without changing what it computes."""
+"""Reorder the channels of a network, and keep its function."""
 
 from collections.abc import Mapping
 

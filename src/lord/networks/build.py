@@ -78,9 +78,9 @@ def register_network(name: str, network: nn.Module | NetworkFactory) -> str:
 
     Args:
         name: a new name without spaces, colons, commas, equals signs, dots or slashes.
-        network: a function called with the number of classes, the width and the images' channels,
-            which returns a module. Or a module: every network made is a copy of it that keeps its
-            weights, except that its last linear layer is replaced to fit the number of classes.
+        network: a module, or a function that returns one. The function is called with the number
+            of classes, the width and the images' channels. A module is copied: copies keep its
+            weights, but their last linear layer is new and has one output for each class.
 
     Returns:
         The name.
@@ -142,7 +142,7 @@ def first_network(
 ) -> nn.Module:
     """Make the network that a run starts from, and check that it can be trained.
 
-    Its initial weights depend on the seed alone.
+    Its initial weights depend only on the seed.
 
     Args:
         config: name and width.

@@ -1,4 +1,4 @@
-"""What is asked of any classifier: a linear head, and one logit for each class."""
+"""Find and replace the head of any classifier, and check its logits."""
 
 import copy
 

@@ -1,6 +1,6 @@
 """Small networks of other families.
 
-Each is made with the number of classes, the width and the images' channels, and maps
+Each is called with the number of classes, the width and the images' channels. Each maps
 N x channels x H x W images to N x classes logits.
 """
 

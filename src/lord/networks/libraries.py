@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from importlib import import_module
+from types import ModuleType
 
 from torch import nn
 
@@ -30,19 +31,10 @@ def library_network(name: str) -> NetworkFactory:
         allowed = " or ".join(f"{known}:MODEL" for known in LIBRARIES)
         hint = nearest(library, LIBRARIES)
         raise UserError(field="network", given=name, allowed=allowed, hint=hint)
-    module = "timm" if library == "timm" else "torchvision.models"
-    try:
-        source = import_module(module)
-    except Exception as error:  # torchvision fails in many ways beside another release of torch
-        raise UserError(
-            f"needs {library}, which cannot be imported ({first_line(error)})",
-            field="network",
-            given=name,
-            hint=f"run: pip install 'lord-cl[{library}]'",
-        ) from None
+    source = _imported(library, name)
     models = source.list_models()
     if model not in models:
-        hint = nearest(model, models) or f"{module}.list_models() returns the names"
+        hint = nearest(model, models) or f"{source.__name__}.list_models() returns the names"
         raise UserError(f"is not a model of {library}", field="network", given=name, hint=hint)
     if library == "timm":
         return lambda classes, _, channels: source.create_model(
@@ -56,3 +48,20 @@ def library_network(name: str) -> NetworkFactory:
         return source.get_model(model, weights=None, num_classes=classes)
 
     return make
+
+
+def _imported(library: str, name: str) -> ModuleType:
+    """Import the module of a library that makes models.
+
+    Raises:
+        UserError: if it cannot be imported, for the network of this name.
+    """
+    try:
+        return import_module("timm" if library == "timm" else "torchvision.models")
+    except Exception as error:  # torchvision fails in many ways beside another release of torch
+        raise UserError(
+            f"needs {library}, which cannot be imported ({first_line(error)})",
+            field="network",
+            given=name,
+            hint=f"run: pip install 'lord-cl[{library}]'",
+        ) from None

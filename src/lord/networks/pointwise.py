@@ -11,9 +11,9 @@ ONEDNN_BLOCK = 16
 class StridedPointwise(nn.Conv2d):
     """A 1x1 convolution that skips pixels by indexing, then convolves with stride 1.
 
-    Its results equal those of ``nn.Conv2d`` bit for bit. oneDNN, as torch 2.13 has it, writes past
-    the end of a buffer in the backward pass of a strided 1x1 convolution in channels-last order
-    with fewer than 16 input channels. The process then crashes.
+    Its results equal those of ``nn.Conv2d`` bit for bit. It works around a defect of oneDNN in
+    torch 2.13: the backward pass of a strided 1x1 convolution can crash the process. That happens
+    in channels-last order with fewer than 16 input channels.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Initial weights and dropout that depend on a run's seed alone."""
+"""Initial weights and dropout that depend only on a run's seed."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

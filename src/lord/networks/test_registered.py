@@ -43,9 +43,9 @@ def test_a_learner_keeps_a_modules_weights_and_extends_its_head(tmp_path):
     learner.learn(*digits("2"))
     assert learner.method.student.out.out_features == 3
     learner.save(tmp_path / "state")
-    back, _ = Learner.load(tmp_path / "state")
+    back = Learner.load(tmp_path / "state")
     images = digits("0", "1", "2")[0]
-    assert back.predict(images) == learner.predict(images)
+    assert back.predictions(images) == learner.predictions(images)
 
 
 def test_a_checkpoint_of_an_unregistered_network_is_refused(tmp_path, monkeypatch):
@@ -56,9 +56,9 @@ def test_a_checkpoint_of_an_unregistered_network_is_refused(tmp_path, monkeypatc
     name = learner.config.network.network
     with pytest.raises(UserError, match=f"'{name}'"):
         Learner.load(tmp_path / "state")
-    back, _ = Learner.load(tmp_path / "state", network=Mine())  # its weights do not matter
+    back = Learner.load(tmp_path / "state", network=Mine())  # its weights do not matter
     images = digits("0", "1")[0]
-    assert back.predict(images) == learner.predict(images)
+    assert back.predictions(images) == learner.predictions(images)
     for other in (nn.Linear(64, 2), 5):
         with pytest.raises(UserError):
             Learner.load(tmp_path / "state", network=other)
@@ -203,7 +203,7 @@ def test_dropout_depends_on_the_seed_and_resumes_exactly(tmp_path):
                 learner.learn(images, labels, key="a", pause=pause)
             except KeyboardInterrupt:
                 learner.save(tmp_path / "state")
-                learner, _ = Learner.load(tmp_path / "state")
+                learner = Learner.load(tmp_path / "state")
             else:
                 return learner.method.student.state_dict()
 

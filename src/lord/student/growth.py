@@ -11,8 +11,8 @@ def default_pace(tasks: int) -> float:
 def growth_steps(tasks: int, pace: float | None = None) -> tuple[int, ...]:
     """Return the levels gained before each task, which fall from ``pace`` to 0 along a cosine.
 
-    Before task i of T, the student gains p_i = r/2 * (1 + cos(pi * i / (T-1))) levels, rounded
-    half to even, and at least 1 except before the last task (Liu et al. 2025).
+    Before task i of T, the student gains r/2 * (1 + cos(pi * i / (T-1))) levels, rounded half to
+    even (Liu et al. 2025). It gains at least 1, except before the last task.
 
     >>> growth_steps(5)
     (4, 3, 2, 1, 0)

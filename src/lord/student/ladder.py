@@ -12,7 +12,10 @@ LONG = (*(round(0.05 * step, 2) for step in range(1, 19)), 1.0)
 
 
 def round_channels(channels: float, multiple: int) -> int:
-    """Round to the nearest multiple, which is at least one, and up if less than 90 % would remain.
+    """Round a number of channels to a multiple, as the paper does.
+
+    The result is the nearest multiple, and never zero. If it is less than 90 % of ``channels``, it
+    is raised by one multiple.
 
     >>> round_channels(51.2, 8), round_channels(3.2, 8), round_channels(19.2, 16)
     (48, 8, 32)
