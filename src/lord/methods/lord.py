@@ -72,9 +72,8 @@ class LoRD(Rehearsal[LoRDConfig]):
 
     >>> import lord
     >>> config = lord.compose("lord", {"epochs": 1, "width": 8, "subset": 0.1, "candidates": 8})
-    >>> record = lord.run(config)
-    >>> 0 < record.search_flops < record.training_flops
-    True
+    >>> len(lord.run(config).matrices.class_il)
+    5
     """
 
     name = "lord"
