@@ -2,7 +2,9 @@
 
 import json
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +19,17 @@ from lord.data import contact_sheet, decode
 from lord.learner import (
     Deployed,
     Learner,
-    before_interrupted,
-    by_name,
-    coloured,
-    exists,
     export_int8,
     export_onnx,
     export_pt2,
+    holds_learner,
     learn_folder,
-    learner_config,
-    load_learner,
     load_model,
+    match_channels,
 )
-from lord.storage import is_locked, locked, write_atomic
+from lord.storage import is_locked, write_atomic
 from lord.training.folder import holds_run
 
-SIDE = 32
-"""Pixels images are brought to, where nothing else is asked for."""
 NAMED = 20
 """New classes named after a session, at most."""
 console = Console(markup=False)
@@ -55,29 +51,23 @@ def learn(
     if plugin:
         load_plugin(plugin)
     _check_place(state, folder)
-    with locked(state, "learning"):
-        if abandoned:  # nothing is dropped before something else is learnt
-            before = before_interrupted(state)
-        else:
-            before = _loaded(state) if exists(state) else None
-        if before:
-            _check_settled(before, state, given, resize)
-        learner = before or Learner(**_begun(state, given))
-        if learner.unfinished:
-            console.print("going on with a session that was interrupted")
-        try:
-            session = learn_folder(
-                learner,
+    try:
+        with warnings_printed():
+            learner = learn_folder(
                 state,
                 folder,
-                resize=resize or SIDE,
+                given,
+                resize=resize,
                 again=again,
+                abandon=abandoned,
                 seconds=seconds,
                 flops=flops,
                 every=every,
+                say=console.print,
             )
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt("interrupted: the same command goes on") from None
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted: the same command goes on") from None
+    session = learner.sessions[-1]
     known, names = f"{len(learner.classes)} classes", session.new_classes
     more = f", ... {len(names)}" if len(names) > NAMED else ""
     new = f" ({', '.join(names[:NAMED])}{more} new)" if names else ""
@@ -96,33 +86,10 @@ def _check_place(state: Path, folder: Path) -> None:
     Raises:
         UserError: if they would.
     """
-    if holds_run(state) and not exists(state):
+    if holds_run(state) and not holds_learner(state):
         raise UserError(f"state: '{state}' holds a run's results: give another folder")
     if folder.is_dir() and state.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"state: '{state}' is in the folder of the images: give another folder")
-
-
-def _begun(state: Path, given: dict[str, Any]) -> dict[str, Any]:
-    """Settings of a new learner; of one whose first session is abandoned, where not given anew."""
-    if not exists(state):
-        return given
-    before = by_name(_loaded(state).config)
-    before.pop("settings")
-    return before | given
-
-
-def _check_settled(
-    learner: Learner, state: Path, given: dict[str, Any], resize: int | None
-) -> None:
-    """What is given again must be as it was: a command that was interrupted is repeated whole."""
-    have, wanted = by_name(learner.config), by_name(learner_config(given))
-    if learner.shape and resize:
-        have, wanted = have | {"resize": learner.shape[1]}, wanted | {"resize": resize}
-        given = given | {"resize": resize}
-    for name in given:
-        if wanted[name] != have.get(name):
-            was = f"settled as {have[name]}" if name in have else "left at its default"
-            raise UserError(f"{name}: was {was} when '{state}' was made, got {wanted[name]}")
 
 
 def predict(state: Path, files: Sequence[Path], *, as_json: bool, plugin: Path | None) -> None:
@@ -133,7 +100,8 @@ def predict(state: Path, files: Sequence[Path], *, as_json: bool, plugin: Path |
         raise UserError("nothing was learnt yet")
     encoded = [(str(file), file.read_bytes) for file in files]
     pixels = torch.from_numpy(decode(encoded, learner.shape[1])).permute(0, 3, 1, 2)
-    for file, found in zip(files, learner.predict(coloured(pixels, learner)), strict=True):
+    predictions = learner.predictions(match_channels(pixels, learner))
+    for file, found in zip(files, predictions, strict=True):
         if as_json:
             own = {"file": str(file), "label": found.label, "confidence": found.confidence}
             print(json.dumps(own))
@@ -149,7 +117,7 @@ def inspect(state: Path, sheet: Path | None, plugin: Path | None) -> None:
         "session", "images", "new classes", "level", "steps", "seconds", "FLOPs", "exam, %"
     )
     for number, own in enumerate(learner.sessions, 1):
-        exam = _shares(own.exam)
+        exam = _shares(own.held_out)
         cells = [own.images, ", ".join(own.new_classes), own.level, own.steps]
         table.add_row(str(number), *map(str, cells), f"{own.seconds:.0f}", f"{own.flops:.3g}", exam)
     console.print(table)
@@ -216,7 +184,7 @@ def export(source: Path, out: Path, *, form: str, int8: bool, plugin: Path | Non
 def _exportable(source: Path) -> tuple[Deployed, Sequence[str], Tensor, Tensor | None]:
     """A learner's or a run's model, its classes, and images: its buffer's, with their labels, or
     random ones."""
-    if not exists(source):
+    if not holds_learner(source):
         model = load_model(source)
         deployed = Deployed(model.network, model.mean, model.std)
         return deployed, model.classes, _random(model.shape), None
@@ -242,7 +210,7 @@ def _shares(exam: Sequence[float]) -> str:
 def _exam(learner: Learner) -> str:
     if not learner.sessions:
         return "no session has ended yet"
-    last, fell = learner.sessions[-1].exam, learner.forgetting
+    last, fell = learner.sessions[-1].held_out, learner.forgetting
     said = f"exam, images never learnt, by session: {_shares(last)}"
     return said + " %" + ("" if fell is None else f"; forgetting {fell:.1f}")
 
@@ -260,7 +228,19 @@ def _contact_sheet(learner: Learner, file: Path) -> None:
 def _loaded(state: Path, plugin: Path | None = None) -> Learner:
     if plugin:
         load_plugin(plugin)
-    learner, note = load_learner(state)
-    if note:
-        Console(stderr=True, markup=False).print(note, highlight=False, soft_wrap=True)
-    return learner
+    with warnings_printed():
+        return Learner.load(state)
+
+
+@contextmanager
+def warnings_printed() -> Iterator[None]:
+    """Inside, warnings are printed to the error stream as plain lines."""
+    errors = Console(stderr=True, markup=False)
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        errors.print(str(message), highlight=False, soft_wrap=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = show
+        yield

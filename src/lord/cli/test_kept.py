@@ -13,7 +13,7 @@ from PIL import Image
 
 from lord.cli.conftest import DIGITS, MAKE, photos
 from lord.config import UserError
-from lord.learner import STATE_FILE, Learner, load_learner, load_model
+from lord.learner import STATE_FILE, Learner, load_model
 from lord.networks import NETWORKS
 from lord.storage import previous
 
@@ -28,10 +28,8 @@ def test_images_are_learnt_week_by_week_and_told_apart(lord, tmp_path):
     assert "session 2: 80 images, 3 classes (2 new)" in out
     assert "forgetting" in out
     code, _, error = lord(f"learn {one} --state {state}")
-    assert (code, error) == (
-        2,
-        f"error: '{one}' was learnt already, in session 1; --again does it anew\n",
-    )
+    assert code == 2
+    assert f"'{one}' was learned already, in session 1; set --again to learn it once more" in error
     code, out, _ = lord(f"learn {one} --state {state} --again")
     assert "session 3" in out
     file = one / "0" / "3.png"
@@ -56,9 +54,9 @@ def test_mistakes_are_answered_in_one_line(lord, tmp_path):
     (tmp_path / "file").write_text("")
     mistakes = [
         (f"learn {tmp_path / 'none'} --state {state}", "no data at"),
-        (f"learn {one} --state {state} --width 9", "width: was settled as 8 when"),
-        (f"learn {one} --state {state} --resize 9", "resize: was settled as 8 when"),
-        (f"learn {one} --state {state} --set alpha=1", "alpha: was left at its default when"),
+        (f"learn {one} --state {state} --width 9", "9 differs from 8"),
+        (f"learn {one} --state {state} --resize 9", "9 differs from 8"),
+        (f"learn {one} --state {state} --set alpha=1", "1.0 differs from 0.2"),
         (f"learn {one} --state {tmp_path / 'new'} --method lrod", "did you mean 'lord'?"),
         (f"learn {one} --state {tmp_path / 'new'} --set alpa=1", "did you mean 'alpha'?"),
         (f"learn {one} --state {tmp_path / 'new'} --resize 1", "resize: expected 4 to 1024, got 1"),
@@ -73,11 +71,11 @@ def test_mistakes_are_answered_in_one_line(lord, tmp_path):
         (f"predict {state}", "name at least one image"),
         (f"predict {state} {tmp_path / 'gone.png'}", "cannot read the image"),
         (f"predict {state} {tmp_path / 'text.png'}", "cannot read the image"),
-        (f"inspect {tmp_path}", "no learner at"),
+        (f"inspect {tmp_path}", "there is no learner in"),
         (f"inspect {state} --sheet a.jpg", "sheet: expected a name that ends in .png, got 'a.jpg'"),
         (f"learn {one} --state {state} --width 8 --set width=9", "width: is given twice, as 8 and"),
         (f"export {state} {one}", "exists: name a new file"),
-        (f"export {tmp_path / 'new3'} {tmp_path / 'a.onnx'}", "no model at"),
+        (f"export {tmp_path / 'new3'} {tmp_path / 'a.onnx'}", "there is no model at"),
         (f"export {state} {tmp_path / 'no' / 'a.onnx'}", "no folder"),
         (f"export {state} {tmp_path / 'a.pt2'} --format pt2 --int8", "int8: is for --format onnx"),
     ]
@@ -136,11 +134,11 @@ def test_a_folder_of_weeks_is_not_taken_for_classes(lord, tmp_path):
     assert lord(f"learn {one} --state {state} {MAKE}")[0] == 0
     code, _, error = lord(f"learn {tmp_path / 'weeks'} --state {state}")
     assert code == 2
-    assert f"would make 'one' a class, but it holds a folder of class '0': name '{one}'" in error
+    assert f"'{one}' would become a class, but holds a folder of class '0'; learn '{one}'" in error
     photos(tmp_path / "weeks" / "two", "2", "3")
     code, _, error = lord(f"learn {tmp_path / 'weeks'} --state {tmp_path / 'new'} {MAKE}")
     assert code == 2
-    assert "'one' a class, but it holds only folders (0, 1): if those are the classes" in error
+    assert "one' would become a class, but holds only folders (0, 1); if those are" in error
     assert not (tmp_path / "new").exists()
     for week in ("one", "two"):
         photos(tmp_path / "same" / week, "2")
@@ -168,11 +166,13 @@ def test_a_learner_and_a_runs_model_are_told_apart(lord, tmp_path):
     code, _, error = lord(f"predict run {one / '0' / '0.png'}")
     assert (code, error) == (
         2,
-        "error: 'run' holds a run's model, not a learner: lord.load_model takes it\n",
+        "error: 'run' holds a run's model, not a learner; use lord.load_model\n",
     )
-    with pytest.raises(UserError, match=r"is a learner, not a run's model: lord.Learner.load"):
+    with pytest.raises(
+        UserError, match=r"holds a learner, not a run's model; use lord.Learner.load"
+    ):
         load_model(state)
-    assert Learner.load(state)[0].classes == ["0", "1"]
+    assert Learner.load(state).classes == ["0", "1"]
     code, _, error = lord(f"learn {one} --state run {MAKE}")
     assert (code, error) == (2, "error: state: 'run' holds a run's results: give another folder\n")
     code, _, error = lord(f"run --method sgd --epochs 1 --threads 1 --overwrite --out {state}")
@@ -208,7 +208,7 @@ def test_a_learner_can_be_looked_at_before_its_buffer_holds_anything(lord, tmp_p
     Learner(network="cnn", width=8).save(new / STATE_FILE)
     for line in (f"predict {new} {one / '0' / '0.png'}", f"export {new} {tmp_path / 'x'}"):
         code, _, error = lord(line)
-        assert (code, error) == (2, "error: nothing was learnt yet\n")
+        assert (code, "nothing was learnt yet" in error) == (2, True)
 
 
 def test_names_are_printed_as_they_are_and_notes_apart_from_results(lord, tmp_path):
@@ -225,7 +225,7 @@ def test_names_are_printed_as_they_are_and_notes_apart_from_results(lord, tmp_pa
     (state / STATE_FILE).write_bytes(b"damaged")
     code, out, error = lord(f"predict {state} {one / '[b]' / '0.png'} --json")
     assert json.loads(out)["label"] in ("[b]", "[red]x[")
-    assert "going on from the one before it" in error
+    assert "the checkpoint before it was read instead" in error
 
 
 def test_an_exported_learner_agrees_and_runs_without_torch(lord, tmp_path):
@@ -250,7 +250,7 @@ print(session.get_modelmeta().custom_metadata_map["classes"])
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout) == ["0", "1", "2"]
-    learner, _ = load_learner(state)
+    learner = Learner.load(state)
     wanted = learner.method.predict(images).softmax(1)
     found = torch.from_numpy(np.load(tmp_path / "found.npy"))
     torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-3)
@@ -316,7 +316,7 @@ def test_a_first_session_abandoned_leaves_the_settings_and_no_drafts(lord, tmp_p
     (state / f".{STATE_FILE}-abcd1234").write_bytes(b"half")
     code, _, error = lord(f"learn {one} --state {state} --abandon --epochs 1 --resize 8")
     assert code == 0, error
-    config = load_learner(state)[0].config
+    config = Learner.load(state).config
     assert (config.network.network, config.network.width, config.epochs) == ("cnn", 12, 1)
     assert not list(state.glob(".*"))
 

@@ -1,17 +1,11 @@
-"""What is kept: a learner and its state, a trained model, its predictions."""
+"""A classifier that you keep: its sessions and its state, trained models, and exports."""
 
 from lord.learner.export import Deployed, export_int8, export_onnx, export_pt2
-from lord.learner.keep import (
-    before_interrupted,
-    coloured,
-    exists,
-    learn_folder,
-    load_learner,
-)
+from lord.learner.folder import learn_folder, match_channels
 from lord.learner.learner import Learner
 from lord.learner.model import Model, Prediction, load_model, save_model
-from lord.learner.session import STATE_FILE, Session
-from lord.learner.setup import LearnerConfig, by_name, learner_config
+from lord.learner.session import STATE_FILE, Session, holds_learner
+from lord.learner.setup import LearnerConfig
 
 __all__ = [
     "Deployed",
@@ -21,16 +15,12 @@ __all__ = [
     "Prediction",
     "STATE_FILE",
     "Session",
-    "before_interrupted",
-    "by_name",
-    "coloured",
-    "exists",
     "export_int8",
     "export_onnx",
     "export_pt2",
+    "holds_learner",
     "learn_folder",
-    "learner_config",
-    "load_learner",
     "load_model",
+    "match_channels",
     "save_model",
 ]

@@ -1,4 +1,4 @@
-"""A trained network for elsewhere: ONNX, its int8 form, or torch's own exported program."""
+"""Export a trained network to ONNX, to ONNX with 8-bit integers, or to PyTorch's pt2."""
 
 import copy
 import io
@@ -17,19 +17,31 @@ from lord.config import UserError, first_line
 from lord.storage.files import write_atomic
 
 ALLOWED = 1.0
-"""Points of accuracy that eight bits may cost on the images given."""
+"""Points of accuracy that int8 may lose on the images given."""
 
 
 class Deployed(nn.Module):
-    """N x C x H x W uint8 images to N x classes probabilities: preprocessing is inside."""
+    """A network with its preprocessing, for export.
+
+    It maps N x C x H x W uint8 images to N x classes probabilities.
+
+    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
+    >>> Deployed(network, [0.5] * 3, [0.2] * 3)(torch.zeros(2, 3, 4, 4, dtype=torch.uint8)).shape
+    torch.Size([2, 3])
+
+    Args:
+        network: from normalised images to logits. It is copied.
+        mean, std: normalisation of each channel.
+    """
 
     scale: Tensor
     shift: Tensor
 
     def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
-        own = copy.deepcopy(network).eval()  # in plain memory order, whatever it was trained in
-        self.network = own.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        copied = copy.deepcopy(network).eval()
+        plain = torch.contiguous_format  # training may have used another memory order
+        self.network = copied.to(memory_format=plain)  # type: ignore[call-overload]
         self.register_buffer("scale", (1 / (255 * torch.tensor(std))).view(-1, 1, 1))
         self.register_buffer("shift", (-torch.tensor(mean) / torch.tensor(std)).view(-1, 1, 1))
 
@@ -38,29 +50,37 @@ class Deployed(nn.Module):
 
 
 def export_pt2(deployed: Deployed, classes: Sequence[str], example: Tensor, path: Path) -> None:
-    """Write torch's exported program; ``classes.json`` is among its extra files."""
+    """Write PyTorch's exported program, with the class names in its extra file ``classes.json``.
+
+    Args:
+        example: N x C x H x W uint8; it sets the size of images, not their number.
+
+    Raises:
+        UserError: if the network cannot be exported.
+    """
     batch = torch.export.Dim("batch", min=1, max=4096)
-    with _told():
+    with _export_errors():
         program = torch.export.export(deployed, (example,), dynamic_shapes=({0: batch},))
-    extra, whole = {"classes.json": json.dumps(list(classes))}, io.BytesIO()
-    torch.export.save(program, whole, extra_files=extra)  # to a full disk, it would abort
-    write_atomic(path, lambda draft: draft.write_bytes(whole.getbuffer()))
+    extra, written = {"classes.json": json.dumps(list(classes))}, io.BytesIO()
+    torch.export.save(program, written, extra_files=extra)  # a full disk would abort the process
+    write_atomic(path, lambda draft: draft.write_bytes(written.getbuffer()))
 
 
 def export_onnx(deployed: Deployed, classes: Sequence[str], images: Tensor, path: Path) -> float:
-    """Write an ONNX model, class names in its metadata, and check it against PyTorch.
+    """Write an ONNX model with class names in its metadata, and compare it with PyTorch.
 
     Args:
-        images: N x C x H x W uint8, what it is checked on.
+        images: N x C x H x W uint8, on which both are compared.
 
     Returns:
-        The largest difference between its probabilities and PyTorch's.
+        The largest difference between the two models' probabilities.
 
     Raises:
-        UserError: if onnx is not installed, or the two differ.
+        UserError: if onnxruntime is not installed, the network cannot be exported, or the two
+            differ.
     """
     session = _runtime()
-    with _quiet(), _told():
+    with _quiet(), _export_errors():
         batch = torch.export.Dim("batch", min=1, max=4096)
         program = torch.onnx.export(
             deployed,
@@ -78,22 +98,25 @@ def export_onnx(deployed: Deployed, classes: Sequence[str], images: Tensor, path
 
     def write(draft: Path) -> float:
         program.save(draft, external_data=False)
-        with _told():
+        with _export_errors():
             got = session(draft).run(None, {"images": images.contiguous().numpy()})[0]
         difference = float((torch.from_numpy(got) - wanted).abs().max())
         if not difference < 1e-3:
-            raise UserError(f"'{path}' would differ from PyTorch by {difference:.2g}: not written")
+            raise UserError(
+                f"'{path}' was not written: its probabilities differ from PyTorch's by up to "
+                f"{difference:.2g}"
+            )
         return difference
 
     return write_atomic(path, write)
 
 
 def export_int8(fp32: Path, images: Tensor, labels: Tensor, path: Path) -> tuple[float, float]:
-    """Write the ONNX model with weights and activations of eight bits, if it is as good.
+    """Write an ONNX model with 8-bit weights and activations, if it is as accurate.
 
     Args:
-        fp32: file of the ONNX model.
-        images, labels: what activations are measured and accuracy is compared on.
+        fp32: file of the ONNX model in 32 bits.
+        images, labels: used to calibrate activations, and to compare accuracy.
 
     Returns:
         Accuracy on the images in fp32 and in int8, in percent.
@@ -137,29 +160,26 @@ def export_int8(fp32: Path, images: Tensor, labels: Tensor, path: Path) -> tuple
     if shares[0] - shares[1] > ALLOWED:
         path.unlink()
         raise UserError(
-            f"int8: accuracy would fall from {shares[0]:.1f} to {shares[1]:.1f} % on the images "
-            "kept; not written"
+            f"accuracy would fall from {shares[0]:.1f} to {shares[1]:.1f} % on the buffer's images",
+            field="int8",
+            hint="nothing was written",
         )
     return shares[0], shares[1]
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Inside, a network is converted, which fails in many ways.
-
-    Raises:
-        UserError: if it does.
-    """
+def _export_errors() -> Iterator[None]:
+    """Turn any error inside, where a network is converted, into a ``UserError``."""
     try:
         yield
     except Exception as error:
-        said = f"{type(error).__name__}: {first_line(error)}"
-        raise UserError(f"this network cannot be exported: {said}") from error
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise UserError(f"this network cannot be exported: {reason}") from error
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Inside, libraries warn of nothing: what they write is checked."""
+    """Silence libraries' warnings inside, because the files they write are checked."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -171,15 +191,16 @@ def _quiet() -> Iterator[None]:
 
 
 def _runtime() -> Any:
-    """Makes a session of onnxruntime from a file.
+    """Return a function that makes an onnxruntime session from a file.
 
     Raises:
-        UserError: if it is not installed.
+        UserError: if onnxruntime or onnxscript is not installed.
     """
     try:
         import onnxruntime  # noqa: PLC0415
         import onnxscript  # noqa: F401, PLC0415
     except ImportError as error:
-        raise UserError(f"export needs {error.name}: pip install 'lord-cl[export]'") from None
+        hint = "pip install 'lord-cl[export]'"
+        raise UserError(f"export needs {error.name}", hint=hint) from None
     providers = ["CPUExecutionProvider"]
     return lambda path: onnxruntime.InferenceSession(str(path), providers=providers)

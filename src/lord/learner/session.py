@@ -1,41 +1,43 @@
-"""One session of a learner: where it is, what it costs, what it leaves behind."""
+"""One session of a learner: how far it has come, what it costs, and what it leaves behind."""
 
-import hashlib
 import time
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import torch
-from torch import Tensor
 
 from lord.config import UserError
 from lord.costs import FlopCount
+from lord.methods import AnyMethod, Batch, Progress, take_step
 from lord.networks import seeded
+from lord.storage import has_state
+from lord.streams import Cursor, Task
 
 STATE_FILE = "state.safetensors"
-"""Checkpoint in the folder of a learner."""
+"""The checkpoint in a learner's folder."""
+MODEL_FILE = "model.safetensors"
+"""A trained network in a run's folder."""
 PROBE = 4
-"""Steps after which a budget's number of steps is first settled."""
-SMALLEST = 4
-"""Pixels of an image's side."""
+"""Steps after which the number of steps within a budget is first computed."""
 
 
 class Session(msgspec.Struct):
     """What a session leaves behind.
 
     Attributes:
-        key: names it.
-        images: given, those of the exam included.
-        new_classes: first met in it.
-        level: of the student, after it; None for methods without levels.
-        steps: of learning.
-        seconds: spent on learning; exams are apart.
-        flops: likewise.
-        exam: accuracy on the exam images of each session so far, in percent, after this one; nan
-            for a session that has none.
+        key: its name.
+        images: number of images given, held-out ones included.
+        new_classes: classes that were new in it.
+        level: level of the student after it; None for methods without levels.
+        steps: number of training steps.
+        seconds: time spent on training, without measuring accuracy.
+        flops: FLOPs of training, likewise.
+        held_out: held-out accuracy of each session so far after this one, in percent; nan for a
+            session without held-out images.
     """
 
     key: str
@@ -45,107 +47,141 @@ class Session(msgspec.Struct):
     steps: int = 0
     seconds: float = 0.0
     flops: int = 0
-    exam: list[float] = []
+    held_out: list[float] = []
 
 
 @dataclass
-class Course:
-    """A session under way: where it is.
+class OpenSession:
+    """A session that has begun and has not ended.
 
     Attributes:
         session: what it will leave behind.
-        given: fingerprint of its images and labels.
-        total: steps it will have; 0 until that is settled.
-        done: steps so far.
-        order: of the images in this pass; None before one starts.
-        place: batches of this pass that are done.
-        settled: after which step ``total`` was last settled, by a budget.
-        spent: of the budget, by then.
-        threads: of the CPU, when it began: their number decides the last bits.
+        fingerprint: hash of its images and labels.
+        cursor: the place in its images.
+        total: steps it will have; 0 until that is known.
+        done: steps done.
+        planned: steps that were done when a budget last set ``total``.
+        spent: part of the budget spent by then.
+        threads: CPU threads when it began. Their number affects the last bits of results.
     """
 
     session: Session
-    given: str
+    fingerprint: str
+    cursor: Cursor
     total: int = 0
     done: int = 0
-    order: Tensor | None = None
-    place: int = 0
-    settled: int = 0
+    planned: int = 0
     spent: float = 0.0
     threads: int = 0
 
-    def settle(self, budget: float, spent: float) -> bool:
-        """Settle how many steps there will be, and again whenever twice as many are done: what a
-        step costs is known better and better. Returns whether that has just happened."""
-        if self.done == 1:  # not counted: what later steps use again is made in it
-            self.settled, self.spent = 1, spent
-        if self.done < max(PROBE, 2 * self.settled):
-            return False
-        each = (spent - self.spent) / (self.done - self.settled)
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done."""
+        return 0 < self.total <= self.done
+
+    def plan(self, steps: int, seconds: float | None, flops: float | None) -> None:
+        """Set the total number of steps after a step: by the budget, or else to ``steps``."""
+        if seconds:
+            self.plan_budget(seconds, self.session.seconds)
+        elif flops:
+            self.plan_budget(flops, self.session.flops)
+        else:
+            self.total = self.total or steps
+
+    def plan_budget(self, budget: float, spent: float) -> None:
+        """Set the total number of steps by a budget, each time twice as many steps are done.
+
+        The estimate of what a step costs improves each time. The first step is not counted,
+        because it prepares what later steps reuse.
+        """
+        if self.done == 1:
+            self.planned, self.spent = 1, spent
+        if self.done < max(PROBE, 2 * self.planned):
+            return
+        each = (spent - self.spent) / (self.done - self.planned)
         self.total = self.done + int(max(budget - spent, 0) / max(each, 1e-9))
-        self.settled, self.spent = self.done, spent
-        return True
+        self.planned, self.spent = self.done, spent
+
+    def train(
+        self,
+        method: AnyMethod,
+        task: Task,
+        *,
+        seed: tuple[int, ...],
+        seconds: float | None,
+        flops: float | None,
+        pause: Callable[[], None],
+    ) -> None:
+        """Train from the present place to the end of the session.
+
+        Args:
+            task: what is to be learned.
+            seed: all randomness depends on it and on the number of the step.
+            seconds, flops: training budget, instead of a number of epochs.
+            pause: called between steps, where the state is complete.
+        """
+        with FlopCount() as count:
+            if not self.done:
+                with self.charged(count, *seed):
+                    method.begin_task(task)
+            while not self.finished:
+                with self.charged(count, *seed):
+                    self._step(method, task)
+                self.plan(method.context.steps(task), seconds, flops)
+                pause()
+            with self.charged(count, *seed):
+                method.end_task(task)
+
+    def _step(self, method: AnyMethod, task: Task) -> None:
+        progress = Progress(self.done, self.total or method.context.steps(task))
+        rows = self.cursor.next_rows(len(task.labels))
+        scalars = take_step(method, Batch(task.images[rows], task.labels[rows], rows), progress)
+        self.done += 1
+        if not scalars["loss"].isfinite():
+            raise UserError(
+                f"training diverged: the loss became {scalars['loss'].item()} at step {self.done}",
+                hint="drop this session with `abandon`, or make a new learner with a lower `lr`",
+            )
+
+    @contextmanager
+    def charged(self, count: FlopCount, *seed: int) -> Iterator[None]:
+        """Inside, costs count towards the session, and randomness depends on seed and step."""
+        start, before, threads = time.perf_counter(), count.total, torch.get_num_threads()
+        torch.set_num_threads(self.threads or threads)
+        try:
+            with torch.enable_grad(), seeded(*seed, self.done):
+                yield
+        finally:
+            torch.set_num_threads(threads)
+        self.session.seconds += time.perf_counter() - start
+        self.session.flops += count.total - before
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything as plain values and tensors."""
+        parts = {"session": msgspec.to_builtins(self.session), "cursor": self.cursor.state_dict()}
+        return vars(self) | parts
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], cursor: Cursor) -> "OpenSession":
+        """Return the session that ``state_dict`` described, with ``cursor`` at its place."""
+        cursor.load_state_dict(state["cursor"])
+        session = msgspec.convert(state["session"], Session)
+        return cls(**state | {"session": session, "cursor": cursor})
 
 
-def class_names(labels: Sequence[str], images: int) -> list[str]:
-    """The labels of so many images as plain strings.
+def holds_learner(folder: Path) -> bool:
+    """Return whether there is a learner in a folder."""
+    return has_state(folder / STATE_FILE)
+
+
+def learner_file(path: Path) -> Path:
+    """Return the checkpoint to read for a path, which may be a file or a learner's folder.
 
     Raises:
-        UserError: where one is no name, or there is not one for each image.
+        UserError: if the folder holds no learner.
     """
-    if isinstance(labels, str) or not isinstance(labels, Iterable):
-        raise UserError(f"labels: expected a class name for each image, got {labels!r}")
-    names = list(labels)
-    plain = [isinstance(name, str) and name.isprintable() and name != "" for name in names]
-    if wrong := [name for name, right in zip(names, plain, strict=True) if not right]:
-        raise UserError(f"labels: expected the name of each image's class, got {wrong[0]!r}")
-    if not images or len(names) != images:
-        raise UserError(
-            f"labels: expected one for each image, and at least one image, got {len(names)} for "
-            f"{images}"
-        )
-    # One name, in whichever form; numpy has a kind of its own.
-    return [unicodedata.normalize("NFC", str(name)) for name in names]
-
-
-def fingerprint(images: Tensor, labels: Sequence[str]) -> str:
-    """Differs where images or labels do."""
-    digest = hashlib.blake2b("\0".join(labels).encode(), digest_size=16)
-    digest.update(images.cpu().contiguous().numpy().data)
-    return digest.hexdigest()
-
-
-@contextmanager
-def billed(course: Course, count: FlopCount, *seed: int) -> Iterator[None]:
-    """What happens inside is on the session's account, and decided by its seed and threads."""
-    start, before, threads = time.perf_counter(), count.total, torch.get_num_threads()
-    torch.set_num_threads(course.threads or threads)
-    try:
-        with torch.enable_grad(), seeded(*seed, course.done):
-            yield
-    finally:
-        torch.set_num_threads(threads)
-    course.session.seconds += time.perf_counter() - start
-    course.session.flops += count.total - before
-
-
-def check_images(images: object, shape: tuple[int, ...] | None) -> None:
-    """See that these are images, and of the shape of those before, if there were any.
-
-    Raises:
-        UserError: if not.
-    """
-    if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.dim() != 4:
-        what = f"a {type(images).__name__} of {getattr(images, 'dtype', 'no dtype')}"
-        what += f" and {tuple(size)}" if (size := getattr(images, "shape", None)) else ""
-        raise UserError(f"images: expected a tensor, N x C x H x W uint8, got {what}")
-    if images.layout != torch.strided or images.is_meta or not images.shape[1]:
-        raise UserError("images: expected ordinary ones, with values and channels")
-    odd = images.shape[1] > 4 >= images.shape[3]  # channels last
-    if shape is None and (odd or min(images.shape[2:]) < SMALLEST):
-        raise UserError(
-            f"images: expected N x C x H x W, sides of at least {SMALLEST} pixels, got "
-            f"{tuple(images.shape)}; of N x H x W x C, images.permute(0, 3, 1, 2) makes it"
-        )
-    if shape is not None and tuple(images.shape[1:]) != shape:
-        raise UserError(f"images: expected N x {shape}, got {tuple(images.shape)}")
+    if not path.is_dir() or holds_learner(path):
+        return path / STATE_FILE if path.is_dir() else path
+    if (path / MODEL_FILE).exists():
+        raise UserError(f"'{path}' holds a run's model, not a learner", hint="use lord.load_model")
+    raise UserError(f"there is no learner in '{path}'", hint="'lord learn' makes one")

@@ -1,9 +1,10 @@
-"""What a learner is made with, and the method made from that."""
+"""The configuration of a learner, and the method built from it."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
-from msgspec import Meta
+from msgspec.structs import asdict, replace
 from torch import Generator, nn
 
 from lord.config import (
@@ -15,45 +16,50 @@ from lord.config import (
     chosen,
     expect,
     fields,
+    unknown_setting,
 )
-from lord.config.types import Count
+from lord.config.types import AtLeastTwo, Count, Natural
 from lord.data import Augment
 from lord.methods import METHODS, AnyMethod, MethodConfig, OptimizerConfig, build_method
 from lord.networks import NetworkConfig, first_network, register_network
 from lord.streams import PRESETS
 
+WIDTH = 16
+"""Width of the network where none is given."""
 HORIZON = 10
-"""Sessions after which the student has grown to what ten tasks of the protocol lead to. How many
-will come is not known; later ones find it as wide as it gets."""
-
+"""Sessions over which the student grows. How many will come is not known: later sessions find it
+as wide as it gets."""
 UNEVEN: dict[str, dict[str, Any]] = {"lord+": {"keep": "balanced", "admission": 0.0}}
-"""Settings by method, where none are given: over months classes come unevenly, and of a rare one
-a reservoir soon has nothing left."""
+"""Settings by method where none are given. Classes come unevenly over months, and a reservoir
+soon holds nothing of a rare one."""
 
 
 class LearnerConfig(Config, frozen=True):
-    """What a learner is made with; it cannot change afterwards."""
+    """What a learner is made with. It cannot change after the first session."""
 
     method: str = "lord+"
+    """Method that trains the network. It must be able to take new classes later."""
     epochs: Count = 5
     """Passes over a session's images, where there is no budget."""
-    batch: Annotated[int, Meta(ge=2)] = 32
-    """Images of a step."""
-    seed: Annotated[int, Meta(ge=0, lt=2**31)] = 0
-    network: NetworkConfig = NetworkConfig(network="resnet18", width=16)
+    batch: AtLeastTwo = 32
+    """Images of a training step."""
+    seed: Natural = 0
+    """Random seed."""
+    network: NetworkConfig = NetworkConfig(network="resnet18", width=WIDTH)
+    """The network and its width."""
     settings: dict[str, Any] = {}
-    """Of the method, and of the optimizer, by name."""
+    """Settings of the method and of its optimizer, by name."""
 
 
 def make_method(
     config: LearnerConfig, shape: tuple[int, int, int], classes: int, augment: Augment
 ) -> AnyMethod:
-    """The method as if it had learnt nothing, with so many classes."""
+    """Build the method, untrained, for images of a shape and a number of classes."""
     network = first_network(config.network, classes=classes, shape=shape, seed=config.seed)
-    own, optimizer = _built(config)
+    settings, optimizer = _method_configs(config)
     return build_method(
         config.method,
-        own,
+        settings,
         network=network,
         augment=augment,
         optimizer=optimizer,
@@ -66,80 +72,76 @@ def make_method(
     )
 
 
-def _built(config: LearnerConfig) -> tuple[MethodConfig, OptimizerConfig]:
-    """The method's settings and the optimizer's, checked."""
-    recipe = METHODS[config.method]
-    values = {**PRESETS["images"].settings, **recipe.preset}
-    values |= {"ladder": "short"} | UNEVEN.get(config.method, {}) | config.settings
-    return recipe.config(values), build(OptimizerConfig, chosen(OptimizerConfig, values))
-
-
-def augmentation(
+def make_augmentation(
     shape: tuple[int, int, int], seed: int, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> Augment:
-    """Of training images: small ones are hardly moved, and not mirrored."""
+    """Build the augmentation of training images: small ones move by a pixel and are not flipped."""
     large = shape[1] >= 24
     generator = Generator().manual_seed(seed + 2)
     return Augment(tuple(mean), tuple(std), crop=4 if large else 1, flip=large, generator=generator)
 
 
-def by_name(config: LearnerConfig) -> dict[str, Any]:
-    """All it says, by the names ``learner_config`` takes."""
-    own, network = msgspec.to_builtins(config), msgspec.to_builtins(config.network)
-    return own | network | config.settings
+def flat_settings(config: LearnerConfig) -> dict[str, Any]:
+    """Return a configuration as names and values that ``learner_config`` accepts.
+
+    >>> flat_settings(learner_config({"width": 8, "lr": 0.1}))["lr"]
+    0.1
+    """
+    plain = msgspec.to_builtins(config)
+    network, settings = plain.pop("network"), plain.pop("settings")
+    return {**plain, **network, **settings}
 
 
-def _registered(module: nn.Module) -> str:
-    """A name for a user's module: its class's, with a number where another module has that."""
-    name, number = type(module).__name__, 1
-    while _OWN.setdefault(name, module) is not module:
-        number += 1
-        name = f"{type(module).__name__}-{number}"
-    return register_network(name, module)
+def all_settings(config: LearnerConfig) -> dict[str, Any]:
+    """Return every setting by name, those left at their defaults included."""
+    return flat_settings(config) | _method_values(config)
 
 
-_OWN: dict[str, nn.Module] = {}
+def learner_config(given: Mapping[str, Any]) -> LearnerConfig:
+    """Check settings by name and make the configuration.
 
-
-def bounded(config: LearnerConfig, seconds: float | None, flops: float | None) -> None:
-    """See that a session can be given this budget, if any.
+    Args:
+        given: settings of the learner, the network, the method and the optimizer. ``network`` may
+            be a module. ``settings`` may hold some of them as a mapping.
 
     Raises:
-        UserError: if it is none, or the method does not learn by its steps.
+        UserError: for an unknown setting, or a value that is not allowed.
+    """
+    more = given.get("settings", {})
+    expect("settings", more, Mapping, "names and values")
+    values = {**{n: v for n, v in given.items() if n != "settings"}, **more}
+    if isinstance(values.get("network"), nn.Module):
+        if values.get("width", WIDTH) != WIDTH:
+            raise UserError("does not apply to a module", field="width", hint="leave it out")
+        values |= {"network": _registered(values["network"]), "width": WIDTH}
+    method = choose("method", values.get("method", LearnerConfig().method), METHODS)
+    ours = {"method", "epochs", "batch", "seed"}
+    network = {"width": WIDTH} | chosen(NetworkConfig, values)
+    rest = {n: v for n, v in values.items() if n not in ours and n not in network}
+    _check_method(method, rest)
+    parts = {"network": build(NetworkConfig, network), "settings": rest}
+    config = build(LearnerConfig, {n: v for n, v in values.items() if n in ours} | parts)
+    checked = _method_values(config)
+    return replace(config, settings={name: checked[name] for name in rest})
+
+
+def check_session_budget(config: LearnerConfig, seconds: float | None, flops: float | None) -> None:
+    """Check the budget of a session, if there is one.
+
+    Raises:
+        UserError: if it is not a budget, or the method does not learn in its steps.
     """
     check_budget(seconds, flops)
     if (seconds or flops) and not METHODS[config.method].method.traits.by_steps:
-        raise UserError(f"method '{config.method}' trains when a session ends: no budget")
+        raise UserError(
+            f"cannot be used with '{config.method}', which trains when a session ends",
+            field="seconds" if seconds else "flops",
+            hint="set `epochs` instead",
+        )
 
 
-def settled(config: LearnerConfig | None, given: dict[str, Any]) -> LearnerConfig:
-    """A configuration given whole, or by settings, not both.
-
-    Raises:
-        UserError: if it is neither, or both.
-    """
-    expect("config", config, (LearnerConfig, type(None)), "a LearnerConfig or settings by name")
-    if config and given:
-        raise UserError(f"config: it says what {min(given)} is: give one or the other")
-    return config or learner_config(given)
-
-
-def learner_config(given: dict[str, Any]) -> LearnerConfig:
-    """Settings by name, each to where it belongs; a network may be a module itself.
-
-    Raises:
-        UserError: for one that nothing has.
-    """
-    if isinstance(given.get("network"), nn.Module):
-        if "width" in given:
-            raise UserError("width: a module has its own; leave it out")
-        given = given | {"network": _registered(given["network"])}
-    own = chosen(
-        LearnerConfig, {n: v for n, v in given.items() if n not in ("network", "settings")}
-    )
-    usual = LearnerConfig()
-    network = msgspec.to_builtins(usual.network) | chosen(NetworkConfig, given)
-    method = choose("method", own.get("method", usual.method), METHODS)
+def _check_method(method: str, settings: Mapping[str, Any]) -> None:
+    """Check that a learner can use a method, and that it or its optimizer has these settings."""
     able = [name for name, recipe in METHODS.items() if recipe.method.traits.widens]
     if method not in able:
         raise UserError(
@@ -148,17 +150,40 @@ def learner_config(given: dict[str, Any]) -> LearnerConfig:
             given=method,
             allowed=f"one of {', '.join(able)}",
         )
-    rest = {n: v for n, v in given.items() if n not in own and n not in network}
-    more = rest.pop("settings", {})
-    if not isinstance(more, dict):
-        raise UserError(f"settings: expected names and values, got {more!r}")
-    rest |= more
-    if rest.get("ladder") == "auto":  # it would change under a learner as classes come
-        raise UserError("ladder: of a learner it is short or long, got auto")
     known = {*METHODS[method].settings, *fields(OptimizerConfig)}
-    for name in rest:
-        choose("setting", name, sorted(known | {*fields(LearnerConfig)}))
-    parts = {"network": build(NetworkConfig, network), "settings": rest}
-    config = build(LearnerConfig, own | parts)
-    _built(config)
-    return config
+    for name in settings:
+        if name not in known:
+            raise unknown_setting(name, {*known, *fields(LearnerConfig), "width"})
+    if settings.get("ladder") == "auto":
+        raise UserError(
+            "would change the network when classes are added",
+            field="ladder",
+            given="auto",
+            allowed="short or long in a learner",
+        )
+
+
+def _method_configs(config: LearnerConfig) -> tuple[MethodConfig, OptimizerConfig]:
+    """Check the settings, and make the configurations of the method and its optimizer."""
+    recipe = METHODS[config.method]
+    values = {**PRESETS["images"].settings, **recipe.preset}
+    values |= {"ladder": "short"} | UNEVEN.get(config.method, {}) | config.settings
+    return recipe.config(values), build(OptimizerConfig, chosen(OptimizerConfig, values))
+
+
+def _method_values(config: LearnerConfig) -> dict[str, Any]:
+    """Return the checked settings of the method and its optimizer, by name."""
+    method, optimizer = _method_configs(config)
+    return {**asdict(optimizer), **asdict(method)}
+
+
+_REGISTERED: dict[str, nn.Module] = {}
+
+
+def _registered(module: nn.Module) -> str:
+    """Register a module under its class's name, with a number where another module has that."""
+    name, number = type(module).__name__, 1
+    while _REGISTERED.setdefault(name, module) is not module:
+        number += 1
+        name = f"{type(module).__name__}-{number}"
+    return register_network(name, module)

@@ -1,9 +1,9 @@
 """Files on disk: atomic writes, locks between processes, and checkpoints."""
 
 from lord.storage.checkpoint import (
+    checked_target,
     has_state,
     load_state,
-    own_file,
     previous,
     remove_state,
     save_state,
@@ -11,11 +11,11 @@ from lord.storage.checkpoint import (
 from lord.storage.files import is_locked, locked, write_atomic, write_json, write_text
 
 __all__ = [
+    "checked_target",
     "has_state",
     "is_locked",
     "load_state",
     "locked",
-    "own_file",
     "previous",
     "remove_state",
     "save_state",

@@ -1,4 +1,4 @@
-"""State on disk: plain values and tensors in one safetensors file, whole or refused."""
+"""Checkpoints: plain values and tensors in one safetensors file, read whole or not at all."""
 
 import hashlib
 import json
@@ -14,24 +14,28 @@ from torch import Tensor
 from lord.config import UserError, first_line
 from lord.storage.files import write_atomic
 
-FORMAT = 4
+FORMAT = 5
+"""Version of the files that are written."""
+READABLE = (4, 5)
+"""Versions of the files that are read. They differ in the names that states use, which the rooms
+that own these states know."""
 Packed = dict[str, Any]
 
 
 class UnreadableError(UserError):
-    """A state that may be whole, and cannot be looked at."""
+    """A checkpoint that may be whole, but that the system does not let us read."""
 
 
 def save_state(state: Any, path: Path) -> None:
-    """Write a state, nested of dicts, lists, tuples, plain values and tensors.
+    """Write a state: nested dicts, lists, tuples, plain values and tensors.
 
-    The state before it is kept beside it until the next one: whenever the process is killed, one
-    of them is whole. The order of a tensor's memory is kept too, as results may depend on it to
-    the bit.
+    The checkpoint that was there is kept beside the new one until the next. So one of them is
+    whole, whenever the process is killed. A tensor's memory order is kept too, because the last
+    bits of results may depend on it.
 
     Raises:
         UserError: if it cannot be written.
-        TypeError: for what is neither plain nor a tensor.
+        TypeError: for a value of another type.
     """
     tensors: dict[str, Tensor] = {}
     known: dict[tuple[Any, ...], str] = {}
@@ -40,17 +44,21 @@ def save_state(state: Any, path: Path) -> None:
     try:
         write_atomic(path, lambda draft: save_file(tensors, draft, header), keep=previous(path))
     except (OSError, SafetensorError) as error:
-        said = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"cannot write the checkpoint '{path}': {said}") from None
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"cannot write the checkpoint '{path}': {reason}") from None
 
 
 def load_state(path: Path) -> tuple[Any, str | None]:
-    """The last whole state, and what is to be said of it if that is not the last one written.
+    """Read the last whole checkpoint.
 
     Nothing in a file is executed.
 
+    Returns:
+        The state; and a note if an older checkpoint was read because the last one is damaged,
+        else None.
+
     Raises:
-        UserError: if there is no whole state.
+        UserError: if no checkpoint is whole.
     """
     problems = []
     for file in (path, previous(path)):
@@ -63,35 +71,37 @@ def load_state(path: Path) -> tuple[Any, str | None]:
         except UserError as error:
             problems.append(str(error))
         else:
-            note = f"{problems[0]}; going on from the one before it" if problems else None
+            note = f"{problems[0]}; the checkpoint before it was read instead" if problems else None
             return state, note
     if problems:
         raise UserError("; ".join(problems))
-    raise UserError(f"no checkpoint at '{path}'")
+    raise UserError(f"there is no checkpoint at '{path}'")
 
 
 def previous(path: Path) -> Path:
-    """Where the state before the last one is."""
+    """Return the path of the checkpoint before the last one."""
     return path.with_name(f"{path.stem}-before{path.suffix}")
 
 
-def own_file(path: Path) -> Path:
-    """``path``, if writing a state there costs nobody anything else.
+def checked_target(path: Path) -> Path:
+    """Return ``path`` if a checkpoint may be written there.
 
     Raises:
-        UserError: if there is a folder, or a file that is no state, or one beside it that would go.
+        UserError: if it is a folder, or if a file that is not a checkpoint would be replaced.
     """
     if path.is_dir():
-        raise UserError(f"'{path}' is a folder: name a file")
+        raise UserError("is a folder", field="path", given=path, allowed="a file")
     for file in (path, previous(path)):
-        if file.exists() and not _ours(file):
-            raise UserError(f"'{file}' exists and is no state of a learner: name another file")
+        if file.exists() and not _is_checkpoint(file):
+            raise UserError(
+                f"'{file}' exists and is not a checkpoint", field="path", hint="name another file"
+            )
     if not path.parent.is_dir():
-        raise UserError(f"cannot write '{path}': no folder '{path.parent}'")
+        raise UserError(f"there is no folder '{path.parent}'", field="path", given=path)
     return path
 
 
-def _ours(file: Path) -> bool:
+def _is_checkpoint(file: Path) -> bool:
     try:
         with safe_open(file, framework="pt") as opened:
             return {"lord", "digest"} <= (opened.metadata() or {}).keys()
@@ -100,12 +110,12 @@ def _ours(file: Path) -> bool:
 
 
 def has_state(path: Path) -> bool:
-    """Whether a state was saved at ``path``."""
+    """Return whether there is a checkpoint at ``path``."""
     return path.exists() or previous(path).exists()
 
 
 def remove_state(path: Path) -> None:
-    """Remove the state at ``path``, and the one before it."""
+    """Remove the checkpoint at ``path``, and the one before it."""
     path.unlink(missing_ok=True)
     previous(path).unlink(missing_ok=True)
 
@@ -115,7 +125,7 @@ def _read(file: Path) -> Any:
         raise FileNotFoundError(file)
     try:
         file.open("rb").close()
-    except OSError as error:  # it may be whole: nothing goes on without it
+    except OSError as error:  # it may be whole, so it is not passed over
         raise UnreadableError(f"cannot read the checkpoint '{file}': {error.strerror}") from None
     try:
         with safe_open(file, framework="pt") as opened:
@@ -123,24 +133,25 @@ def _read(file: Path) -> Any:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         text = header["lord"]
         if header["digest"] != _digest(text, tensors):
-            raise ValueError("its checksum is wrong")
+            raise ValueError("its checksum does not match")
         content = json.loads(text)
-        if content["format"] != FORMAT:
-            has = f"it has format {content['format']}, known: {FORMAT}"
-            raise UserError(f"the checkpoint '{file}' is another version's: {has}")
+        if content["format"] not in READABLE:
+            raise UserError(
+                f"the checkpoint '{file}' has format {content['format']}; this version reads "
+                + " and ".join(map(str, READABLE))
+            )
         return _unpack(content["state"], tensors)
     except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
-        said = first_line(error)
-        raise UserError(f"the checkpoint '{file}' is damaged: {said}") from None
+        raise UserError(f"the checkpoint '{file}' is damaged: {first_line(error)}") from None
 
 
 def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.blake2b(text.encode())
     for name in sorted(tensors):
-        own = tensors[name]
-        digest.update(f"{name} {own.dtype} {tuple(own.shape)}".encode())
-        if own.numel():
-            digest.update(own.reshape(-1).view(torch.uint8).numpy().data)
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        if tensor.numel():
+            digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
@@ -148,13 +159,13 @@ def _pack(value: Any, tensors: dict[str, Tensor], known: dict[tuple[Any, ...], s
     if isinstance(value, Tensor):
         return _pack_tensor(value.detach(), tensors, known)
     if isinstance(value, Mapping):
-        pairs = [[key, _pack(own, tensors, known)] for key, own in value.items()]
+        pairs = [[key, _pack(part, tensors, known)] for key, part in value.items()]
         if not all(isinstance(key, str | int) for key, _ in pairs):
-            raise TypeError("a state's names are text or whole numbers")
+            raise TypeError("names in a state are text or integers")
         return {"dict": pairs}
     if isinstance(value, list | tuple):
         kind = "list" if isinstance(value, list) else "tuple"
-        return {kind: [_pack(own, tensors, known) for own in value]}
+        return {kind: [_pack(part, tensors, known) for part in value]}
     if value is None or isinstance(value, bool | int | float | str):
         return {"value": value}
     raise TypeError(f"a state holds plain values and tensors, not {type(value).__name__}")
@@ -163,14 +174,14 @@ def _pack(value: Any, tensors: dict[str, Tensor], known: dict[tuple[Any, ...], s
 def _pack_tensor(
     tensor: Tensor, tensors: dict[str, Tensor], known: dict[tuple[Any, ...], str]
 ) -> Packed:
-    # The same memory under two names is written once.
+    # Memory that has two names is written once.
     key = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype, str(tensor.device))
     last = tensor.dim() == 4 and not tensor.is_contiguous()
     last = last and tensor.is_contiguous(memory_format=torch.channels_last)
     if not tensor.numel() or key not in known:
         known[key] = str(len(tensors))
-        own = tensor.permute(0, 2, 3, 1) if last else tensor
-        tensors[known[key]] = own.cpu().clone(memory_format=torch.contiguous_format)
+        plain = tensor.permute(0, 2, 3, 1) if last else tensor
+        tensors[known[key]] = plain.cpu().clone(memory_format=torch.contiguous_format)
     return {"tensor": known[key], "last": last}
 
 
@@ -179,11 +190,11 @@ def _unpack(packed: Packed, tensors: Mapping[str, Tensor]) -> Any:
     if kind == "tensor":
         return tensors[value].permute(0, 3, 1, 2) if packed["last"] else tensors[value]
     if kind == "dict":
-        return {key: _unpack(own, tensors) for key, own in value}
+        return {key: _unpack(part, tensors) for key, part in value}
     if kind == "list":
-        return [_unpack(own, tensors) for own in value]
+        return [_unpack(part, tensors) for part in value]
     if kind == "tuple":
-        return tuple(_unpack(own, tensors) for own in value)
+        return tuple(_unpack(part, tensors) for part in value)
     if kind == "value":
         return value
     raise ValueError(f"unknown kind of value '{kind}'")

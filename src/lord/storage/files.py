@@ -1,4 +1,4 @@
-"""Files that are complete or not there."""
+"""Files that are written whole or not at all, and locks between processes."""
 
 import os
 import tempfile
@@ -16,11 +16,17 @@ T = TypeVar("T")
 
 
 def write_atomic(path: Path, write: Callable[[Path], T], keep: Path | None = None) -> T:
-    """Let ``write`` fill a temporary file beside ``path``, then rename it into place, and return
-    what it did.
+    """Write a file in one step: a process killed at any moment leaves a whole file.
 
-    What was written has reached the disk before it replaces what was there; that is renamed to
-    ``keep``, if given. Killed at any moment, ``path`` or ``keep`` is whole.
+    ``write`` fills a temporary file in the same folder. That file reaches the disk, and is then
+    renamed to ``path``.
+
+    Args:
+        write: called with the temporary file's path.
+        keep: new name of the file that was at ``path``; without it, that file is replaced.
+
+    Returns:
+        What ``write`` returned.
     """
     handle, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     os.close(handle)
@@ -39,7 +45,7 @@ def write_atomic(path: Path, write: Callable[[Path], T], keep: Path | None = Non
 
 
 def _umask() -> int:
-    """What this process keeps from others; it can only be read by setting it."""
+    """Return the permissions that new files do not get. Reading them means setting them."""
     before = os.umask(0o077)
     os.umask(before)
     return before
@@ -47,14 +53,14 @@ def _umask() -> int:
 
 @contextmanager
 def locked(folder: Path, doing: str, wait: float = 0) -> Iterator[None]:
-    """Inside, no other process does so in ``folder``; it is made if need be.
+    """Lock a folder inside the block. It is made if it does not exist.
 
     Args:
-        doing: such as "learning".
-        wait: seconds another process is given to end.
+        doing: what the process does, for the error message of others, such as "learning".
+        wait: seconds to wait for a process that holds the lock.
 
     Raises:
-        UserError: if one does, or the folder cannot be written.
+        UserError: if another process holds the lock, or the folder cannot be written.
     """
     file, new = folder / "lock", not folder.exists()
     try:
@@ -75,33 +81,34 @@ def locked(folder: Path, doing: str, wait: float = 0) -> Iterator[None]:
             file.unlink()
         lock.release()
         if new:
-            with suppress(OSError):  # a mistake leaves no empty folder
+            with suppress(OSError):  # an error leaves no empty folder behind
                 folder.rmdir()
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process is at work in ``folder``."""
+    """Return whether a process holds the lock of a folder."""
     try:
-        if (folder / "lock").exists():  # left behind by one that was killed, it is free
+        if (folder / "lock").exists():  # a process that was killed leaves the file, not the lock
             FileLock(folder / "lock", timeout=0).acquire().lock.release()
     except Timeout:
         return True
-    except OSError:  # one may not even try
+    except OSError:  # the lock file may not be opened
         return False
     return False
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write text to a file in one step."""
     write_atomic(path, lambda draft: draft.write_text(text))
 
 
 def write_json(path: Path, value: Any) -> None:
-    """``value``, indented; structs and dataclasses too."""
+    """Write plain values, structs or dataclasses to a file as indented JSON, in one step."""
     write_text(path, msgspec.json.format(msgspec.json.encode(value), indent=1).decode() + "\n")
 
 
 def _to_disk(path: Path) -> None:
-    if os.name != "posix" and path.is_dir():  # there, folders cannot be opened
+    if os.name != "posix" and path.is_dir():  # Windows cannot open folders
         return
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -1,5 +1,8 @@
+"""Checkpoints: what comes back, and what damage does."""
+
 import errno
 import json
+import re
 
 import pytest
 import torch
@@ -7,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from lord.config import UserError
+from lord.conftest import refused
 from lord.storage import files, load_state, previous, save_state
-from lord.storage.checkpoint import FORMAT, _digest
+from lord.storage.checkpoint import FORMAT, READABLE, _digest
 
 plain = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False)
 states = st.recursive(
@@ -29,11 +32,11 @@ def test_plain_values_come_back_as_they_were(tmp_path_factory, state):
     save_state({"all": state}, file)
     loaded, note = load_state(file)
     assert loaded == {"all": state}
-    assert repr(loaded) == repr({"all": state})  # tuples stay tuples, True stays no 1
+    assert repr(loaded) == repr({"all": state})  # tuples stay tuples, and True is not 1
     assert note is None
 
 
-def test_tensors_come_back_with_type_values_and_order_of_memory(tmp_path):
+def test_tensors_come_back_with_type_values_and_memory_order(tmp_path):
     last = torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last)
     state = {
         "last": last,
@@ -52,10 +55,10 @@ def test_tensors_come_back_with_type_values_and_order_of_memory(tmp_path):
         assert torch.equal(loaded[name], state[name])
     assert loaded["last"].stride() == last.stride()
     assert torch.equal(loaded["same"][1], last)
-    assert len(load_file(tmp_path / "s.safetensors")) == 7  # what is the same is written once
+    assert len(load_file(tmp_path / "s.safetensors")) == 7  # equal memory is written once
 
 
-def test_what_is_neither_plain_nor_a_tensor_is_refused(tmp_path):
+def test_values_of_other_types_are_refused(tmp_path):
     with pytest.raises(TypeError, match="not function"):
         save_state({"f": lambda: 0}, tmp_path / "s.safetensors")
     with pytest.raises(TypeError, match="names"):
@@ -71,19 +74,21 @@ def saved_twice(folder):
 
 
 @given(st.integers(0, 10_000), st.integers(1, 255))
-def test_one_altered_byte_is_noticed_and_the_state_before_is_used(tmp_path_factory, place, change):
+def test_one_altered_byte_is_noticed_and_the_checkpoint_before_is_read(
+    tmp_path_factory, place, change
+):
     file = saved_twice(tmp_path_factory.mktemp("state"))
     content = bytearray(file.read_bytes())
     content[place % len(content)] ^= change
     file.write_bytes(content)
     state, note = load_state(file)
-    if note is None:  # padding of the header is no content
+    if note is None:  # only padding of the header was altered
         assert state["step"] == 2
         assert torch.equal(state["weights"], torch.full((50,), 2.0))
     else:
         assert state["step"] == 1
         assert "is damaged" in note
-        assert "going on from the one before it" in note
+        assert "the checkpoint before it was read instead" in note
 
 
 @pytest.mark.parametrize("length", [0, 5, 100, 400])
@@ -95,21 +100,33 @@ def test_a_truncated_checkpoint_is_noticed(tmp_path, length):
     assert "is damaged" in note
 
 
-def test_without_a_whole_state_both_are_named(tmp_path):
+def test_without_a_whole_checkpoint_both_are_named(tmp_path):
     file = saved_twice(tmp_path)
     file.write_bytes(b"no")
     previous(file).write_bytes(b"no")
-    with pytest.raises(UserError, match=r"s\.safetensors' is damaged.*s-before\.safetensors' is"):
+    both = re.compile(r"s\.safetensors' is damaged.*s-before\.safetensors' is damaged")
+    with refused(None, problem=both):
         load_state(file)
-    with pytest.raises(UserError, match="no checkpoint at"):
+    with refused(None, problem=re.compile("there is no checkpoint at .*t.safetensors")):
         load_state(tmp_path / "t.safetensors")
 
 
-def test_a_state_of_another_version_is_refused_by_name(tmp_path):
-    text = json.dumps({"format": 2, "state": {"value": 0}})
-    save_file({}, tmp_path / "s.safetensors", {"lord": text, "digest": _digest(text, {})})
-    with pytest.raises(UserError, match="is another version's: it has format 2, known: 4"):
-        load_state(tmp_path / "s.safetensors")
+def saved_as(version, folder):
+    text = json.dumps({"format": version, "state": {"value": 7}})
+    file = folder / f"{version}.safetensors"
+    save_file({}, file, {"lord": text, "digest": _digest(text, {})})
+    return file
+
+
+@pytest.mark.parametrize("version", READABLE)
+def test_checkpoints_of_known_formats_are_read(tmp_path, version):
+    assert load_state(saved_as(version, tmp_path)) == (7, None)
+
+
+@pytest.mark.parametrize("version", [2, 3, 6])
+def test_checkpoints_of_other_formats_are_refused(tmp_path, version):
+    with refused(None, problem=re.compile(f"has format {version}; this version reads 4 and 5")):
+        load_state(saved_as(version, tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -124,22 +141,22 @@ def test_a_state_of_another_version_is_refused_by_name(tmp_path):
         json.dumps({"format": FORMAT, "state": {"dict": [[[], {"value": 0}]]}}),
     ],
 )
-def test_hostile_content_with_a_right_checksum_is_refused(tmp_path, text):
+def test_hostile_content_with_a_correct_checksum_is_refused(tmp_path, text):
     tensors = {"0": torch.zeros(2)}
     header = {"lord": text, "digest": _digest(text, tensors)}
     save_file(tensors, tmp_path / "s.safetensors", header)
-    with pytest.raises(UserError, match="is damaged"):
+    with refused(None, problem=re.compile("is damaged")):
         load_state(tmp_path / "s.safetensors")
 
 
-def test_a_full_disk_leaves_the_state_that_was_there(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_checkpoint_that_was_there(tmp_path, monkeypatch):
     file = saved_twice(tmp_path)
 
     def full(path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(files, "_to_disk", full)
-    with pytest.raises(UserError, match=r"cannot write the checkpoint .*No space left"):
+    with refused(None, problem=re.compile("cannot write the checkpoint .*No space left")):
         save_state({"step": 3}, file)
     assert load_state(file)[0]["step"] == 2
     assert len(list(tmp_path.iterdir())) == 2

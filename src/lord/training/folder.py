@@ -14,7 +14,7 @@ import yaml
 
 from lord.config import UserError
 from lord.data.sources import recognise
-from lord.learner import exists
+from lord.learner import holds_learner
 from lord.storage import remove_state, write_json, write_text
 
 RESULTS = ("summary.json", "metrics.jsonl", "model.safetensors", "classes.json", "buffer.png")
@@ -32,7 +32,7 @@ def claim(folder: Path, *, overwrite: bool) -> None:
     Raises:
         UserError: if it holds results and ``overwrite`` is not set, or it cannot be written.
     """
-    if exists(folder):
+    if holds_learner(folder):
         raise UserError("holds a learner", field="out", given=folder, hint="choose another `out`")
     held = [name for name in RESULTS if (folder / name).exists()]
     if held and not overwrite:

@@ -1,0 +1,212 @@
+"""A learner's folder: its checkpoint, and the lock that keeps other processes out."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from lord.config import UserError, as_path
+from lord.data import has_pictures, load_labelled
+from lord.learner.learner import Learner
+from lord.learner.session import STATE_FILE, holds_learner
+from lord.learner.setup import all_settings, flat_settings, learner_config
+from lord.storage import locked, previous, save_state
+
+FINISHED = "state-finished.safetensors"
+"""The learner before its latest session."""
+RESIZE = 32
+"""Side in pixels of the squares that images are resized to, where nothing else is given."""
+
+
+def learn_folder(
+    folder: str | Path,
+    source: str | Path,
+    given: Mapping[str, Any],
+    *,
+    resize: int | None = None,
+    again: bool = False,
+    abandon: bool = False,
+    seconds: float | None = None,
+    flops: float | None = None,
+    every: float = 60.0,
+    say: Callable[[str], None] = print,
+) -> Learner:
+    """Learn images with the learner in a folder. The first call makes the learner.
+
+    The folder is locked from reading the learner to writing it. A session that was interrupted
+    continues from its last checkpoint, and ends as if it had not been interrupted.
+
+    Args:
+        folder: the learner's folder.
+        source: images in any layout that ``load_labelled`` knows.
+        given: settings of ``Learner`` by name. Later calls may repeat them.
+        resize: side in pixels of the squares that images are resized to; ``RESIZE`` by default.
+        again: learn images that were learned before once more.
+        abandon: drop the session that was interrupted, and learn these images instead.
+        seconds, flops: training budget, instead of a number of epochs.
+        every: seconds between checkpoints.
+        say: told in one line if a session continues.
+
+    Returns:
+        The learner after the session.
+
+    Raises:
+        UserError: if another process is learning in the folder, if settings differ from those the
+            learner was made with, or for images that do not fit or were learned before.
+    """
+    folder, source = as_path("folder", folder), as_path("source", source)
+    with locked(folder, "learning"):
+        learner = _opened(folder, given, resize, abandon=abandon)
+        if learner.unfinished:
+            say("continuing the session that was interrupted")
+        side = learner.shape[1] if learner.shape else resize or RESIZE
+        images, labels, content = load_labelled(source, side)
+        _check_not_nested(learner, source, labels)
+        key = _session_key(learner, source, content, again=again)
+        if learner.unfinished is None and learner.sessions:
+            _save(learner, folder / FINISHED)
+            previous(folder / FINISHED).unlink(missing_ok=True)
+        pause = _checkpoints(learner, folder / STATE_FILE, every)
+        images = match_channels(images, learner)
+        learner.learn(images, labels, key=key, seconds=seconds, flops=flops, pause=pause)
+        _save(learner, folder / STATE_FILE)
+    return learner
+
+
+def match_channels(images: Tensor, learner: Learner) -> Tensor:
+    """Return images with the channels that a learner's images have, where that loses nothing.
+
+    Raises:
+        UserError: for colour images, if the learner has learned grey ones.
+    """
+    if learner.shape and learner.shape[0] == 1 and images.shape[1] == 3:
+        if (images == images[:, :1]).all():  # grey, in three channels
+            return images[:, :1].contiguous()
+        raise UserError("are in colour; this learner has learned grey images", field="images")
+    if learner.shape and learner.shape[0] == 3 and images.shape[1] == 1:
+        return images.expand(-1, 3, -1, -1).contiguous()
+    return images
+
+
+def _opened(
+    folder: Path, given: Mapping[str, Any], resize: int | None, *, abandon: bool
+) -> Learner:
+    """Return the folder's learner, or a new one, with the settings given."""
+    network = given.get("network")
+    module = network if isinstance(network, nn.Module) else None
+    latest = Learner.load(folder, module) if abandon or holds_learner(folder) else None
+    # On disk, an abandoned session stays until the next one has begun.
+    learner = _before_interrupted(folder, latest, module) if abandon and latest else latest
+    if learner:
+        _check_settings(learner, folder, given, resize)
+        return learner
+    repeated = flat_settings(latest.config) if latest else {}
+    return Learner(**{**repeated, **given})
+
+
+def _before_interrupted(folder: Path, latest: Learner, module: nn.Module | None) -> Learner | None:
+    """Return the learner as it was before the interrupted session; None if that was its first.
+
+    Raises:
+        UserError: if no session was interrupted, or the checkpoint before it is gone or damaged.
+    """
+    if not latest.unfinished:
+        raise UserError(f"no session was interrupted in '{folder}'", field="abandon")
+    if not latest.sessions:
+        return None
+    finished = folder / FINISHED
+    if not finished.exists():
+        raise UserError(f"'{finished}' is gone, which held the learner before", field="abandon")
+    return Learner.load(finished, module)
+
+
+def _check_settings(
+    learner: Learner, folder: Path, given: Mapping[str, Any], resize: int | None
+) -> None:
+    """Check that settings given again are as they were, so that a command may be repeated whole.
+
+    Raises:
+        UserError: names a setting that differs.
+    """
+    was = all_settings(learner.config)
+    if given.get("method", was["method"]) == was["method"]:
+        now = all_settings(learner_config({**flat_settings(learner.config), **given}))
+    else:
+        now = {**was, "method": given["method"]}
+    names = list(given)
+    if learner.shape and resize:
+        names.append("resize")
+        was["resize"], now["resize"] = learner.shape[1], resize
+    for name in names:
+        if now[name] != was[name]:
+            raise UserError(
+                f"differs from {was[name]}, with which the learner in '{folder}' was made",
+                field=name,
+                given=now[name],
+                hint="leave it out",
+            )
+
+
+def _session_key(learner: Learner, source: Path, content: str, *, again: bool) -> str:
+    """Return the key of the session that learns images with a hash of their content.
+
+    Raises:
+        UserError: if they were learned before, or another session is unfinished.
+    """
+    earlier = [n for n, each in enumerate(learner.sessions, 1) if each.key.startswith(content)]
+    if earlier and not again and learner.unfinished is None:
+        raise UserError(
+            f"'{source}' was learned already, in session {earlier[-1]}",
+            hint="set `again` to learn it once more",
+        )
+    key = f"{content}-{len(earlier) + 1}" if earlier else content
+    if learner.unfinished not in (None, key):
+        raise UserError(
+            f"a session was interrupted, and '{source}' does not hold its images",
+            hint="learn its images first, or set `abandon` to drop it",
+        )
+    return key
+
+
+def _check_not_nested(learner: Learner, source: Path, labels: Sequence[str]) -> None:
+    """Check that folders of classes, such as one a week, are not taken for classes themselves.
+
+    Raises:
+        UserError: names one.
+    """
+    names = sorted(set(labels) - set(learner.classes))
+    inner = {name: sorted(each.name for each in (source / name).glob("[!.]*/")) for name in names}
+    for name in names:
+        if known := [each for each in inner[name] if each in learner.classes]:
+            raise UserError(
+                f"'{source / name}' would become a class, but holds a folder of class '{known[0]}'",
+                hint=f"learn '{source / name}' instead",
+            )
+    # A folder 'images' in each class is a known layout.
+    nested = names and all(each not in ([], ["images"]) for each in inner.values())
+    if nested and not any(has_pictures(source / name) for name in names):
+        name, some = names[0], ", ".join(inner[names[0]][:3])
+        raise UserError(
+            f"'{source / name}' would become a class, but holds only folders ({some})",
+            hint=f"if those are the classes, learn '{source / name}'; else put the images of "
+            f"'{name}' beside them",
+        )
+
+
+def _checkpoints(learner: Learner, file: Path, every: float) -> Callable[[], None]:
+    """Return a function that writes a checkpoint when ``every`` seconds have passed."""
+    last = time.monotonic()
+
+    def pause() -> None:
+        nonlocal last
+        if time.monotonic() - last >= every:
+            _save(learner, file)
+            last = time.monotonic()
+
+    return pause
+
+
+def _save(learner: Learner, file: Path) -> None:
+    save_state({"learner": learner.state_dict()}, file)

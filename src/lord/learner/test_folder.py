@@ -1,0 +1,120 @@
+"""A learner's folder: sessions, settings given again, and the lock between processes."""
+
+import re
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from torch import nn
+
+from lord.conftest import refused
+from lord.learner import STATE_FILE, Learner, learn_folder
+from lord.learner.conftest import digits
+
+SETTINGS = {"network": "cnn", "width": 8, "epochs": 1, "buffer": 64, "candidates": 8}
+
+
+def photos(folder, *names, start=0):
+    """Write 30 images of each digit, a folder a class."""
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        for number, image in enumerate(digits(name)[0][start : start + 30]):
+            Image.fromarray(image[0].numpy()).save(folder / name / f"{number}.png")
+    return folder
+
+
+def learn(state, images, given=SETTINGS, **options):
+    return learn_folder(state, images, given, resize=8, say=lambda _: None, **options)
+
+
+def test_a_folder_keeps_its_learner(tmp_path):
+    one, two = photos(tmp_path / "one", "0", "1"), photos(tmp_path / "two", "2")
+    learn(tmp_path / "state", one)
+    learner = learn(tmp_path / "state", two, {})
+    assert learner.classes == ["0", "1", "2"]
+    assert [len(each.held_out) for each in Learner.load(tmp_path / "state").sessions] == [1, 2]
+    with refused(None, problem=f"'{one}' was learned already, in session 1"):
+        learn(tmp_path / "state", one)
+    assert len(learn(tmp_path / "state", one, again=True).sessions) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "value"),
+    [
+        ({"width": 9}, "width", 9),
+        ({"alpha": "1"}, "alpha", 1.0),
+        ({"method": "er"}, "method", "er"),
+        ({"epochs": 0}, "epochs", 0),
+    ],
+)
+def test_settings_cannot_change(tmp_path, given, field, value):
+    state, one = tmp_path / "state", photos(tmp_path / "one", "0", "1")
+    learn(state, one)
+    with refused(field, given=value):
+        learn(state, one, given, again=True)
+    with refused("resize", given=9):
+        learn_folder(state, one, {}, resize=9, again=True)
+
+
+def test_settings_given_again_may_be_text(tmp_path):
+    state, one = tmp_path / "state", photos(tmp_path / "one", "0", "1")
+    learn(state, one, {**SETTINGS, "lr": 0.05})
+    given = {"lr": "0.050", "width": "8", "alpha": 0.2, "method": "lord+"}
+    assert len(learn(state, one, given, again=True).sessions) == 2
+
+
+def test_a_folder_of_a_users_module_continues_with_that_module(tmp_path):
+    state, one = tmp_path / "state", photos(tmp_path / "one", "0", "1")
+    module = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+    given = {"network": module, "epochs": 1}
+    learn(state, one, given)
+    assert len(learn(state, one, given, again=True).sessions) == 2
+
+
+def test_a_learner_of_colour_images_takes_grey_ones(tmp_path):
+    state, colour = tmp_path / "state", tmp_path / "colour"
+    for name in ("a", "b"):
+        (colour / name).mkdir(parents=True)
+        for number in range(4):
+            pixels = np.random.default_rng(number).integers(0, 256, (8, 8, 3), np.uint8)
+            Image.fromarray(pixels).save(colour / name / f"{number}.png")
+    learn(state, colour)
+    assert learn(state, photos(tmp_path / "grey", "0")).classes == ["a", "b", "0"]
+    learn(tmp_path / "grey-state", photos(tmp_path / "more", "0", "1"))
+    with refused("images", problem=re.compile("in colour")):
+        learn(tmp_path / "grey-state", colour)
+
+
+LEARN = """
+import sys
+from pathlib import Path
+from lord.learner import learn_folder
+settings = {"network": "cnn", "width": 8, "epochs": int(sys.argv[3]), "buffer": 64}
+learn_folder(sys.argv[1], sys.argv[2], settings, resize=8, every=0)
+"""
+
+
+def test_two_processes_cannot_learn_in_one_folder(tmp_path):
+    state, one = tmp_path / "state", photos(tmp_path / "one", "0", "1")
+
+    def start(epochs):
+        command = [sys.executable, "-c", LEARN, str(state), str(one), str(epochs)]
+        return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+    first = start(30_000)
+    try:
+        until = time.monotonic() + 120
+        while not (state / STATE_FILE).exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        second = start(1)
+        _, error = second.communicate()
+        assert second.returncode
+        assert f"another process is learning in '{state}'" in error
+    finally:
+        first.kill()
+        first.communicate()
+    assert Learner.load(state).unfinished  # the lock ended with its process
+    assert len(learn(state, one, abandon=True).sessions) == 1

@@ -1,0 +1,50 @@
+"""Learners that version 0.1 wrote. ``old_state.safetensors`` was interrupted in its second session.
+
+That learner was made with ``network="cnn", width=4, epochs=2, buffer=48, candidates=8``.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from lord.conftest import refused
+from lord.learner import Learner
+from lord.learner.conftest import digits
+from lord.learner.older import upgraded
+
+FILE = Path(__file__).parent / "old_state.safetensors"
+LOGITS = [0.1642, 0.1161, -0.1929]
+"""What version 0.1 gave for the first test image after the session."""
+
+
+def test_an_old_learner_is_read_and_finishes_its_session():
+    learner = Learner.load(FILE)
+    assert (learner.classes, learner.unfinished) == (["0", "1", "2"], "b")
+    assert learner.sessions[0].held_out == pytest.approx([54.545454])
+    images, labels = digits("1", "2")
+    session = learner.learn(images[:90], labels[:90], key="b")
+    assert (session.steps, session.level, session.flops) == (6, 4, 19219776)
+    assert session.held_out == pytest.approx([54.545454, 0.0])
+    logits = learner.method.predict(digits("0", "1", "2", train=False)[0])
+    torch.testing.assert_close(logits[0], torch.tensor(LOGITS), atol=1e-3, rtol=0)
+
+
+def test_an_old_learner_written_again_is_the_same(tmp_path):
+    learner = Learner.load(FILE)
+    learner.save(tmp_path / "new.safetensors")
+    again = Learner.load(tmp_path / "new.safetensors")
+    assert str(again.state_dict()) == str(learner.state_dict())
+
+
+@pytest.mark.parametrize("value", [0, "0", 0.0])
+def test_retired_settings_at_their_default_are_dropped(value):
+    config = {"settings": {"start": value, "lr": 0.1}}
+    state = {"config": config, "sessions": [], "exam": {"columns": {}, "spent": []}, "course": None}
+    assert upgraded(state)["config"]["settings"] == {"lr": 0.1}
+
+
+def test_retired_settings_with_another_value_are_refused():
+    with refused("start", given="2", problem=re.compile("no longer exists")):
+        upgraded({"config": {"settings": {"start": "2"}}})
