@@ -1,7 +1,7 @@
 """How a data set becomes a sequence of tasks, and a task a sequence of batches."""
 
 from lord.streams.avalanche import from_avalanche
-from lord.streams.cursor import Cursor, batch_count, batches
+from lord.streams.cursor import Cursor, batch_count
 from lord.streams.presets import PRESETS, Protocol
 from lord.streams.stream import StreamConfig, make_stream
 from lord.streams.tasks import Stream, Task
@@ -14,7 +14,6 @@ __all__ = [
     "StreamConfig",
     "Task",
     "batch_count",
-    "batches",
     "from_avalanche",
     "make_stream",
 ]

@@ -20,16 +20,6 @@ def batch_count(count: int, size: int) -> int:
     return full + (rest > 1 or count == 1)
 
 
-def batches(count: int, size: int) -> list[range]:
-    """Return the places of each batch of an epoch, by the rules of ``batch_count``.
-
-    >>> batches(9, 4)
-    [range(0, 4), range(4, 8)]
-    """
-    starts = range(0, batch_count(count, size) * size, size)
-    return [range(start, min(start + size, count)) for start in starts]
-
-
 class Cursor:
     """Walk over rows in epochs of shuffled batches, with a place that can be saved.
 
