@@ -220,8 +220,10 @@ def test_many_classes_are_shown_as_a_picture_with_a_line_for_each_cell(opened, t
 def test_variants_have_short_names_and_all_settings_on_request(opened, tmp_path, study):
     for n, lr in enumerate(("0.1", "0.03")):
         shutil.copytree(study / "er-seed0", tmp_path / f"er{n}")
-        label = f"er:lr={lr}:momentum=0:optimizer=sgd"
-        record = msgspec.structs.replace(read_record(study / "er-seed0"), label=label)
+        settings = {"lr": lr, "momentum": 0, "optimizer": "sgd"}
+        label = ":".join(["er", *(f"{name}={value}" for name, value in settings.items())])
+        record = read_record(study / "er-seed0")
+        record = msgspec.structs.replace(record, label=label, variant=settings)
         (tmp_path / f"er{n}" / "summary.json").write_bytes(msgspec.json.encode(record))
     page = opened(write_page(tmp_path).as_uri())
     legend = page.locator("#front .legend button")
