@@ -10,6 +10,9 @@ from torch import Tensor
 
 from lord.networks.pointwise import ONEDNN_BLOCK
 
+SECONDS = 2.0
+"""A product that takes longer is not measured."""
+
 
 class Convolution(NamedTuple):
     """A convolution as it is called in a step."""
@@ -29,9 +32,22 @@ class Convolution(NamedTuple):
 
 
 def matmul_ceiling(device: torch.device, dtype: torch.dtype, size: int = 2048) -> float:
-    """Return the FLOP/s of a large square matrix product."""
-    a, b = torch.randn(2, size, size, device=device).to(dtype)
-    return 2 * size**3 / median_seconds(lambda: a @ b, device, repeats=5)
+    """Return the FLOP/s of a large square matrix product.
+
+    Args:
+        size: rows of the matrices. There are fewer where one product would take seconds, such as in
+            bf16 on a CPU without bf16 arithmetic.
+    """
+    rows = min(size, 256)
+    while rows < size and 8 * _product(rows, device, dtype, repeats=1) < SECONDS:
+        rows *= 2
+    return 2 * rows**3 / _product(rows, device, dtype, repeats=5)
+
+
+def _product(rows: int, device: torch.device, dtype: torch.dtype, repeats: int) -> float:
+    """Return the seconds of a square matrix product."""
+    a, b = torch.randn(2, rows, rows, device=device).to(dtype)
+    return median_seconds(lambda: a @ b, device, repeats)
 
 
 @torch.no_grad()

