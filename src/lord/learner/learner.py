@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import torch
@@ -26,8 +26,7 @@ from lord.streams import Cursor, Task
 class Learner(Classifier):
     """An image classifier that learns session after session, and predicts at any time.
 
-    Images are N x C x H x W or N x H x W x C uint8, tensors or NumPy arrays. All have the size of
-    the first session's.
+    Images are N x C x H x W or N x H x W x C uint8, tensors or NumPy arrays, all of one size.
 
     >>> learner = Learner(network="cnn", width=8, epochs=1)
     >>> images = torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8)
@@ -86,7 +85,7 @@ class Learner(Classifier):
         self._open: OpenSession | None = None
 
     @classmethod
-    def from_config(cls, config: LearnerConfig) -> "Learner":
+    def from_config(cls, config: LearnerConfig) -> Self:
         """Make a learner from a whole configuration.
 
         >>> Learner.from_config(LearnerConfig(epochs=2)).config.epochs
@@ -98,10 +97,17 @@ class Learner(Classifier):
     def __repr__(self) -> str:
         network, sessions, classes = self.config.network, len(self.sessions), len(self.classes)
         settings = f"method={self.config.method!r}, network={network.network!r}"
-        return (
-            f"Learner({settings}, width={network.width}): "
-            f"{sessions} session{'s' * (sessions != 1)}, {classes} class{'es' * (classes != 1)}"
-        )
+        count = f"{sessions} session{'s' * (sessions != 1)}, {classes} class{'es' * (classes != 1)}"
+        return f"Learner({settings}, width={network.width}): {count}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"params": self._params, "state": self.state_dict()}
+
+    def __setstate__(self, pickled: dict[str, Any]) -> None:
+        network = pickled["params"]["network"]
+        module = network if isinstance(network, nn.Module) else None
+        restored = self.from_state(pickled["state"], module)
+        vars(self).update(vars(restored), _params=pickled["params"])
 
     @property
     def unfinished(self) -> str | None:
@@ -132,8 +138,7 @@ class Learner(Classifier):
         """Learn one session's images, or continue a session that was interrupted.
 
         Args:
-            images: N x C x H x W or N x H x W x C uint8, of the size of those before.
-            labels: class name of each image. New names become new classes.
+            images, labels: images, and the class name of each. New names become new classes.
             key: name of the session; its number by default.
             seconds, flops: training budget, instead of a number of epochs.
             pause: called between steps, where ``save`` may be called.
@@ -150,7 +155,9 @@ class Learner(Classifier):
         if not callable(pause):
             raise UserError(field="pause", given=pause, allowed="a function")
         labels, key = class_names(labels, len(images)), str(key or len(self.sessions) + 1)
-        opened = self._reopened(images, labels, key) or self._begin(images, labels, key)
+        given = fingerprint(images, labels)
+        opened = self._open or self._begin(images, labels, key, given)
+        opened.check(key, given)
         opened.train(
             self._trained(),
             self._task(images, labels),
@@ -177,16 +184,22 @@ class Learner(Classifier):
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> "Learner":
+    def from_state(cls, state: dict[str, Any], network: nn.Module | None = None) -> Self:
         """Return the learner that ``state_dict`` described, or that of an earlier version.
 
         Any exception may be raised for a state that is not a learner's.
+
+        Args:
+            network: the module that the learner was made with, if any.
 
         >>> learner = Learner(network="cnn", width=8, epochs=1)
         >>> Learner.from_state(learner.state_dict()).config == learner.config
         True
         """
         state = upgraded(state)
+        if network is not None:
+            config, name = state["config"], learner_config({"network": network}).network.network
+            state["config"] = {**config, "network": {**config["network"], "network": name}}
         learner = cls.from_config(msgspec.convert(state["config"], LearnerConfig))
         learner.classes = list(state["classes"])
         learner.sessions = [msgspec.convert(each, Session) for each in state["sessions"]]
@@ -212,11 +225,10 @@ class Learner(Classifier):
         save_state({"learner": self.state_dict()}, checked_target(as_path("path", path)))
 
     @classmethod
-    def load(cls, path: str | Path, network: nn.Module | None = None) -> "Learner":
+    def load(cls, path: str | Path, network: nn.Module | None = None) -> Self:
         """Read a learner from a file of ``save``, or from the folder of ``lord learn``.
 
-        Nothing in the file is executed. If it is damaged, the checkpoint before it is read, with a
-        warning.
+        Nothing in it is executed. If it is damaged, the file before it is read, with a warning.
 
         Args:
             network: the module that the learner was made with, if any. Its weights do not matter.
@@ -225,37 +237,17 @@ class Learner(Classifier):
             UserError: if there is no learner, or none is whole.
         """
         path = learner_file(as_path("path", path))
-        name = None if network is None else learner_config({"network": network}).network.network
         state, note = load_state(path)
         if note:
             warnings.warn(note, stacklevel=2)
         try:
-            if name:
-                state["learner"]["config"]["network"]["network"] = name
-            return cls.from_state(state["learner"])
+            return cls.from_state(state["learner"], network)
         except UserError:
             raise
         except Exception as error:  # any value in the file may be wrong
             raise UserError(f"'{path}' does not hold a learner: {first_line(error)}") from None
 
-    def _reopened(self, images: Tensor, labels: Sequence[str], key: str) -> OpenSession | None:
-        """Return the unfinished session; None if there is none.
-
-        Raises:
-            UserError: if it has another key or other images.
-        """
-        opened = self._open
-        if opened and (opened.session.key, opened.fingerprint) != (
-            key,
-            fingerprint(images, labels),
-        ):
-            raise UserError(
-                f"session '{opened.session.key}' is unfinished, and these are not its images",
-                hint="finish it with the same key, images and labels first",
-            )
-        return opened
-
-    def _begin(self, images: Tensor, labels: Sequence[str], key: str) -> OpenSession:
+    def _begin(self, images: Tensor, labels: Sequence[str], key: str, given: str) -> OpenSession:
         """Begin a session: add new classes, and set held-out images aside."""
         new = sorted(set(labels) - set(self.classes))
         if len(self.classes) + len(new) < 2:
@@ -265,18 +257,17 @@ class Learner(Classifier):
         if not len(self.held_out.rows_to_learn(images)):
             raise UserError("all of them are held-out images of this learner", field="images")
         shape, seed = (images.shape[1], images.shape[2], images.shape[3]), self.config.seed
-        augment = self._augment
-        if augment is None:
-            augment = setup.make_augmentation(shape, seed, *measure_normalisation(images))
+        augment = self._augment or setup.make_augmentation(
+            shape, seed, *measure_normalisation(images)
+        )
         classes, method = self.classes + new, self.method
         if method is None or new:
             method = self._widened(shape, len(classes), augment)
         # Nothing can be refused from here on.
         self.shape, self._augment, self.classes, self.method = shape, augment, classes, method
         self.held_out.set_aside(images, self._numbers(labels), len(self.sessions))
-        session = Session(key=key, images=len(images), new_classes=new)
-        cursor, threads = self._new_cursor(), torch.get_num_threads()
-        self._open = OpenSession(session, fingerprint(images, labels), cursor, threads=threads)
+        session, threads = Session(key, len(images), new), torch.get_num_threads()
+        self._open = OpenSession(session, given, self._new_cursor(), threads=threads)
         return self._open
 
     def _widened(self, shape: tuple[int, int, int], classes: int, augment: Augment) -> AnyMethod:

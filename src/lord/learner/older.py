@@ -8,7 +8,7 @@ from lord.methods import RETIRED
 
 
 def upgraded(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a learner's state under today's names.
+    """Return a copy of a learner's state, under today's names.
 
     Version 0.1 wrote "exam" for held-out images and their accuracy, and "course" for the session
     that has not ended.

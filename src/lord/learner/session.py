@@ -79,6 +79,21 @@ class OpenSession:
         """Whether all steps are done."""
         return 0 < self.total <= self.done
 
+    def check(self, key: str, given: str) -> None:
+        """Check that the session continues under its key, with its images and labels.
+
+        Args:
+            given: fingerprint of the images and labels given now.
+
+        Raises:
+            UserError: if not.
+        """
+        if (key, given) != (self.session.key, self.fingerprint):
+            raise UserError(
+                f"session '{self.session.key}' is unfinished, and these are not its images",
+                hint="finish it with the same key, images and labels first",
+            )
+
     def plan(self, steps: int, seconds: float | None, flops: float | None) -> None:
         """Set the total number of steps after a step: by the budget, or else to ``steps``."""
         if seconds:

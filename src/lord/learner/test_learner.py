@@ -1,6 +1,8 @@
 """Sessions of a learner: classes, budgets, held-out images, and exact continuation."""
 
+import copy
 import math
+import pickle
 import re
 
 import numpy as np
@@ -217,3 +219,45 @@ def test_a_budget_is_used_up_although_the_first_step_costs_more(first, costs, bu
         spent += first if opened.done == 1 else costs[opened.done % len(costs)]
         opened.plan_budget(budget, spent)
     assert 0.8 * budget < spent < 1.2 * budget
+
+
+@pytest.mark.parametrize("layout", ["NumPy", "channels last", "NumPy, channels last", "read-only"])
+def test_images_may_come_in_several_layouts(layout):
+    def converted(images):
+        if "last" in layout:
+            images = images.permute(0, 2, 3, 1)
+        if layout == "channels last":
+            return images
+        array = images.numpy()
+        if layout == "read-only":
+            array.flags.writeable = False
+        return array
+
+    images, labels = digits("0", "1")
+    images = images.repeat(1, 3, 1, 1)
+    plain, other = small(epochs=1), small(epochs=1)
+    plain.learn(images, labels)
+    other.learn(converted(images.clone()), labels)
+    assert other.shape == (3, 8, 8)
+    assert np.array_equal(
+        other.predict_proba(converted(images.clone())[:5]), plain.predict_proba(images[:5])
+    )
+
+
+def test_a_learner_is_copied_and_pickled_in_the_middle_of_a_session():
+    def stop():
+        raise KeyboardInterrupt
+
+    learner, (images, labels) = small(), digits("0", "1")
+    with pytest.raises(KeyboardInterrupt):
+        learner.learn(images, labels, pause=stop)
+    copies = [copy.deepcopy(learner), pickle.loads(pickle.dumps(learner))]
+    learner.learn(images, labels)
+    for each in copies:
+        assert each.unfinished
+        each.learn(images, labels)
+        assert np.array_equal(each.predict_proba(images), learner.predict_proba(images))
+    module = Learner(network=nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), epochs=1)
+    module.learn(images, labels)
+    again = pickle.loads(pickle.dumps(module))
+    assert np.array_equal(again.predict_proba(images), module.predict_proba(images))
