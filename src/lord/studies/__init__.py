@@ -1,6 +1,6 @@
-"""Many runs: comparisons, ablations and the search for settings."""
+"""Studies, which consist of many runs: comparisons, ablations and searches for settings."""
 
 from lord.studies.ablation import ABLATIONS, variants
-from lord.studies.compare import compare, describe
+from lord.studies.compare import compare, write_study
 
-__all__ = ["ABLATIONS", "compare", "describe", "variants"]
+__all__ = ["ABLATIONS", "compare", "variants", "write_study"]

@@ -1,7 +1,8 @@
-"""Comparisons with real processes, some of them killed."""
+"""Comparisons with real processes. Some of them are killed."""
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,10 +13,11 @@ import numpy as np
 import pytest
 
 from lord.config import UserError
+from lord.conftest import refused
 from lord.data import load_images
 from lord.evaluation import read_study
 from lord.storage import locked, save_state
-from lord.studies import compare, describe
+from lord.studies import compare, write_study
 from lord.studies.engines import Job
 from lord.studies.engines.job import prepare
 from lord.training import compose, read_yaml
@@ -29,16 +31,16 @@ def configs(*methods, **settings):
 
 
 def test_finished_runs_are_kept_and_only_missing_ones_are_run(tmp_path):
-    said = []
-    compare(configs("sgd"), tmp_path, jobs=1, say=said.append)
+    lines = []
+    compare(configs("sgd"), tmp_path, jobs=1, report=lines.append)
     stamp = (tmp_path / "sgd-seed0" / "summary.json").stat().st_mtime_ns
-    records = compare(configs("sgd", "er"), tmp_path, jobs=2, say=said.append)
+    records = compare(configs("sgd", "er"), tmp_path, jobs=2, report=lines.append)
     assert (tmp_path / "sgd-seed0" / "summary.json").stat().st_mtime_ns == stamp
     assert [record.method for record in records] == ["sgd", "er"]
-    assert "sgd-seed0: finished before, kept" in said
+    assert "sgd-seed0: finished before, kept" in lines
 
 
-def test_a_run_goes_on_with_as_many_threads_as_it_was_begun_with(tmp_path):
+def test_a_resumed_run_keeps_its_number_of_threads(tmp_path):
     (config,) = configs("sgd", threads=0)
     job = Job(config, tmp_path, load_images(config.data))
     prepare(job, threads=1)
@@ -47,49 +49,51 @@ def test_a_run_goes_on_with_as_many_threads_as_it_was_begun_with(tmp_path):
     assert read_yaml(tmp_path / CONFIG)["threads"] == 1
 
 
-def test_a_folder_is_one_comparisons_at_a_time(tmp_path):
+def test_two_comparisons_cannot_use_a_folder_at_the_same_time(tmp_path):
     with locked(tmp_path, "comparing"), pytest.raises(UserError, match="is comparing in"):
         compare(configs("sgd"), tmp_path)
 
 
-def test_a_finished_run_with_other_settings_is_neither_used_nor_overwritten(tmp_path):
-    compare(configs("sgd"), tmp_path, say=lambda _: None)
-    with pytest.raises(UserError, match=r"was run with lr = 0.03, now 0.2: give another --out"):
+def test_a_finished_run_with_other_settings_is_refused(tmp_path):
+    compare(configs("sgd"), tmp_path, report=lambda _: None)
+    with refused("lr", given=0.2, problem=re.compile("holds a run with 0.03")):
         compare(configs("sgd", lr=0.2), tmp_path)
 
 
-def test_runs_on_other_images_do_not_stand_in_one_table(tmp_path):
+def test_a_finished_run_on_other_images_is_refused(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (40, 8, 8), dtype=np.uint8)
-    own = {"data": str(tmp_path / "a.npz"), "network": "cnn", "tasks": 1}
+    settings = {"data": str(tmp_path / "a.npz"), "network": "cnn", "tasks": 1}
     for shift, methods in ((0, ["sgd"]), (1, ["sgd", "er"])):
         labels = (np.arange(40) + shift) % 2
         np.savez(tmp_path / "a.npz", x_train=pixels, y_train=labels, x_test=pixels, y_test=labels)
         if not shift:
-            compare(configs(*methods, **own), tmp_path / "out", say=lambda _: None)
-    with pytest.raises(UserError, match="sgd-seed0' was run on other images than there are at"):
-        compare(configs("sgd", "er", **own), tmp_path / "out", say=lambda _: None)
+            compare(configs(*methods, **settings), tmp_path / "out", report=lambda _: None)
+    with refused("data", problem=re.compile("has changed since the run in .*sgd-seed0'")):
+        compare(configs("sgd", "er", **settings), tmp_path / "out", report=lambda _: None)
 
 
-def test_a_study_is_described_though_a_runs_environment_is_lost(tmp_path):
-    own = configs("sgd")
-    compare(own, tmp_path, say=lambda _: None)
+def test_a_study_is_described_without_the_environment_of_a_run(tmp_path):
+    runs = configs("sgd")
+    compare(runs, tmp_path, report=lambda _: None)
     (tmp_path / "sgd-seed0" / "environment.json").unlink()
-    describe(tmp_path, own, "lord compare")
-    assert read_study(tmp_path).commits == []
+    write_study(tmp_path, runs, "lord compare", given={"width": 8})
+    study = read_study(tmp_path)
+    assert study.commits == []
+    assert study.given == {"width": 8}
 
 
 def test_one_failed_run_is_named_and_does_not_stop_the_others(tmp_path):
     wild = compose("sgd", SMALL | {"lr": 1e30, "epochs": 9})
-    with pytest.raises(UserError, match=r"1 of 2 runs failed, the first: sgd-seed0: the loss"):
-        compare([wild, *configs("er")], tmp_path, jobs=2, say=lambda _: None)
+    with refused(None, problem=re.compile("1 of 2 runs failed, the first: sgd-seed0: .*loss")):
+        compare([wild, *configs("er")], tmp_path, jobs=2, report=lambda _: None)
     assert (tmp_path / "er-seed0" / "summary.json").exists()
     assert not (tmp_path / "sgd-seed0" / "summary.json").exists()
 
 
 @pytest.fixture
 def lord():
-    """lord("run --epochs 1"): the command as a process; killed with all its own in the end."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # not ignored, as behind '&'
+    """lord("run --epochs 1") starts the command. Its processes are killed at the end."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     started = []
 
     def start(line):
@@ -110,7 +114,7 @@ def lord():
 
 
 def ended(process, seconds=120):
-    """Exit code, output and error, each on one line."""
+    """Wait for a process; return its exit code, output and errors, each in one line."""
     out, error = process.communicate(timeout=seconds)
     return process.returncode, " ".join(out.split()), " ".join(error.split())
 
@@ -127,7 +131,7 @@ def children(pid):
     return [int(child) for children in lists for child in children.read_text().split()]
 
 
-def test_after_ctrl_c_a_run_says_where_its_partial_results_are(lord, tmp_path):
+def test_after_ctrl_c_a_run_names_the_folder_of_its_partial_results(lord, tmp_path):
     process = lord(f"run --epochs 300 --threads 1 --out {tmp_path / 'a'}")
     wait_for((tmp_path / "a" / "metrics.jsonl").exists)
     os.killpg(process.pid, signal.SIGINT)
@@ -141,7 +145,7 @@ COMPARE = "compare --methods sgd,der++ --seeds 1 --width 8 --epochs 15 --threads
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_after_ctrl_c_the_same_command_goes_on_and_no_process_is_left(lord, tmp_path):
+def test_after_ctrl_c_no_process_is_left_and_the_same_command_continues(lord, tmp_path):
     process = lord(f"{COMPARE} {tmp_path}")
     wait_for((tmp_path / "sgd-seed0" / "summary.json").exists)
     wait_for((tmp_path / "der++-seed0" / "metrics.jsonl").exists)
@@ -175,7 +179,7 @@ def test_a_killed_run_is_reported_and_repeated_by_the_same_command(lord, tmp_pat
     assert "sgd-seed0: finished before, kept" in out
 
 
-def test_runs_end_with_a_comparison_that_is_killed(lord, tmp_path):
+def test_killing_a_comparison_ends_its_runs(lord, tmp_path):
     process = lord(f"compare --methods sgd,er --seeds 1 --width 8 --epochs 3000 --out {tmp_path}")
     wait_for(lambda: len(list(tmp_path.glob("*/metrics.jsonl"))) == 2)
     runs = children(process.pid)

@@ -1,10 +1,10 @@
-"""Where runs are run: as processes on this machine, or as tasks of a Ray cluster."""
+"""Engines, which run the jobs of a study: as local processes, or as tasks of a Ray cluster."""
 
 from lord.studies.engines.job import STOPPED, Engine, Job
 from lord.studies.engines.local import run_here
 from lord.studies.engines.ray import run_on_ray
 
 ENGINES: dict[str, Engine] = {"local": run_here, "ray": run_on_ray}
-"""By the names of the command line."""
+"""The engines by name."""
 
 __all__ = ["ENGINES", "STOPPED", "Engine", "Job"]

@@ -1,4 +1,4 @@
-"""A connection to a Ray cluster, one started here where no other is named."""
+"""A connection to a Ray cluster. Without an address, a cluster is started on this machine."""
 
 import os
 import secrets
@@ -9,89 +9,117 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from types import ModuleType
 
 from lord.config import UserError
 from lord.studies.engines.local import cores
 
+SOCKET_PATH_ROOM = 30
+"""Letters that a temporary folder's name may have, so that Ray's sockets fit into their limit."""
+
 
 @contextmanager
-def connected(address: str | None) -> Iterator[tuple[Any, bool]]:
-    """Ray, connected, and whether it was started here; if so, it is shut down in the end. Where a
-    program is connected already, that is left as it is."""
-    if address is not None and "://" in address:
-        raise UserError(
-            f"address: expected HOST:PORT or auto, got '{address}': start the study on a node of "
-            "the cluster"
-        )
-    if address is not None and address != "auto":
-        _reach(address)
-    library = _library(start=address is None)
-    if library.is_initialized():
-        yield library, False
+def connected(address: str | None) -> Iterator[tuple[ModuleType, bool]]:
+    """Connect to a cluster inside the block; yield Ray, and whether the cluster was started here.
+
+    A cluster that was started here is shut down at the end. If this program is already connected
+    to a cluster, that connection is used and left open.
+
+    Raises:
+        UserError: if Ray is not installed, or no cluster answers at ``address``.
+    """
+    if address not in (None, "auto"):
+        _check_address(str(address))
+    ray = _import_ray(start=address is None)
+    if ray.is_initialized():
+        yield ray, False
         return
-    place = None
-    options: dict[str, Any] = {"address": address}
-    if address is None:
-        place = tempfile.mkdtemp(prefix="lord-ray-", dir=_short_folder())
-        options = {"address": "local", "num_cpus": cores(), "_temp_dir": place}
+    folder = _temporary_folder() if address is None else None
+    try:
+        _connect(ray, address, folder)
+        yield ray, address is None
+    except ray.exceptions.RayError as error:
+        raise UserError(
+            f"the Ray cluster was lost: {one_line(error)}", hint="start the study again to continue"
+        ) from None
+    finally:
+        ray.shutdown()
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _connect(ray: ModuleType, address: str | None, folder: str | None) -> None:
+    """Connect to the cluster at ``address``, or start one whose files go to ``folder``."""
+    options: dict[str, object] = {"address": address}
+    if folder is not None:
+        options = {"address": "local", "num_cpus": cores(), "_temp_dir": folder}
         options |= {"include_dashboard": False}
     try:
-        try:
-            library.init(log_to_driver=False, logging_level="ERROR", **options)
-        except (OSError, ValueError, RuntimeError, library.exceptions.RayError) as error:
-            where = f"no Ray cluster at '{address}'" if address else "Ray did not start"
-            raise UserError(f"{where}: {one_line(error)}") from None
-        yield library, address is None
-    except library.exceptions.RayError as error:
-        said = one_line(error)
-        raise UserError(f"the Ray cluster was lost: {said}; the same command goes on") from None
-    finally:
-        library.shutdown()
-        if place:
-            shutil.rmtree(place, ignore_errors=True)
+        ray.init(log_to_driver=False, logging_level="ERROR", **options)
+    except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+        if address is None:
+            raise UserError(f"Ray did not start: {one_line(error)}") from None
+        raise UserError(
+            f"is not a Ray cluster: {one_line(error)}", field="address", given=address
+        ) from None
 
 
-def _reach(address: str) -> None:
-    """Complain at once where nobody listens: Ray would try for minutes."""
+def _check_address(address: str) -> None:
+    """Refuse an address where nothing listens. Ray itself would try for minutes.
+
+    Raises:
+        UserError: if it has another form, or refuses connections.
+    """
+    client = "start the study on a node of the cluster" if "://" in address else None
     host, _, port = address.rpartition(":")
-    if not (host and port.isdigit() and int(port) < 2**16):
-        raise UserError(f"address: expected HOST:PORT or auto, got '{address}'")
+    if client or not (host and port.isdigit() and int(port) < 2**16):
+        raise UserError(field="address", given=address, allowed="HOST:PORT or auto", hint=client)
     try:
         socket.create_connection((host, int(port)), timeout=10).close()
     except OSError as error:
-        said = error.strerror or error
-        raise UserError(f"no Ray cluster at '{address}': {said}") from None
+        raise UserError(
+            f"is not a Ray cluster: {error.strerror or error}", field="address", given=address
+        ) from None
 
 
-def _library(start: bool) -> Any:
-    """Ray, imported; what it reads of the environment at import is set first.
+def _import_ray(*, start: bool) -> ModuleType:
+    """Set the environment variables that Ray reads when it is imported, and import it.
 
     Args:
-        start: whether a cluster is to be started here.
+        start: whether a cluster will be started on this machine.
+
+    Raises:
+        UserError: if Ray is not installed.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if start and "ray" not in sys.modules and not os.environ.get("RAY_AUTH_MODE"):
-        # Whoever reaches a cluster without a token may run anything on it, and Ray would leave its
-        # token in a file. One that only its processes have is for a cluster started here.
+        # Anybody who reaches a cluster without a token can run programs on it. Ray would write a
+        # token to a file. This one is known only to the processes of the cluster started here.
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
         return import_module("ray")
     except ImportError:
-        raise UserError("engine: ray is not installed: pip install 'lord-cl[ray]'") from None
+        raise UserError(
+            "needs Ray, which is not installed",
+            field="engine",
+            given="ray",
+            hint="pip install 'lord-cl[ray]'",
+        ) from None
 
 
-def _short_folder() -> str:
-    """For temporary files: the paths of sockets in it may have about a hundred letters."""
-    return tempfile.gettempdir() if len(tempfile.gettempdir()) < 30 else "/tmp"
+def _temporary_folder() -> str:
+    """Make a folder for Ray's files. A socket's path may have about a hundred letters."""
+    place = tempfile.gettempdir()
+    return tempfile.mkdtemp(
+        prefix="lord-ray-", dir=place if len(place) < SOCKET_PATH_ROOM else "/tmp"
+    )
 
 
 def one_line(error: BaseException) -> str:
+    """The cause of an error of Ray in one line: its type and first line of text."""
     cause = getattr(error, "cause", None) or error
-    said = str(cause).strip().splitlines()
-    return (
-        said[0]
-        if isinstance(cause, UserError) and said
-        else type(cause).__name__ + (f": {said[0]}" if said else "")
-    )
+    lines = str(cause).strip().splitlines()
+    if isinstance(cause, UserError) and lines:
+        return lines[0]
+    return ": ".join([type(cause).__name__, *lines[:1]])

@@ -1,48 +1,50 @@
-"""What an engine is given, and what all engines do alike."""
+"""The jobs of a study, and what all engines share."""
 
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from operator import length_hint
 from pathlib import Path
 from typing import Protocol
 
+from lord.config import convert, read_yaml
 from lord.data import DECODED, ImageData
 from lord.storage import has_state
-from lord.training.config import RunConfig, flat, read_yaml
+from lord.training.checkpoints import PARENT
+from lord.training.config import RunConfig, flat
 from lord.training.folder import CHECKPOINT, CONFIG, claim, is_ours, write_config
-from lord.training.run import PARENT
 
 STOPPED = "stopped"
-"""What is said of a job that was unwanted."""
+"""The error of a job that the study stopped."""
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A run to be run. The folder is on this machine; one that holds a checkpoint goes on."""
+    """A run of a study."""
 
     config: RunConfig
     folder: Path
+    """On this machine. If it holds a checkpoint, the run continues from that."""
     images: ImageData
-    """What ``config.data`` names; loaded once for all runs of a study."""
+    """The images that ``config.data`` names, loaded once for all runs of a study."""
 
 
 class Engine(Protocol):
-    """Runs jobs, several at a time, and yields each with what went wrong, or None.
+    """Run jobs, several at a time. Yield each job that ended with its error, or None.
 
-    A job is taken from ``jobs`` only when there is room for it, after everything yielded before
-    has been dealt with, so the next may depend on how others ended; None instead of a job says
-    that there is none until another has ended. Closing the generator stops what is running; its
-    folders can be gone on with.
+    An engine takes the next job when it has room, after its caller has dealt with all jobs that
+    ended. So the next job may depend on the results of earlier ones. If the next job has to wait
+    for a running one to end, ``jobs`` gives None instead. Closing the generator stops the running
+    jobs; they can be continued later.
 
     Args:
-        slots: runs at a time; 0 for one a core.
-        plugin: Python file each run is told of.
-        unwanted: asked of running jobs again and again; one that is unwanted is stopped.
-        address: of a cluster, for an engine that has one.
+        slots: runs at a time; 0 for one per core.
+        plugin: Python file that each run loads.
+        should_stop: called for the running jobs repeatedly; a job is stopped if it returns true.
+        address: of a cluster, for an engine that uses one.
     """
 
     def __call__(
@@ -51,18 +53,27 @@ class Engine(Protocol):
         *,
         slots: int,
         plugin: Path | None = None,
-        unwanted: Callable[[Job], bool] = lambda _: False,
+        should_stop: Callable[[Job], bool] = lambda _: False,
         address: str | None = None,
     ) -> Generator[tuple[Job, str | None]]: ...
 
 
-def share(cores: int, slots: int, jobs: Iterable[Job | None]) -> tuple[int, int]:
-    """Runs at a time, and CPU threads of each that names none itself.
+def take_jobs(source: Iterator[Job | None], has_room: Callable[[], bool]) -> Iterator[Job]:
+    """Take jobs while there is room and a job is ready."""
+    while has_room():
+        job = next(source, None)
+        if job is None:
+            return
+        yield job
+
+
+def divide_cores(cores: int, slots: int, jobs: Iterable[Job | None]) -> tuple[int, int]:
+    """Return the runs at a time, and the CPU threads of a run that sets no number of threads.
 
     Args:
-        slots: runs at a time as asked for; 0 for one a core, or fewer where ``jobs`` are fewer.
+        slots: runs at a time; 0 for one per core, or fewer if there are fewer jobs.
 
-    >>> share(8, 0, iter([])), share(8, 3, iter([])), share(2, 5, iter([]))
+    >>> divide_cores(8, 0, iter([])), divide_cores(8, 3, iter([])), divide_cores(2, 5, iter([]))
     ((8, 1), (3, 2), (5, 1))
     """
     slots = slots or cores
@@ -71,20 +82,25 @@ def share(cores: int, slots: int, jobs: Iterable[Job | None]) -> tuple[int, int]
 
 
 def prepare(job: Job, threads: int) -> None:
-    """Make the folder ready, empty but for what a run goes on from, and its configuration."""
+    """Write the job's configuration to its folder, and remove results of other runs.
+
+    Raises:
+        UserError: if the folder cannot be written.
+    """
     if not has_state(job.folder / CHECKPOINT):
         claim(job.folder, overwrite=is_ours(job.folder))
-    elif is_ours(job.folder):  # it goes on with as many threads: they decide the last bits
-        threads = read_yaml(job.folder / CONFIG).get("threads", threads)
-    own = job.config.training.threads or threads
-    write_config(job.folder, flat(job.config) | {"threads": own})
+    elif is_ours(job.folder):  # another number of threads would change the last bits
+        before = read_yaml(job.folder / CONFIG).get("threads", threads)
+        threads = convert("threads", before, int)
+    threads = job.config.training.threads or threads
+    write_config(job.folder, flat(job.config) | {"threads": threads})
 
 
 def start(folder: Path, plugin: Path | None, key: str | None) -> "subprocess.Popen[bytes]":
-    """Run what a folder is configured for, in a process that ends with this one.
+    """Start the run configured in a folder, as a process that ends when this one does.
 
     Args:
-        key: of its decoded images, where the cache holds them.
+        key: of the decoded images in the cache; None if they are not there.
     """
     command = [sys.executable, "-m", "lord", "run", "--resume", "--quiet"]
     command += ["--config", str(folder / CONFIG), "--out", str(folder)]
@@ -94,8 +110,8 @@ def start(folder: Path, plugin: Path | None, key: str | None) -> "subprocess.Pop
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
 
-def end(*processes: "subprocess.Popen[bytes]") -> None:
-    """Stop processes: by Ctrl-C, and where that is not heeded, by force."""
+def stop_processes(*processes: "subprocess.Popen[bytes]") -> None:
+    """Interrupt processes, and kill those that have not ended after ten seconds."""
     for process in processes:
         process.send_signal(signal.SIGINT)
     for process in processes:
@@ -106,7 +122,12 @@ def end(*processes: "subprocess.Popen[bytes]") -> None:
             process.wait()
 
 
-def complaint(folder: Path, code: int) -> str:
-    """The last thing a run said before it ended with ``code``."""
-    said = (folder / "log.txt").read_text(errors="replace").strip().splitlines()
-    return said[-1].removeprefix("error: ") if said else f"ended with code {code}"
+def failure(folder: Path, code: int) -> str | None:
+    """Return why a run failed and where its log is; None if it succeeded."""
+    return f"{last_message(folder, code)} (see {folder / 'log.txt'})" if code else None
+
+
+def last_message(folder: Path, code: int) -> str:
+    """Return the last line a run wrote to its log, or else its exit code."""
+    lines = (folder / "log.txt").read_text(errors="replace").strip().splitlines()
+    return lines[-1].removeprefix("error: ") if lines else f"ended with code {code}"

@@ -8,10 +8,19 @@ from pathlib import Path
 
 from lord.config import UserError
 from lord.data import holds
-from lord.studies.engines.job import STOPPED, Job, complaint, end, prepare, share, start
+from lord.studies.engines.job import (
+    STOPPED,
+    Job,
+    divide_cores,
+    failure,
+    prepare,
+    start,
+    stop_processes,
+    take_jobs,
+)
 
 POLL = 0.1
-"""Seconds between two looks at what is running."""
+"""Seconds between two looks at the running processes."""
 
 
 def run_here(
@@ -19,61 +28,56 @@ def run_here(
     *,
     slots: int,
     plugin: Path | None = None,
-    unwanted: Callable[[Job], bool] = lambda _: False,
+    should_stop: Callable[[Job], bool] = lambda _: False,
     address: str | None = None,
 ) -> Generator[tuple[Job, str | None]]:
-    """See ``Engine``. A run that is killed is not tried again: the user learns of it.
+    """Run jobs as processes; see ``Engine``. A run that is killed is not repeated.
 
     Raises:
         UserError: for an address, or a folder that cannot be written.
     """
     if address is not None:
-        raise UserError(f"address: only for --engine ray, got '{address}'")
-    slots, threads = share(cores(), slots, jobs)
-    source, more = iter(jobs), True
+        raise UserError(
+            "is for a Ray cluster", field="address", given=address, hint="set `engine` to ray"
+        )
+    slots, threads = divide_cores(cores(), slots, jobs)
+    source = iter(jobs)
     running: dict[Job, subprocess.Popen[bytes]] = {}
     try:
-        while more or running:
-            while more and len(running) < slots:
-                job = next(source, Job)
-                if job is None:
-                    break
-                if isinstance(job, Job):
-                    prepare(job, threads)
-                    key = job.images.key
-                    running[job] = start(job.folder, plugin, key if holds(key) else None)
-                else:
-                    more = False
-            ended = _ended(running, unwanted)
-            for job, said in ended:
+        while True:
+            for job in take_jobs(source, lambda: len(running) < slots):
+                prepare(job, threads)
+                key = job.images.key
+                running[job] = start(job.folder, plugin, key if holds(key) else None)
+            if not running:
+                return
+            ended = _ended(running, should_stop)
+            for job, error in ended:
                 del running[job]
-                yield job, said
+                yield job, error
             if running and not ended:
                 time.sleep(POLL)
     finally:
-        end(*running.values())
+        stop_processes(*running.values())
 
 
 def cores() -> int:
-    """Of this machine, as far as this process may use them."""
+    """The CPU cores of this machine that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _ended(
-    running: dict[Job, "subprocess.Popen[bytes]"], unwanted: Callable[[Job], bool]
+    running: dict[Job, "subprocess.Popen[bytes]"], should_stop: Callable[[Job], bool]
 ) -> list[tuple[Job, str | None]]:
+    """The jobs that ended, each with its error or None; stop those that should stop."""
     ended: list[tuple[Job, str | None]] = []
     for job, process in running.items():
         code = process.poll()
-        if code is None:
-            if unwanted(job):
-                end(process)
-                ended.append((job, STOPPED))
-        elif code:
-            said = complaint(job.folder, code)
-            ended.append((job, f"{said} (see {job.folder / 'log.txt'})"))
-        else:
-            ended.append((job, None))
+        if code is not None:
+            ended.append((job, failure(job.folder, code)))
+        elif should_stop(job):
+            stop_processes(process)
+            ended.append((job, STOPPED))
     return ended

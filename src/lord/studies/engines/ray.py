@@ -1,4 +1,4 @@
-"""Runs as tasks of a Ray cluster; their files come back into folders here as they go."""
+"""Runs as tasks of a Ray cluster. Their files are sent back to folders on this machine."""
 
 import logging
 import math
@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
@@ -15,19 +15,28 @@ from lord.config import UserError
 from lord.data import ImageData, holds
 from lord.storage import previous, remove_state, write_atomic
 from lord.studies.engines.cluster import connected, one_line
-from lord.studies.engines.job import STOPPED, Job, prepare, share
-from lord.studies.engines.worker import FETCHED, Files, Order, Parcel, Report, task, versions
+from lord.studies.engines.job import STOPPED, Job, divide_cores, prepare, take_jobs
+from lord.studies.engines.worker import (
+    RESUMED_FROM,
+    Files,
+    Order,
+    Parcel,
+    Reference,
+    Report,
+    run_task,
+    versions,
+)
 from lord.training.folder import CHECKPOINT
 
 LOG = logging.getLogger(__name__)
 RETRIES = 3
-"""Times a run that dies is tried again without having come any further."""
+"""Times a run that died is repeated before it has made any progress."""
 PIECE = 64 * 2**20
-"""Bytes of images the cluster is given at a time."""
+"""Bytes of images handed to the cluster at a time."""
 POLL = 0.2
-"""Seconds to wait for news."""
+"""Seconds to wait for a report."""
 PATIENCE = 10.0
-"""Seconds that tasks have to clear up after themselves when a study is stopped."""
+"""Seconds that cancelled tasks have to clean up."""
 
 
 def run_on_ray(
@@ -35,97 +44,99 @@ def run_on_ray(
     *,
     slots: int,
     plugin: Path | None = None,
-    unwanted: Callable[[Job], bool] = lambda _: False,
+    should_stop: Callable[[Job], bool] = lambda _: False,
     address: str | None = None,
 ) -> Generator[tuple[Job, str | None]]:
-    """See ``Engine``. A run that dies with its worker or node goes on from its last checkpoint.
+    """Run jobs on a Ray cluster; see ``Engine``.
 
-    Without an address a cluster is started on this machine, and shut down in the end.
+    A run that dies with its worker or node continues from its last checkpoint. Without an address,
+    a cluster is started on this machine and shut down at the end.
 
     Raises:
-        UserError: if Ray is not installed, there is no cluster at ``address``, or a folder cannot
+        UserError: if Ray is not installed, no cluster answers at ``address``, or a folder cannot
             be written.
     """
-    with connected(address) as (library, ours):
-        fleet = Fleet(library, plugin, slots, jobs, ours=ours)
-        source, more = iter(jobs), True
+    with connected(address) as (ray, ours):
+        runs = ClusterRuns(ray, plugin, slots, jobs, ours=ours)
+        source = iter(jobs)
         try:
-            while more or fleet.running:
-                while more and len(fleet.running) < fleet.slots():
-                    job = next(source, Job)
-                    if job is None:
-                        break
-                    if isinstance(job, Job):
-                        fleet.send(job)
-                    else:
-                        more = False
-                yield from fleet.news()
-                for job in [run.job for run in fleet.running.values() if unwanted(run.job)]:
-                    fleet.stop(job)
+            while True:
+                for job in take_jobs(source, lambda: len(runs.running) < runs.slots()):
+                    runs.submit(job)
+                if not runs.running:
+                    return
+                yield from runs.poll()
+                for job in [run.job for run in runs.running.values() if should_stop(run.job)]:
+                    runs.stop(job)
                     yield job, STOPPED
         finally:
-            fleet.stop()
+            runs.stop()
 
 
 @dataclass
-class Running:
-    """A run somewhere in the cluster."""
+class RunningJob:
+    """A job on some node of the cluster."""
 
     job: Job
-    stalls: int = 0
-    """Times it died since it last came any further."""
+    deaths: int = 0
+    """Times it died since its last progress."""
 
 
-class Fleet:
-    """The tasks of a study, and what is shared between them."""
+class ClusterRuns:
+    """The running jobs of a study on a cluster, and what they share.
+
+    Args:
+        slots: runs at a time; 0 for as many as the cluster has room for.
+        jobs: their number, where known, decides the threads of a run.
+        ours: whether the cluster was started by this process, on this machine.
+    """
 
     def __init__(
         self,
-        library: Any,
+        ray: ModuleType,
         plugin: Path | None,
         slots: int,
         jobs: Iterable[Job | None],
         *,
         ours: bool,
     ) -> None:
-        self.ray, self.ours, self.wanted = library, ours, slots
+        self.ray, self.ours, self.wanted = ray, ours, slots
         self.plugin = plugin.read_bytes() if plugin else None
         self.parcels: dict[str, Parcel] = {}
-        self.running: dict[Any, Running] = {}
-        resources = library.cluster_resources()
+        self.running: dict[Reference, RunningJob] = {}
+        resources = ray.cluster_resources()
         self.gpus = int(resources.get("GPU", 0))
-        nodes = [node["Resources"] for node in library.nodes() if node["Alive"]]
-        self.widest = int(max(node.get("CPU", 0) for node in nodes)) or 1
-        _, threads = share(max(int(resources.get("CPU", 0)), 1), slots, jobs)
-        self.threads = min(threads, self.widest)
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        self.cpus_of_largest_node = int(max(node.get("CPU", 0) for node in nodes)) or 1
+        _, threads = divide_cores(max(int(resources.get("CPU", 0)), 1), slots, jobs)
+        self.threads = min(threads, self.cpus_of_largest_node)
 
     def slots(self) -> int:
-        """Runs at a time; machines may have come or gone."""
+        """Return the runs at a time. Nodes may have joined or left the cluster."""
         cpus = int(self.ray.cluster_resources().get("CPU", 0))
         return self.wanted or max(cpus // self.threads, 1)
 
-    def send(self, job: Job) -> None:
+    def submit(self, job: Job) -> None:
+        """Give a job to the cluster."""
         prepare(job, self.threads)
-        self._submit(Running(job))
+        self._submit(RunningJob(job))
 
-    def news(self) -> Iterator[tuple[Job, str | None]]:
-        """Take in what has come by now, and yield jobs that ended."""
-        if not self.running:
-            return
+    def poll(self) -> Iterator[tuple[Job, str | None]]:
+        """Write the files that have arrived, and yield jobs that ended."""
         ready, _ = self.ray.wait(list(self.running), num_returns=1, timeout=POLL)
         for stream in ready:
             try:
                 report: Report = self.ray.get(next(stream))
             except StopIteration:
-                yield from self._died(stream, "ended without a word")
+                yield from self._retry(stream, "ended without a report")
             except self.ray.exceptions.RayError as error:
-                yield from self._died(stream, one_line(error))
+                yield from self._retry(stream, one_line(error))
             else:
-                yield from self._heard(stream, report)
+                yield from self._receive(stream, report)
 
     def stop(self, *jobs: Job) -> None:
-        """Stop tasks, all of them where none is named, and wait until they have cleared up."""
-        streams = [own for own, run in self.running.items() if not jobs or run.job in jobs]
+        """Cancel the tasks of some jobs, by default all, and wait until they have cleaned up."""
+        streams = [stream for stream, run in self.running.items() if not jobs or run.job in jobs]
         for stream in streams:
             del self.running[stream]
             self.ray.cancel(stream)
@@ -139,13 +150,14 @@ class Fleet:
         for stream in streams:
             self.ray.cancel(stream, force=True)
 
-    def _submit(self, run: Running) -> None:
+    def _submit(self, run: RunningJob) -> None:
         job, training = run.job, run.job.config.training
         key, parcel = self._images(job)
-        kept = (*FETCHED, previous(job.folder / CHECKPOINT).name)
+        names = (*RESUMED_FROM, previous(job.folder / CHECKPOINT).name)
+        files = [job.folder / name for name in names]
         order = Order(
             name=job.folder.name,
-            files={n: (job.folder / n).read_bytes() for n in kept if (job.folder / n).exists()},
+            files={file.name: file.read_bytes() for file in files if file.exists()},
             versions=versions(),
             key=key,
             parcel=parcel,
@@ -153,16 +165,18 @@ class Fleet:
         )
         remote = self.ray.remote(
             num_returns="streaming",
-            max_retries=0,  # a retry goes on from what came home: only we have that
-            num_cpus=min(training.threads or self.threads, self.widest),
+            max_retries=0,  # only this machine has the checkpoint that a retry starts from
+            num_cpus=min(training.threads or self.threads, self.cpus_of_largest_node),
             num_gpus=0 if training.device == "cpu" else gpu_share(self.gpus, self.wanted),
             name=job.folder.name,
-        )(task)
+        )(run_task)
         self.running[remote.remote(order)] = run
 
     def _images(self, job: Job) -> tuple[str | None, Parcel | None]:
-        """What a node needs to have the images: nothing, a key of the cache it shares with this
-        machine, or the images themselves, which it takes once."""
+        """Return the key of the images in a node's cache, and what fills the cache if needed.
+
+        The digits need neither. Nodes on this machine share its cache and need only the key.
+        """
         key = job.images.key
         if job.config.data.data == "digits":
             return None, None
@@ -172,44 +186,47 @@ class Fleet:
             self.parcels[key] = pack(job.images, self.ray.put)
         return key, self.parcels[key]
 
-    def _heard(self, stream: Any, report: Report) -> Iterator[tuple[Job, str | None]]:
+    def _receive(self, stream: Reference, report: Report) -> Iterator[tuple[Job, str | None]]:
         run = self.running[stream]
         folder = run.job.folder
-        take_in(folder, report.files)
+        write_received(folder, report.files)
         if report.code is None:
-            run.stalls = 0
-        elif report.code < 0:  # killed, as by a machine short of memory
-            yield from self._died(stream, report.said)
+            run.deaths = 0
+        elif report.code < 0:  # killed by a signal, for example because memory ran out
+            yield from self._retry(stream, report.error)
         else:
             del self.running[stream]
             if report.code == 0:
                 remove_state(folder / CHECKPOINT)
-            yield run.job, f"{report.said} (see {folder / 'log.txt'})" if report.code else None
+            yield run.job, f"{report.error} (see {folder / 'log.txt'})" if report.code else None
 
-    def _died(self, stream: Any, said: str) -> Iterator[tuple[Job, str]]:
+    def _retry(self, stream: Reference, error: str) -> Iterator[tuple[Job, str]]:
+        """Submit a job again after its task died; yield it if that happened too often."""
         run = self.running.pop(stream)
-        run.stalls += 1
-        if run.stalls > RETRIES:
-            yield run.job, f"died {run.stalls} times without coming any further: {said}"
+        run.deaths += 1
+        if run.deaths > RETRIES:
+            yield run.job, f"died {run.deaths} times without progress: {error}"
         else:
-            LOG.warning("%s: %s; going on from its last checkpoint", run.job.folder.name, said)
+            LOG.warning("%s: %s; continuing from its last checkpoint", run.job.folder.name, error)
             self._submit(run)
 
 
 def gpu_share(gpus: int, slots: int) -> float:
-    """Of a run: a whole one, or as many runs on each as it takes to have ``slots`` of them.
+    """Return the GPUs of a run: a whole one, or a share if there are more runs than GPUs.
 
     >>> gpu_share(0, 4), gpu_share(4, 0), gpu_share(4, 3), gpu_share(4, 6)
     (0, 1, 1, 0.5)
     """
-    return 0 if not gpus else 1 if slots <= gpus else 1 / math.ceil(slots / gpus)
+    if not gpus:
+        return 0
+    return 1 if slots <= gpus else 1 / math.ceil(slots / gpus)
 
 
-def take_in(folder: Path, files: Files) -> None:
-    """Write what has come home, in its order: each file whole, a checkpoint after the one before.
+def write_received(folder: Path, files: Files) -> None:
+    """Write files from a node, in the order they were sent. Keep the previous checkpoint.
 
     Raises:
-        UserError: if it cannot be written.
+        UserError: if a file cannot be written.
     """
     for name, content in files.items():
         file = folder / Path(name).name
@@ -224,11 +241,11 @@ def _write(content: bytes, draft: Path) -> None:
     draft.write_bytes(content)
 
 
-def pack(images: ImageData, put: Callable[[np.ndarray], Any], size: int = PIECE) -> Parcel:
-    """Give images to the cluster in pieces.
+def pack(images: ImageData, put: Callable[[np.ndarray], Reference], size: int = PIECE) -> Parcel:
+    """Hand images to the cluster in pieces.
 
     Args:
-        put: takes a piece, returns a reference to it.
+        put: stores a piece in the cluster and returns a reference to it.
         size: of a piece, in bytes.
     """
     arrays = {}

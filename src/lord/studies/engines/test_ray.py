@@ -1,4 +1,4 @@
-"""A study on a Ray cluster: real workers and nodes, some of them killed."""
+"""Studies on a Ray cluster, with real workers and nodes. Some of them are killed."""
 
 import contextlib
 import json
@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import torch
 
-from lord.cli.flags import Where
-from lord.config import UserError
+from lord.conftest import refused
 from lord.data import ImageData, cache_folder
 from lord.storage import previous
 from lord.studies.engines import Job
 from lord.studies.engines.job import prepare
-from lord.studies.engines.ray import pack, run_on_ray, take_in
-from lord.studies.engines.worker import Order, carry_out, unpack, versions
+from lord.studies.engines.local import run_here
+from lord.studies.engines.ray import pack, run_on_ray, write_received
+from lord.studies.engines.worker import Order, run_order, unpack, versions
 from lord.studies.test_compare import alive, children, ended, lord, wait_for  # noqa: F401
 from lord.training import compose, run
 from lord.training.config import flat
@@ -34,25 +34,25 @@ STUDY = "compare --methods sgd,er --seeds 2 --width 8 --epochs 4 --threads 1"
 
 
 def order(config, files, **changed):
-    own = {"name": "er-seed0", "versions": versions(), "key": None, "parcel": None, "plugin": None}
-    return Order(files=files, **(own | changed))
+    fields = {"name": "er-seed0", "versions": versions(), "key": None, "parcel": None}
+    return Order(files=files, plugin=None, **(fields | changed))
 
 
-def test_a_run_taken_elsewhere_at_its_checkpoint_ends_as_if_never_stopped(tmp_path):
+def test_a_run_that_moves_to_another_node_has_the_same_results(tmp_path):
     config = compose("er", {"epochs": 2, "width": 8, "threads": 1, "checkpoint_every": 0})
     run(config, tmp_path / "whole")
     home = tmp_path / "home"
     prepare(Job(config, home, None), 1)
     files = {"config.yaml": (home / "config.yaml").read_bytes()}
-    first = carry_out(order(config, files), get=None)
-    take_in(home, next(first).files)
-    first.close()  # as when a worker is told to stop
+    first = run_order(order(config, files), get=None)
+    write_received(home, next(first).files)
+    first.close()  # as if the worker was stopped
     assert (home / CHECKPOINT).exists()
     length = (home / "metrics.jsonl").stat().st_size if (home / "metrics.jsonl").exists() else 0
     files = {file.name: file.read_bytes() for file in home.iterdir()}
-    for report in carry_out(order(config, files), get=None):
+    for report in run_order(order(config, files), get=None):
         assert len(report.files.get("metrics.jsonl", b"")) >= length
-        take_in(home, report.files)
+        write_received(home, report.files)
     assert report.code == 0
     assert list(report.files)[-1] == "summary.json"
     for left in (CHECKPOINT, previous(home / CHECKPOINT).name, "log.txt"):
@@ -60,23 +60,23 @@ def test_a_run_taken_elsewhere_at_its_checkpoint_ends_as_if_never_stopped(tmp_pa
     assert outcome(home) == outcome(tmp_path / "whole")
 
 
-def test_a_node_with_another_version_says_so(tmp_path):
+def test_a_node_with_another_version_refuses_the_run(tmp_path):
     other = order(None, {}, versions=versions() | {"torch": "1.0"})
-    (report,) = carry_out(other, get=None)
+    (report,) = run_order(other, get=None)
     assert report.code == 2
-    assert "the study 1.0: install the same" in report.said
+    assert "the study was started with 1.0" in report.error
 
 
-def test_what_went_wrong_on_a_node_is_said_at_home(tmp_path):
+def test_an_error_on_a_node_is_reported_at_home(tmp_path):
     config = compose("sgd", {"epochs": 9, "width": 8, "threads": 1, "lr": 1e30})
     prepare(Job(config, tmp_path, None), 1)
     files = {"config.yaml": (tmp_path / "config.yaml").read_bytes()}
-    *_, last = carry_out(order(config, files), get=None)
+    *_, last = run_order(order(config, files), get=None)
     assert last.code == 2
-    assert last.said.startswith("the loss became nan at step")
+    assert last.error.startswith("the loss became nan at step")
 
 
-def test_images_reach_a_node_in_pieces_and_once(tmp_path, monkeypatch):
+def test_images_reach_a_node_once_in_pieces(tmp_path, monkeypatch):
     monkeypatch.setenv("LORD_CACHE", str(tmp_path))
     generator = torch.Generator().manual_seed(0)
     made = torch.randint(0, 256, (50, 9, 7, 3), dtype=torch.uint8, generator=generator)
@@ -101,49 +101,47 @@ def test_images_reach_a_node_in_pieces_and_once(tmp_path, monkeypatch):
     assert json.loads((tmp_path / "0123" / "notes.json").read_text())["classes"] == ["a", "b"]
 
 
-def test_a_checkpoint_that_comes_home_keeps_the_one_before(tmp_path):
-    take_in(tmp_path, {CHECKPOINT: b"one"})
-    take_in(tmp_path, {CHECKPOINT: b"two", "../metrics.jsonl": b"x"})
+def test_a_received_checkpoint_does_not_delete_the_previous_one(tmp_path):
+    write_received(tmp_path, {CHECKPOINT: b"one"})
+    write_received(tmp_path, {CHECKPOINT: b"two", "../metrics.jsonl": b"x"})
     assert (tmp_path / CHECKPOINT).read_bytes() == b"two"
     assert previous(tmp_path / CHECKPOINT).read_bytes() == b"one"
     assert (tmp_path / "metrics.jsonl").read_bytes() == b"x"  # never outside the folder
 
 
 def test_the_address_of_a_client_is_refused():
-    with pytest.raises(UserError, match=r"address: expected HOST:PORT or auto, got 'ray://a:1'"):
+    hint = "start the study on a node of the cluster"
+    with refused("address", given="ray://a:1", allowed="HOST:PORT or auto", hint=hint):
         list(run_on_ray([], slots=1, address="ray://a:1"))
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "parts"),
     [
-        ("127.0.0.1:1", "no Ray cluster at '127.0.0.1:1': Connection refused"),
-        ("here", "address: expected HOST:PORT or auto, got 'here'"),
-        ("here:99999", "address: expected HOST:PORT or auto, got 'here:99999'"),
+        ("127.0.0.1:1", {"problem": "is not a Ray cluster: Connection refused"}),
+        ("here", {"allowed": "HOST:PORT or auto"}),
+        ("here:99999", {"allowed": "HOST:PORT or auto"}),
     ],
 )
-def test_an_address_where_no_cluster_is_is_refused_at_once(address, said):
-    with pytest.raises(UserError, match=said):
+def test_an_address_without_a_cluster_is_refused_at_once(address, parts):
+    with refused("address", given=address, **parts):
         list(run_on_ray([], slots=1, address=address))
 
 
-def test_where_ray_is_not_installed_the_extra_is_named(monkeypatch):
+def test_without_ray_the_error_names_the_extra_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(
-        UserError, match=r"engine: ray is not installed: pip install 'lord-cl\[ray\]'"
-    ):
+    with refused("engine", given="ray", hint="pip install 'lord-cl[ray]'"):
         list(run_on_ray([], slots=1))
 
 
-def test_an_address_without_a_cluster_is_refused():
-    with pytest.raises(UserError, match="address: only for --engine ray, got 'auto'"):
-        Where(address="auto").check()
+def test_an_address_without_the_ray_engine_is_refused():
+    with refused("address", given="auto"):
+        list(run_here([], slots=1, address="auto"))
 
 
 def family(pid):
-    """A process's children, theirs, and so on."""
-    own = children(pid)
-    return own + [other for child in own for other in family(child)]
+    """All descendants of a process."""
+    return [each for child in children(pid) for each in (child, *family(child))]
 
 
 def command_of(pid):
@@ -156,12 +154,12 @@ def runs_of(pid):
     return [child for child in family(pid) if "lord run --resume" in command_of(child)]
 
 
-def same_as_alone(folder):
-    """Whether each run of a study is what it is when run alone, here and now."""
+def assert_same_as_single_runs(folder):
+    """Compare each run of a study with the same run outside a study."""
     for config in (compose(m, SETTINGS, seed=s) for m in ("sgd", "er") for s in (0, 1)):
         one = folder / f"{config.method}-seed{config.seed}"
-        run(config, folder.parent / "alone" / one.name)
-        assert outcome(one) == outcome(folder.parent / "alone" / one.name), flat(config)
+        run(config, folder.parent / "single" / one.name)
+        assert outcome(one) == outcome(folder.parent / "single" / one.name), flat(config)
 
 
 SETTINGS = {"width": 8, "epochs": 4, "threads": 1}
@@ -170,7 +168,7 @@ SETTINGS = {"width": 8, "epochs": 4, "threads": 1}
 @pytest.mark.slow
 @needs_ray
 @needs_linux
-def test_workers_killed_in_the_middle_lose_nothing_and_nothing_runs_twice(lord, tmp_path):  # noqa: F811
+def test_runs_continue_after_their_workers_are_killed(lord, tmp_path):  # noqa: F811
     out = tmp_path / "study"
     process = lord(f"{STUDY} --engine ray --jobs 2 --checkpoint-every 1 --out {out}")
     wait_for(lambda: list(out.glob("*/summary.json")), 300)
@@ -182,16 +180,16 @@ def test_workers_killed_in_the_middle_lose_nothing_and_nothing_runs_twice(lord, 
         os.kill(pid, signal.SIGKILL)
     code, _, error = ended(process, 600)
     assert code == 0, error
-    assert "going on from its last checkpoint" in error
+    assert "continuing from its last checkpoint" in error
     assert {file: file.stat().st_mtime_ns for file in stamps} == stamps
     assert not list(out.glob("*/checkpoint*"))
-    same_as_alone(out)
+    assert_same_as_single_runs(out)
 
 
 @pytest.mark.slow
 @needs_ray
 @needs_linux
-def test_after_ctrl_c_no_process_and_no_folder_is_left_and_the_study_goes_on(lord, tmp_path):  # noqa: F811
+def test_after_ctrl_c_nothing_is_left_and_the_study_continues(lord, tmp_path):  # noqa: F811
     out, here = tmp_path / "study", set(Path("/tmp").glob("lord-r*"))
     process = lord(f"{STUDY} --engine ray --jobs 2 --checkpoint-every 1 --out {out}")
     wait_for(lambda: list(out.glob(f"*/{CHECKPOINT}")), 300)
@@ -206,7 +204,7 @@ def test_after_ctrl_c_no_process_and_no_folder_is_left_and_the_study_goes_on(lor
     assert set(Path("/tmp").glob("lord-r*")) <= here
     code, _, error = ended(lord(f"{STUDY} --jobs 2 --out {out}"), 600)  # on this machine now
     assert code == 0, error
-    same_as_alone(out)
+    assert_same_as_single_runs(out)
 
 
 CLUSTER = """
@@ -223,14 +221,16 @@ cluster.shutdown()
 
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
-    """Address of two nodes with another cache and working folder; a line to stdin kills one."""
+    """A cluster of two nodes with another cache and working folder. A line to stdin kills one."""
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
     for name, value in ({"RAY_USAGE_STATS_ENABLED": "0"} | token).items():
         monkeypatch.setenv(name, value)
-    own = os.environ | {"LORD_CACHE": str(tmp_path / "nodes-cache")}
+    environment = os.environ | {"LORD_CACHE": str(tmp_path / "nodes-cache")}
     pipe = subprocess.PIPE
     command = [sys.executable, "-c", CLUSTER]
-    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=own, cwd="/")
+    process = subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, text=True, env=environment, cwd="/"
+    )
     yield process.stdout.readline().strip(), process
     process.communicate()
 
@@ -238,7 +238,7 @@ def cluster(tmp_path, monkeypatch):
 @pytest.mark.slow
 @needs_ray
 @needs_linux
-def test_a_node_without_the_images_gets_them_and_one_that_dies_loses_nothing(
+def test_nodes_get_the_images_and_runs_of_a_dead_node_continue(
     lord,  # noqa: F811
     cluster,
     tmp_path,
@@ -246,7 +246,7 @@ def test_a_node_without_the_images_gets_them_and_one_that_dies_loses_nothing(
     photos,
 ):
     address, nodes = cluster
-    monkeypatch.chdir(photos.parent)  # a path that means nothing to the nodes
+    monkeypatch.chdir(photos.parent)  # the nodes cannot find this relative path
     out = tmp_path / "study"
     line = f"compare --methods sgd,er --seeds 2 --data {photos.name} --tasks 3 --width 8"
     line += f" --network cnn --epochs 150 --threads 1 --checkpoint-every 0.5 --out {out}"
@@ -256,7 +256,7 @@ def test_a_node_without_the_images_gets_them_and_one_that_dies_loses_nothing(
     nodes.stdin.flush()
     code, _, error = ended(process, 600)
     assert code == 0, error
-    assert "going on from its last checkpoint" in error
+    assert "continuing from its last checkpoint" in error
     held = list((tmp_path / "nodes-cache").glob("*/notes.json"))
     assert len(held) == 1
     line = line.replace(str(out), str(tmp_path / "local"))

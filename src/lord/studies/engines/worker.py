@@ -1,7 +1,7 @@
-"""What happens on a node of a cluster: a run in a folder of its own, whose files are sent home.
+"""A run on a node of a cluster, in a temporary folder.
 
-This node and the one the study was started on share no files. The run is the same process as
-everywhere else; the task beside it watches its folder.
+The node shares no files with the machine that started the study. A task starts the run as a
+process, watches its folder, and sends its files home.
 """
 
 import os
@@ -10,12 +10,12 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,143 +24,117 @@ from filelock import FileLock
 from lord.config import UserError
 from lord.data import cache_folder, holds, store
 from lord.storage import previous
-from lord.studies.engines.job import complaint, start
+from lord.studies.engines.job import last_message, start
 from lord.training.folder import CHECKPOINT, CONFIG
 
 POLL = 0.2
 """Seconds between two looks at a run's folder."""
-FETCHED = (CONFIG, "environment.json", "metrics.jsonl", CHECKPOINT)
-"""What a run goes on from, in the order it is written home: a checkpoint last."""
+RESUMED_FROM = (CONFIG, "environment.json", "metrics.jsonl", CHECKPOINT)
+"""Files from which a run resumes, in the order they are written at home: the checkpoint last."""
 
 Files = dict[str, bytes]
+Reference = object
+"""A handle of the cluster for an object that it holds."""
 
 
 @dataclass(frozen=True)
 class Parcel:
-    """Decoded images on their way to a node: shapes, and where the cluster holds the pieces."""
+    """Decoded images for a node: their shapes, and references to their pieces."""
 
     key: str
-    notes: dict[str, Any]
-    arrays: dict[str, tuple[str, tuple[int, ...], list[Any]]]
+    notes: dict[str, list[str]]
+    arrays: dict[str, tuple[str, tuple[int, ...], list[Reference]]]
     """For each array its type, its shape, and references to consecutive pieces of its rows."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """All that a node is told of a run."""
+    """All that a node needs to know for a run."""
 
     name: str
     files: Files = field(repr=False)
-    """Of its folder: its configuration, and what it goes on from."""
+    """The run's configuration, and the files from which it resumes."""
     versions: dict[str, str]
-    """That results depend on."""
+    """Versions of packages that affect results."""
     key: str | None
-    """Of its decoded images, where the node's cache holds them or is to."""
+    """The key of the decoded images in the node's cache."""
     parcel: Parcel | None
+    """The images, if the node's cache may lack them."""
     plugin: bytes | None
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a node says of a run: new files, and at the end how it ended."""
+    """New files of a run; with the last report, its exit code and error."""
 
     files: Files = field(repr=False)
     code: int | None = None
-    said: str = ""
+    error: str = ""
 
 
 def versions() -> dict[str, str]:
+    """The versions of packages that affect results, without the build of PyTorch."""
     return {
         "lord": version("lord-cl"),
         "torch": torch.__version__.split("+")[0],
     }
 
 
-def task(order: Order) -> Iterator[Report]:
-    """What the cluster is given to do."""
-    yield from carry_out(order, import_module("ray").get)
+def run_task(order: Order) -> Iterator[Report]:
+    """The task that the cluster runs."""
+    yield from run_order(order, import_module("ray").get)
 
 
-def carry_out(order: Order, get: Callable[[Any], Any]) -> Iterator[Report]:
-    """Run what ``order`` says; report files at every checkpoint and at the end.
+def run_order(order: Order, get: Callable[[Reference], np.ndarray]) -> Iterator[Report]:
+    """Start a run. Report its files at every checkpoint and at the end.
 
     Args:
-        get: brings what a reference stands for to this node.
+        get: fetches the object of a reference to this node.
     """
     for name, wanted in order.versions.items():
-        if (has := versions()[name]) != wanted:
-            said = f"{platform.node()} has {name} {has}, the study {wanted}: install the same"
-            yield Report({}, 2, said)
+        if (found := versions()[name]) != wanted:
+            error = (
+                f"{platform.node()} has {name} {found}, but the study was started with {wanted}; "
+                "install the same version"
+            )
+            yield Report({}, 2, error)
             return
     if order.parcel is not None:
         unpack(order.parcel, get)
-    place = Path(tempfile.gettempdir())
-    _sweep(place)
-    own = Path(tempfile.mkdtemp(prefix=f"lord-run-{os.getpid()}-", dir=place))
-    process = None
-    try:
-        folder = own / order.name
+    with _run_folder() as place:
+        folder = place / order.name
         folder.mkdir()
         for name, content in order.files.items():
             (folder / name).write_bytes(content)
-        plugin = own / "plugin.py" if order.plugin is not None else None
-        if plugin is not None and order.plugin is not None:
+        plugin = None
+        if order.plugin is not None:
+            plugin = place / "plugin.py"
             plugin.write_bytes(order.plugin)
         process = start(folder, plugin, order.key)
-        yield from _watch(folder, process)
-    finally:
-        if process is not None and process.poll() is None:
-            process.kill()  # what it has written since its last checkpoint is of no use
-            process.wait()
-        shutil.rmtree(own, ignore_errors=True)
-
-
-def _watch(folder: Path, process: "subprocess.Popen[bytes]") -> Iterator[Report]:
-    sent = _stamp(folder)
-    while (code := process.poll()) is None:
-        time.sleep(POLL)
-        if (now := _stamp(folder)) != sent:
-            sent = now
-            # The checkpoint first: what is read after it is at least as far.
-            files = _read(folder, [CHECKPOINT])
-            yield Report(_read(folder, FETCHED[:-1]) | files)
-    names = sorted(file.name for file in folder.iterdir() if file.is_file())
-    unsent = (CHECKPOINT, previous(folder / CHECKPOINT).name)
-    names = [name for name in names if not name.startswith(".") and name not in unsent]
-    if code:
-        yield Report(_read(folder, names), code, complaint(folder, code))
-        return
-    names.sort(key="summary.json".__eq__)  # which says that a run is finished: last
-    yield Report(_read(folder, names), 0)
-
-
-def _stamp(folder: Path) -> int | None:
-    """Of the last checkpoint."""
-    try:
-        return (folder / CHECKPOINT).stat().st_mtime_ns
-    except FileNotFoundError:
-        return None
-
-
-def _read(folder: Path, names: list[str] | tuple[str, ...]) -> Files:
-    files = {}
-    for name in names:
         try:
-            files[name] = (folder / name).read_bytes()
-        except FileNotFoundError:  # not written yet, or already cleared away
-            continue
-    return files
+            yield from _watch(folder, process)
+        finally:
+            if process.poll() is None:
+                process.kill()  # what it wrote after its last checkpoint is not needed
+                process.wait()
 
 
-def _sweep(place: Path) -> None:
-    """Clear away what tasks that were killed have left on this node."""
+@contextmanager
+def _run_folder() -> Iterator[Path]:
+    """Make a temporary folder and remove it at the end, with those that killed tasks left."""
+    place = Path(tempfile.gettempdir())
     for folder in place.glob("lord-run-*-*"):
         owner = folder.name.split("-")[2]
-        if owner.isdigit() and not _alive(int(owner)):
+        if owner.isdigit() and not _is_running(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"lord-run-{os.getpid()}-", dir=place))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _alive(process: int) -> bool:
+def _is_running(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -170,8 +144,47 @@ def _alive(process: int) -> bool:
     return True
 
 
-def unpack(parcel: Parcel, get: Callable[[Any], Any]) -> None:
-    """Put images into this node's cache, unless they are there: once, whoever comes first.
+def _watch(folder: Path, process: "subprocess.Popen[bytes]") -> Iterator[Report]:
+    """Report the run's files at each new checkpoint, and all others when it has ended."""
+    sent = _checkpoint_time(folder)
+    while (code := process.poll()) is None:
+        time.sleep(POLL)
+        if (now := _checkpoint_time(folder)) != sent:
+            sent = now
+            # The checkpoint is read first, so the other files are at least as new.
+            checkpoint = _read(folder, [CHECKPOINT])
+            yield Report(_read(folder, RESUMED_FROM[:-1]) | checkpoint)
+    unsent = (CHECKPOINT, previous(folder / CHECKPOINT).name)
+    names = sorted(
+        file.name
+        for file in folder.iterdir()
+        if file.is_file() and not file.name.startswith(".") and file.name not in unsent
+    )
+    if code:
+        yield Report(_read(folder, names), code, last_message(folder, code))
+        return
+    names.sort(key="summary.json".__eq__)  # last, because it marks a run as finished
+    yield Report(_read(folder, names), 0)
+
+
+def _checkpoint_time(folder: Path) -> int | None:
+    """When the last checkpoint was written."""
+    with suppress(FileNotFoundError):
+        return (folder / CHECKPOINT).stat().st_mtime_ns
+    return None
+
+
+def _read(folder: Path, names: Iterable[str]) -> Files:
+    """Read the files that exist."""
+    files = {}
+    for name in names:
+        with suppress(FileNotFoundError):  # not written yet, or removed already
+            files[name] = (folder / name).read_bytes()
+    return files
+
+
+def unpack(parcel: Parcel, get: Callable[[Reference], np.ndarray]) -> None:
+    """Write images to this node's cache, unless another task has done so.
 
     Raises:
         UserError: if the cache cannot be written.
@@ -196,4 +209,4 @@ def unpack(parcel: Parcel, get: Callable[[Any], Any]) -> None:
                 store(parcel.key, fill, parcel.notes)
     except OSError as error:
         where = f"'{cache_folder()}' on {platform.node()}"
-        raise UserError(f"cannot keep images in {where}: {error.strerror}") from None
+        raise UserError(f"cannot write images to {where}: {error.strerror}") from None

@@ -1,13 +1,13 @@
-"""Settings searched for by their accuracy, with the same effort for each method."""
+"""The search for the most accurate settings, with the same budget for each method."""
 
 from lord.studies.tune.plan import On, Plan, make_plan
 from lord.studies.tune.search import tune
 from lord.studies.tune.space import Dimension, parse_space
-from lord.studies.tune.table import Found, Tuning, write_tuning
+from lord.studies.tune.table import MethodTuning, Tuning, write_tuning
 
 __all__ = [
     "Dimension",
-    "Found",
+    "MethodTuning",
     "On",
     "Plan",
     "Tuning",

@@ -1,4 +1,4 @@
-"""A search's file of what was asked and told."""
+"""The journal of a search: Optuna's record of its trials, from which a search continues."""
 
 import json
 import os
@@ -8,25 +8,29 @@ from lord.config import UserError
 from lord.studies.tune.plan import WRITTEN
 
 JOURNAL = "journal.log"
-"""A line of JSON each."""
+"""Name of the journal. Each of its lines is JSON."""
 
 
-def see_nothing_else(out: Path) -> None:
-    """See that no file that is not a search's is written over.
+def check_replaceable(out: Path) -> None:
+    """Check that no file that is not from a search would be replaced.
 
     Raises:
-        UserError: names it.
+        UserError: names the file.
     """
     for name in WRITTEN:
         if (out / name).exists() and not (out / JOURNAL).exists():
-            raise UserError(f"'{out / name}' would be replaced: give another --out")
+            raise UserError(
+                f"'{out / name}' does not belong to a search and would be replaced",
+                field="out",
+                hint="choose another `out`",
+            )
 
 
-def mend(journal: Path) -> None:
-    """Drop a last line that was not written to its end; refuse what is no journal.
+def repair(journal: Path) -> None:
+    """Remove the last line if a crash left it incomplete.
 
     Raises:
-        UserError: if it is none.
+        UserError: if the file is not a journal, or cannot be written.
     """
     if not journal.exists():
         return
@@ -40,4 +44,6 @@ def mend(journal: Path) -> None:
     except OSError as error:
         raise UserError(f"cannot write to '{journal}': {error.strerror}") from None
     except ValueError:
-        raise UserError(f"'{journal}' is no search's journal: give another --out") from None
+        raise UserError(
+            f"'{journal}' is not the journal of a search", field="out", hint="choose another `out`"
+        ) from None

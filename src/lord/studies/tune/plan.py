@@ -1,23 +1,24 @@
-"""What is tuned, on which images, with what effort; settled before anything runs."""
+"""The plan of a search: methods, settings, images and budget, checked before anything runs."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from lord.config import UserError, parse_variant
+from lord.config import UserError, Value, parse_variant
+from lord.streams import StreamConfig
 from lord.studies.tune.space import Dimension, space_of
 from lord.training.config import compose
 
 HELD_OUT = 0.2
-"""Share of each class's training images that is scored where none is given."""
-APART = ("stop_after", "validation", "skip")
-"""Settings of tuning only: the best ones are used without."""
-
+"""Default share of each class's training images that is held out and scored."""
+TUNING_ONLY = ("stop_after", "validation", "skip")
+"""Settings of the search that the best settings are used without."""
 WRITTEN = ("trials.csv", "best.yaml", "tuning.json")
-"""Files a search leaves."""
+"""Files that a search writes."""
 
 On = Literal["held-out", "test-stream"]
+"""Which images are scored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,24 +26,24 @@ class Plan:
     """A search for the settings of some methods."""
 
     spaces: dict[str, dict[str, Dimension]]
-    """Of each method as it was named, by setting."""
-    given: dict[str, Any]
-    """All other settings of its runs."""
+    """Method, as it was named -> setting -> values to search."""
+    given: dict[str, Value]
+    """All other settings of the runs."""
     preset: str
     seed: int
     trials: int | None
-    """Of each method."""
+    """Trials of each method."""
     flops: float | None
     """Training FLOPs of each method."""
-    lasting: dict[str, Any]
-    """Those of the settings given that the best ones are used with."""
+    lasting: dict[str, Value]
+    """The given settings that belong to the best settings too."""
     images: str
-    """Which are scored, in words."""
+    """The scored images, in words."""
 
 
 def make_plan(
     methods: Sequence[str],
-    given: Mapping[str, Any],
+    given: Mapping[str, Value],
     dimensions: Sequence[Dimension],
     *,
     preset: str | None = None,
@@ -51,65 +52,87 @@ def make_plan(
     flops: float | None = None,
     on: On = "held-out",
 ) -> Plan:
-    """Check all that was asked for, and share the effort out equally.
+    """Check the arguments of a search, and divide its budget equally among the methods.
 
     Args:
-        methods: names or variants, each method once.
+        methods: names or variants. Each method occurs once.
         given: settings that are not searched.
-        trials, flops: the whole effort, in one or the other.
-        on: the images scored: training images held out, or, where asked for by name, the test
-            images, which later figures are then not independent of.
+        trials, flops: the budget of the whole search. Exactly one of them is given.
+        on: the scored images. After a search on the test images, accuracy on them is biased.
 
     Raises:
-        UserError: names what was given and what is allowed.
+        UserError: names the argument, what was given and what is allowed.
     """
     names = [parse_variant(label).method for label in methods]
     for name in names:
         if names.count(name) > 1:
-            raise UserError(f"methods: {name} is given twice; tune one variant of it at a time")
-    budget = _shares(len(methods), trials, flops)
-    own = {"stop_after": 1, **given}
-    stream = compose(methods[0], own, preset=preset, beside=names).stream
-    if on == "test-stream":
-        if stream.validation:
-            raise UserError("validation: held-out images and --on test-stream: give one")
-        images = "the test images"
-    elif "validation" in given and not stream.validation:
-        raise UserError("validation: 0 holds nothing out; to score test images, --on test-stream")
-    elif stream.validation:
-        images = f"held-out training images: the last {stream.validation:g} of each class"
-    else:
-        room = 1 - stream.skip - HELD_OUT
-        if room <= 0:
             raise UserError(
-                f"skip: at most {1 - HELD_OUT:g} to hold out {HELD_OUT:g}, got {stream.skip:g}"
+                f"{name} is given twice", field="methods", hint="tune one variant of it at a time"
             )
-        own |= {"validation": HELD_OUT, "subset": round(min(stream.subset, room), 6)}
-        images = f"held-out training images: the last {HELD_OUT:g} of each class"
-    first = "task" if stream.stop_after == 1 else f"{stream.stop_after} tasks"
-    base = compose(methods[0], own, preset=preset, beside=names)
+    share_of_trials, share_of_flops = _divide(len(methods), trials, flops)
+    settings = {"stop_after": 1, **given}
+    stream = compose(methods[0], settings, preset=preset, beside=names).stream
+    held_out, images = _scored_images(stream, on, explicit="validation" in given)
+    settings |= held_out
     return Plan(
-        spaces={
-            label: space_of(label, name, dimensions, own, preset, names)
-            for label, name in zip(methods, names, strict=True)
-        },
-        given=own,
-        preset=base.preset,
+        spaces={label: space_of(label, dimensions, settings, preset, names) for label in methods},
+        given=settings,
+        preset=compose(methods[0], settings, preset=preset, beside=names).preset,
         seed=seed,
-        lasting={name: value for name, value in given.items() if name not in APART},
-        images=f"{images}, of the first {first}",
-        **budget,
+        trials=share_of_trials,
+        flops=share_of_flops,
+        lasting={name: value for name, value in given.items() if name not in TUNING_ONLY},
+        images=images,
     )
 
 
-def _shares(methods: int, trials: int | None, flops: float | None) -> dict[str, Any]:
+def _scored_images(stream: StreamConfig, on: On, *, explicit: bool) -> tuple[dict[str, Value], str]:
+    """Return the settings that hold images out, and the scored images in words.
+
+    Args:
+        explicit: whether the user set the share of held-out images.
+    """
+    first = "task" if stream.stop_after == 1 else f"{stream.stop_after} tasks"
+    if on == "test-stream":
+        if stream.validation:
+            raise UserError(
+                "cannot be combined with `on` test-stream",
+                field="validation",
+                given=stream.validation,
+                hint="leave one of them out",
+            )
+        return {}, f"the test images, of the first {first}"
+    if explicit and not stream.validation:
+        raise UserError(
+            "holds no images out",
+            field="validation",
+            given=stream.validation,
+            hint="set `on` to test-stream to score the test images",
+        )
+    settings: dict[str, Value] = {}
+    if not stream.validation:
+        room = 1 - stream.skip - HELD_OUT
+        if room <= 0:
+            allowed = f"at most {1 - HELD_OUT:g}, as {HELD_OUT:g} of the images are held out"
+            raise UserError(field="skip", given=stream.skip, allowed=allowed)
+        settings = {"validation": HELD_OUT, "subset": round(min(stream.subset, room), 6)}
+    share = stream.validation or HELD_OUT
+    images = f"held-out training images: the last {share:g} of each class"
+    return settings, f"{images}, of the first {first}"
+
+
+def _divide(
+    methods: int, trials: int | None, flops: float | None
+) -> tuple[int | None, float | None]:
+    """Return the trials or the FLOPs of each method."""
     if (trials is None) == (flops is None):
-        raise UserError("effort: give --trials N or --flops N, one of them")
+        raise UserError("set either `trials` or `flops`", field="trials")
     if trials is not None:
         if trials < methods:
-            raise UserError(f"trials: expected at least one a method ({methods}), got {trials}")
-        return {"trials": trials // methods, "flops": None}
+            allowed = f"an integer, at least {methods}: one for each method"
+            raise UserError(field="trials", given=trials, allowed=allowed)
+        return trials // methods, None
     assert flops is not None
     if not (math.isfinite(flops) and flops > 0):
-        raise UserError(f"flops: expected a number above 0, such as 1e13, got {flops:g}")
-    return {"trials": None, "flops": flops / methods}
+        raise UserError(field="flops", given=flops, allowed="a finite number above 0, such as 1e13")
+    return None, flops / methods

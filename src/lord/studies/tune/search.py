@@ -1,23 +1,27 @@
-"""Ask for settings, run them, tell what they were worth; stop what falls behind."""
+"""The search for settings: suggest settings, run them, and stop runs that fall behind."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from lord.config import UserError, choose
+from lord.config import UserError, Value, choose
 from lord.data import DataConfig, ImageData
 from lord.evaluation import finished, read_record
 from lord.storage import load_state, locked, remove_state
 from lord.studies.compare import load_all
 from lord.studies.engines import ENGINES, STOPPED, Job
-from lord.studies.tune.journal import JOURNAL, mend, see_nothing_else
+from lord.studies.tune.journal import JOURNAL, check_replaceable, repair
 from lord.studies.tune.plan import Plan
 from lord.studies.tune.study import Search, Trial
 from lord.training.config import RunConfig, compose
 from lord.training.folder import CHECKPOINT
 from lord.training.loop import TRAINING
+
+if TYPE_CHECKING:
+    from optuna import Study
 
 
 def tune(
@@ -28,84 +32,95 @@ def tune(
     engine: str = "local",
     address: str | None = None,
     plugin: Path | None = None,
-    say: Callable[[str], None] = print,
-) -> dict[str, Any]:
+    report: Callable[[str], None] = print,
+) -> "dict[str, Study]":
     """Search as planned, and return Optuna's study of each method.
 
-    A search that was stopped goes on when called again. With one run at a time it is repeatable;
-    with several, what is asked next depends on which ends first.
+    A search that was stopped continues when it is called again. With one run at a time, the search
+    is repeatable. With several, the suggested settings depend on which run ends first.
 
     Args:
         plan: from ``make_plan``.
-        out: for ``journal.log`` and a run's folder for each trial.
-        jobs: runs at a time; 0 for one a core.
-        engine, address, plugin, say: as in ``compare``.
+        out: folder for ``journal.log`` and the folders of the runs.
+        jobs: runs at a time; 0 for one per core.
+        engine, address, plugin, report: as in ``compare``.
 
     Raises:
-        UserError: if Optuna is not installed, ``out`` holds another search or is in use, or no
-            trial of a method ended well.
+        UserError: if Optuna is not installed, or ``out`` is in use or holds another search.
     """
-    optuna = _library()
+    optuna = import_optuna()
     run_all = ENGINES[choose("engine", engine, ENGINES)]
-    sample = [_config(plan, label, {}) for label in plan.spaces]
-    images = load_all(sample)
+    images = load_all([_config(plan, label, {}) for label in plan.spaces])
     with locked(out, "tuning"):
-        see_nothing_else(out)
-        mend(out / JOURNAL)
+        check_replaceable(out)
+        repair(out / JOURNAL)
         searches = [Search(optuna, plan, label, out) for label in plan.spaces]
-        board = Board(searches, images, say)
+        scheduler = Scheduler(searches, images, report)
         outcomes = run_all(
-            board.ask(), slots=jobs, plugin=plugin, unwanted=board.unwanted, address=address
+            scheduler.jobs(),
+            slots=jobs,
+            plugin=plugin,
+            should_stop=scheduler.falls_behind,
+            address=address,
         )
         with closing(outcomes):
             for job, error in outcomes:
-                board.tell(job, error)
+                scheduler.end(job, error)
     for search in searches:
         if search.exhausted():
-            say(f"{search.label}: all {len(search.tried)} settings there are were tried")
+            report(f"{search.label}: all {len(search.tried)} possible settings were tried")
     return {search.label: search.study for search in searches}
 
 
-class Board:
-    """All searches at once: who is asked next, what runs, what is stopped."""
+class Scheduler:
+    """Share the runs out among the searches of all methods.
+
+    Args:
+        images: of the runs, loaded.
+        report: called with one line for each trial that ended.
+    """
 
     def __init__(
         self,
         searches: list[Search],
         images: dict[DataConfig, ImageData],
-        say: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
-        self.searches, self.images, self.say = searches, images, say
-        self.trials: dict[Job, Trial] = {}
+        self.searches, self.images, self.report = searches, images, report
+        self.running: dict[Job, Trial] = {}
 
-    def ask(self) -> Iterator[Job | None]:
-        """Jobs, from the method that has begun the fewest; None while all wait for others."""
+    def jobs(self) -> Iterator[Job | None]:
+        """Yield jobs, from the method that has begun the fewest; None while all must wait."""
         while True:
             able = [search for search in self.searches if search.affordable()]
             if able:
-                search = min(able, key=lambda own: own.begun)
-                trial = search.ask()
-                folder = search.out / f"trial-{trial.asked.number:04}"
-                try:
-                    config = _config(search.plan, search.label, trial.values)
-                except UserError as error:  # settings that do not go together
-                    self._tell(trial, str(error))
-                    continue
-                job = Job(config, folder, self.images[config.data])
-                self.trials[job] = trial
-                if finished(folder):  # stopped before that was told
-                    self.tell(job, None)
-                else:
+                job = self._next_job(min(able, key=lambda search: search.begun))
+                if job is not None:
                     yield job
-            elif self.trials:
+            elif self.running:
                 yield None
             else:
                 return
 
-    def unwanted(self, job: Job) -> bool:
-        """Whether a trial is, at a task's end, behind the median of those before it."""
-        trial = self.trials[job]
-        if (state := _news(job, trial)) is None:
+    def _next_job(self, search: Search) -> Job | None:
+        """Make a job of a search's next trial; None if the trial has ended already."""
+        trial = search.ask()
+        try:
+            config = _config(search.plan, search.label, trial.values)
+        except UserError as error:  # settings that exclude each other
+            self._give_up(trial, str(error))
+            return None
+        job = Job(config, search.out / f"trial-{trial.asked.number:04}", self.images[config.data])
+        self.running[job] = trial
+        if finished(job.folder):  # the search was stopped before it took the result in
+            self.end(job, None)
+            return None
+        return job
+
+    def falls_behind(self, job: Job) -> bool:
+        """Whether a running trial is behind the median of earlier trials after the same task."""
+        trial = self.running[job]
+        if (state := _new_checkpoint(job, trial)) is None:
             return False
         trial.flops = _training_flops(state["flops"])
         last = (job.config.stream.stop_after or 0) - 1
@@ -114,41 +129,46 @@ class Board:
             trial.report(task, (headline or trained)["class_il"])
         return 0 < len(trial.reported) <= last and trial.asked.should_prune()
 
-    def tell(self, job: Job, error: str | None) -> None:
-        trial = self.trials.pop(job)
+    def end(self, job: Job, error: str | None) -> None:
+        """Take in the result of a job that ended."""
+        trial = self.running.pop(job)
         if error is None:
             record = read_record(job.folder)
             trial.flops = float(record.training_flops)
             for task, row in enumerate(record.headline_matrix):
                 trial.report(task, row)
             trial.search.tell(trial, record.headline[0], None)
-            self.say(f"{trial}: {record.headline[0]:.1f} with {trial.shown}")
+            self.report(f"{trial}: {record.headline[0]:.1f} with {trial.settings}")
             return
-        self._tell(trial, None if error == STOPPED else error)
+        self._give_up(trial, None if error == STOPPED else error)
         remove_state(job.folder / CHECKPOINT)
 
-    def _tell(self, trial: Trial, failed: str | None) -> None:
-        trial.search.tell(trial, None, failed)
-        self.say(f"{trial}: {failed or 'stopped, behind the median'}: {trial.shown}")
+    def _give_up(self, trial: Trial, error: str | None) -> None:
+        """Record a trial without a result.
+
+        Args:
+            error: None if the trial was stopped.
+        """
+        trial.search.tell(trial, None, error)
+        self.report(f"{trial}: {error or 'stopped, behind the median'}: {trial.settings}")
 
 
-def _config(plan: Plan, label: str, values: dict[str, Any]) -> RunConfig:
-    beside = list(plan.spaces)
-    given = plan.given | values
-    return compose(label, given, preset=plan.preset, seed=plan.seed, beside=beside)
+def _config(plan: Plan, label: str, values: Mapping[str, Value]) -> RunConfig:
+    given = {**plan.given, **values}
+    return compose(label, given, preset=plan.preset, seed=plan.seed, beside=list(plan.spaces))
 
 
-def _news(job: Job, trial: Trial) -> dict[str, Any] | None:
-    """The state of a run's last checkpoint, if that is new."""
+def _new_checkpoint(job: Job, trial: Trial) -> dict[str, Any] | None:
+    """Return the state of a run's last checkpoint if it was not looked at yet."""
     file = job.folder / CHECKPOINT
     try:
-        stamp = file.stat().st_mtime_ns
-        if stamp == trial.seen:
+        written = file.stat().st_mtime_ns
+        if written == trial.checkpoint_time:
             return None
         state, _ = load_state(file)
-    except (OSError, UserError):  # just being replaced, or cleared away at the end
+    except (OSError, UserError):  # it is being replaced, or was removed at the end
         return None
-    trial.seen = stamp
+    trial.checkpoint_time = written
     return state["loop"]
 
 
@@ -156,10 +176,17 @@ def _training_flops(flops: dict[str, int]) -> float:
     return float(sum(flops.get(phase, 0) for phase in TRAINING))
 
 
-def _library() -> Any:
+def import_optuna() -> ModuleType:
+    """Import Optuna, and silence what it logs.
+
+    Raises:
+        UserError: if it is not installed.
+    """
     try:
         optuna = import_module("optuna")
     except ImportError:
-        raise UserError("tune: optuna is not installed: pip install 'lord-cl[tune]'") from None
+        raise UserError(
+            "tuning needs Optuna, which is not installed", hint="pip install 'lord-cl[tune]'"
+        ) from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna

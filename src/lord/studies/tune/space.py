@@ -1,99 +1,118 @@
-"""The settings that are searched, and between what values."""
+"""The settings that are searched, and their values."""
 
 import itertools
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, TypeGuard
 
-from lord.config import Config, UserError, assigned, fields
+from lord.config import Config, UserError, Value, assigned, fields, parse_variant
 from lord.data import DataConfig
 from lord.methods import METHODS
 from lord.streams import StreamConfig
 from lord.training.config import FREE, compose, flat
 from lord.training.sections import SHARED
 
-EXAMPLE = "such as lr=0.01..0.3:log, epochs=1..5 or replay=16,32"
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna import Trial as OptunaTrial
+    from optuna.trial import FrozenTrial
+
+FORM = "NAME=VALUES, such as lr=0.01..0.3:log, epochs=1..5 or replay=16,32"
 FEW = 1000
-"""Combinations of settings, up to which none is tried twice."""
+"""If there are at most so many combinations of settings, none is tried twice."""
 FIXED = {*fields(DataConfig), *fields(StreamConfig), *FREE, "device", "evaluate_every"}
-"""Settings that decide what is measured, or nothing of it."""
+"""Settings that are not searched: they change the measurement, or do not affect it."""
+
+
+Choice = str | int | float | bool | None
+"""One of the values of a setting that is searched among several."""
 
 
 class Dimension(Config, frozen=True):
-    """A setting between two values, or one of several."""
+    """A setting that is searched: between two values, or among several."""
 
     name: str
-    """As in a configuration: ``lr``, or ``er.lr`` for one method only."""
+    """Name of the setting: ``lr``, or ``er.lr`` for one method only."""
     low: int | float | None = None
     high: int | float | None = None
     log: bool = False
-    """Whether orders of magnitude count alike."""
-    choices: tuple[Any, ...] = ()
+    """Whether values are drawn on a logarithmic scale."""
+    choices: tuple[Choice, ...] = ()
 
     @property
     def setting(self) -> str:
+        """The name without the method's."""
         return self.name.rpartition(".")[2]
 
     @property
-    def extremes(self) -> tuple[Any, ...]:
-        """Values that must be allowed for all to be."""
+    def extremes(self) -> tuple[Choice, ...]:
+        """Values to check: if these are allowed, all are."""
         return self.choices or (self.low, self.high)
 
     def concerns(self, method: str) -> bool:
-        """Whether that method has this setting."""
+        """Whether the method has this setting."""
         owner = self.name.rpartition(".")[0]
-        own = method in METHODS and self.setting in METHODS[method].settings
-        return owner in ("", method) and (own or self.setting in SHARED)
+        known = method in METHODS and self.setting in METHODS[method].settings
+        return owner in ("", method) and (known or self.setting in SHARED)
 
 
 def parse_space(texts: Sequence[str]) -> tuple[Dimension, ...]:
-    """Dimensions as typed.
+    """Read dimensions as they are typed.
 
-    >>> [own.extremes for own in parse_space(["lr=0.01..0.3:log", "replay=16,32"])]
+    >>> [dimension.extremes for dimension in parse_space(["lr=0.01..0.3:log", "replay=16,32"])]
     [(0.01, 0.3), ('16', '32')]
 
     Raises:
-        UserError: names what is none, or given twice.
+        UserError: if one has another form or is given twice, or there is none.
     """
     dimensions = tuple(_parse(text) for text in texts)
-    names = [own.name for own in dimensions]
-    if not names:
-        raise UserError(f"space: nothing to search; give --space NAME=VALUES, {EXAMPLE}")
+    if not dimensions:
+        raise UserError("is empty", field="space", allowed=FORM)
+    names = [dimension.name for dimension in dimensions]
     for name in names:
         if names.count(name) > 1:
-            raise UserError(f"space: {name} is given twice")
+            raise UserError(f"{name} is given twice", field="space")
     return dimensions
 
 
 def _parse(text: str) -> Dimension:
-    if "=" not in text:
-        raise UserError(f"space: expected NAME=VALUES, {EXAMPLE}, got '{text}'")
     try:
         name, values = assigned(text)
     except UserError:
-        raise UserError(f"space: expected NAME=VALUES, {EXAMPLE}, got '{text}'") from None
-    values = str(values)
+        raise UserError(field="space", given=text, allowed=FORM) from None
     if name.rpartition(".")[2] in FIXED:
-        raise UserError(f"space: {name} decides what is measured, not how well; it is not searched")
-    if ".." not in values:
-        choices = [each.strip() for each in values.split(",")]
-        if len(set(choices)) < 2 or len(set(choices)) < len(choices) or not all(choices):
-            raise UserError(
-                f"space: {name} needs LOW..HIGH or two different values or more, got '{values}'"
-            )
-        named = {"true": True, "false": False}
-        return Dimension(name=name, choices=tuple(named.get(each, each) for each in choices))
+        raise UserError(
+            f"{name} cannot be searched: it changes what is measured, or has no effect",
+            field="space",
+        )
+    values = text.partition("=")[2]
+    return _parse_range(name, values) if ".." in values else _parse_choices(name, values)
+
+
+def _parse_choices(name: str, values: str) -> Dimension:
+    choices = [choice.strip() for choice in values.split(",")]
+    if len(set(choices)) < 2 or len(set(choices)) < len(choices) or not all(choices):
+        allowed = "LOW..HIGH, or two or more different values"
+        raise UserError(field="space", given=f"{name}={values}", allowed=allowed)
+    typed = {"true": True, "false": False}
+    return Dimension(name=name, choices=tuple(typed.get(choice, choice) for choice in choices))
+
+
+def _parse_range(name: str, values: str) -> Dimension:
+    def refuse(allowed: str) -> UserError:
+        return UserError(field="space", given=f"{name}={values}", allowed=allowed)
+
     span, colon, scale = values.partition(":")
     if colon and scale != "log":
-        raise UserError(f"space: {name}: after ':' only 'log' is known, got '{scale}'")
+        raise refuse("LOW..HIGH or LOW..HIGH:log")
     try:
         low, high = (_number(end) for end in span.split(".."))
     except ValueError:
-        raise UserError(f"space: {name}: expected LOW..HIGH, got '{span}'") from None
+        raise refuse("LOW..HIGH, two numbers") from None
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise UserError(f"space: {name}: expected finite LOW below HIGH, got '{span}'")
+        raise refuse("LOW..HIGH, two finite numbers, the lower one first")
     if scale and low <= 0:
-        raise UserError(f"space: {name}: LOW must be above 0 on a log scale, got '{span}'")
+        raise refuse("LOW above 0 on a logarithmic scale")
     return Dimension(name=name, low=low, high=high, log=bool(scale))
 
 
@@ -106,77 +125,89 @@ def _number(text: str) -> int | float:
 
 def space_of(
     label: str,
-    method: str,
     dimensions: Sequence[Dimension],
-    given: Mapping[str, Any],
+    given: Mapping[str, Value],
     preset: str | None,
     beside: Collection[str],
 ) -> dict[str, Dimension]:
-    """The dimensions of one method by setting, every value of them allowed for it.
+    """Return the dimensions of one method by setting, after a check of their values.
 
     Args:
-        label: the method, and what makes it a variant.
+        label: the method or variant.
         given: all other settings.
+        beside: names of all methods of the search.
 
     Raises:
-        UserError: names the setting, what was given and what is allowed.
+        UserError: for a value that is not allowed, or a setting that is both searched and given.
     """
-    own: dict[str, Dimension] = {}
+    variant = parse_variant(label)
+    space: dict[str, Dimension] = {}
     for dimension in dimensions:
         name, setting = dimension.name, dimension.setting
-        if {name, setting} & set(given) or f":{setting}=" in label:
-            raise UserError(f"space: {name} is both searched and set")
-        tried = []
+        if {name, setting} & {*given, *variant.settings}:
+            raise UserError(f"{name} is both searched and set", field="space")
+        values: list[Choice] = []
         for value in dimension.extremes:
             try:
-                own_given = {**given, name: value}
-                tried.append(flat(compose(label, own_given, preset=preset, beside=beside)))
+                config = compose(label, {**given, name: value}, preset=preset, beside=beside)
             except UserError as error:
-                raise UserError(f"space: {name}={value}: {error}") from None
-        if not dimension.concerns(method):
+                raise UserError(f"in {name}={value}: {error}", field="space") from None
+            values.append(flat(config).get(setting))
+        if not dimension.concerns(variant.method):
             continue
-        if setting in own:
-            raise UserError(f"space: {setting} of {method} is given twice")
-        found = tuple(values[setting] for values in tried)
+        if setting in space:
+            raise UserError(f"{setting} is given twice for {variant.method}", field="space")
+        space[setting] = _typed(dimension, values)
+    if not space:
+        raise UserError(f"holds no setting of {label}", field="space")
+    return space
+
+
+def _typed(dimension: Dimension, values: Sequence[Choice]) -> Dimension:
+    """Give a dimension the values that the configuration made of its extremes."""
+    if dimension.choices:
+        return Dimension(name=dimension.setting, choices=tuple(values))
+    low, high = values
+    if _is_number(low) and _is_number(high):
+        return Dimension(name=dimension.setting, low=low, high=high, log=dimension.log)
+    raise UserError(
+        f"{dimension.name} has no range", field="space", hint="list the values, such as a,b"
+    )
+
+
+def _is_number(value: Choice) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def combinations(space: Mapping[str, Dimension]) -> Iterator[dict[str, Value]] | None:
+    """List all combinations of settings; None if there are too many."""
+    values: list[Sequence[Value]] = []
+    for dimension in space.values():
         if dimension.choices:
-            own[setting] = Dimension(name=setting, choices=found)
-        elif {type(value) for value in found} <= {int, float}:
-            own[setting] = Dimension(name=setting, low=found[0], high=found[1], log=dimension.log)
-        else:
-            raise UserError(f"space: {name} has no LOW..HIGH: list its values")
-    if not own:
-        raise UserError(f"space: nothing of it concerns {label}")
-    return own
-
-
-def combinations(space: Mapping[str, Dimension]) -> Iterator[dict[str, Any]] | None:
-    """All there are; None, where they are so many that one will hardly come twice."""
-    values: list[Sequence[Any]] = []
-    for own in space.values():
-        if own.choices:
-            values.append(own.choices)
-        elif isinstance(own.low, int) and isinstance(own.high, int):
-            values.append(range(own.low, own.high + 1))
+            values.append(dimension.choices)
+        elif isinstance(dimension.low, int) and isinstance(dimension.high, int):
+            values.append(range(dimension.low, dimension.high + 1))
         else:
             return None
     if math.prod(map(len, values)) > FEW:
         return None
-    return (dict(zip(space, own, strict=True)) for own in itertools.product(*values))
+    return (dict(zip(space, each, strict=True)) for each in itertools.product(*values))
 
 
-def trials_of(study: Any) -> list[Any]:
-    """Of Optuna's study, all that were run: what it failed is a proposal that came twice."""
-    return [own for own in study.trials if own.state.name != "FAIL"]
+def trials_of(study: "Study") -> "list[FrozenTrial]":
+    """Return the trials that were run. Optuna's failed ones are suggestions that came twice."""
+    return [trial for trial in study.trials if trial.state.name != "FAIL"]
 
 
-def suggest(trial: Any, space: Mapping[str, Dimension]) -> dict[str, Any]:
-    """Values for one trial, which is Optuna's."""
-    values: dict[str, Any] = {}
-    for name, own in space.items():
-        if own.choices:
-            values[name] = trial.suggest_categorical(name, list(own.choices))
-        elif isinstance(own.low, int):
-            values[name] = trial.suggest_int(name, own.low, own.high, log=own.log)
+def suggest(trial: "OptunaTrial", space: Mapping[str, Dimension]) -> dict[str, Value]:
+    """Let Optuna suggest values for one trial."""
+    values: dict[str, Value] = {}
+    for name, dimension in space.items():
+        low, high, log = dimension.low, dimension.high, dimension.log
+        if low is None or high is None:
+            values[name] = trial.suggest_categorical(name, list(dimension.choices))
+        elif isinstance(low, int):
+            values[name] = trial.suggest_int(name, low, int(high), log=log)
         else:
-            values[name] = trial.suggest_float(name, own.low, own.high, log=own.log)
+            values[name] = trial.suggest_float(name, low, high, log=log)
     return values

@@ -1,73 +1,91 @@
-"""The search of one method, and its trials."""
+"""The search for one method's settings, and its trials."""
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from lord.config import UserError
+from lord.config import UserError, Value
 from lord.studies.tune.journal import JOURNAL
 from lord.studies.tune.plan import Plan
-from lord.studies.tune.space import Dimension, combinations, suggest, trials_of
+from lord.studies.tune.space import combinations, suggest, trials_of
 
-HOPELESS = 10
-"""Failed trials of a method without a single good one, after which it is given up."""
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna import Trial as OptunaTrial
+
+GIVE_UP_AFTER = 10
+"""Failed trials of a method after which its search ends, if no trial has succeeded."""
 
 
 @dataclass
 class Trial:
-    """One that runs."""
+    """A run with suggested settings."""
 
     search: "Search"
-    asked: Any
-    """Optuna's."""
-    values: dict[str, Any]
+    asked: "OptunaTrial"
+    values: dict[str, Value]
     flops: float = 0.0
-    """Spent by its last checkpoint."""
-    seen: int | None = None
-    """Its last checkpoint looked at, by its time."""
+    """Training FLOPs up to its last checkpoint."""
+    checkpoint_time: int | None = None
+    """When the last checkpoint that was looked at was written."""
     reported: set[int] = field(default_factory=set)
+    """Tasks whose accuracy Optuna has been told."""
 
     def __str__(self) -> str:
         return f"{self.search.label} trial {self.asked.number}"
 
     @property
-    def shown(self) -> str:
+    def settings(self) -> str:
+        """The suggested settings as text."""
         return ", ".join(f"{name}={_short(value)}" for name, value in self.values.items())
 
     def report(self, task: int, row: list[float]) -> None:
-        """Accuracy on each task seen, at a task's end."""
+        """Tell Optuna the mean accuracy over the tasks seen, once for each task."""
         if task not in self.reported:
             self.reported.add(task)
             self.asked.report(sum(row) / len(row), task)
 
 
 class Search:
-    """Of one method."""
+    """The search for one method's settings.
 
-    def __init__(self, optuna: Any, plan: Plan, label: str, out: Path) -> None:
+    Args:
+        label: the method as it was named.
+        out: folder of the whole search. Its journal holds earlier trials.
+
+    Raises:
+        UserError: if the journal holds another search.
+    """
+
+    def __init__(self, optuna: ModuleType, plan: Plan, label: str, out: Path) -> None:
         self.optuna, self.plan, self.label = optuna, plan, label
-        self.space: dict[str, Dimension] = plan.spaces[label]
+        self.space = plan.spaces[label]
         self.out = out / label.replace(":", ",")
         self.running = 0
         self.study = self._open(out / JOURNAL)
-        done = [own for own in trials_of(self.study) if own.state.is_finished()]
-        self.tried = [own.params for own in done]
-        self.unfinished = [own for own in trials_of(self.study) if not own.state.is_finished()]
+        trials = trials_of(self.study)
+        done = [trial for trial in trials if trial.state.is_finished()]
+        self.tried = [trial.params for trial in done]
+        self.unfinished = [trial for trial in trials if not trial.state.is_finished()]
         self.begun = len(done)
         self.good = sum(
-            "flops" in own.user_attrs and "failed" not in own.user_attrs for own in done
+            "flops" in trial.user_attrs and "failed" not in trial.user_attrs for trial in done
         )
-        costs = [own.user_attrs.get("flops", 0.0) for own in done]
+        costs = [trial.user_attrs.get("flops", 0.0) for trial in done]
         self.spent, self.dearest = sum(costs), max(costs, default=0.0)
 
     def affordable(self) -> bool:
-        """Whether another trial is within what this method may spend. What one costs is known
-        when the first has ended: the dearest so far."""
-        if self.begun - self.running >= HOPELESS and not self.good:
+        """Whether another trial is within the method's budget.
+
+        A trial is assumed to cost as much as the most expensive one so far. Until the first trial
+        has ended, its cost is unknown, and only one trial runs.
+        """
+        if self.begun - self.running >= GIVE_UP_AFTER and not self.good:
             return False
         if not self.unfinished and self.exhausted():
             return False
@@ -79,10 +97,11 @@ class Search:
         return self.spent + (self.running + 1) * self.dearest <= self.plan.flops
 
     def exhausted(self) -> bool:
-        """Whether all settings there are were tried."""
+        """Whether all possible settings were tried."""
         return (left := self._left()) is not None and next(left, None) is None
 
     def ask(self) -> Trial:
+        """Begin a trial: an unfinished one, or else one with new settings."""
         if self.unfinished:
             asked = self.optuna.trial.Trial(self.study, self.unfinished.pop(0)._trial_id)
             values = suggest(asked, self.space)
@@ -98,64 +117,77 @@ class Search:
         self.begun, self.running = self.begun + 1, self.running + 1
         return Trial(self, asked, values)
 
-    def _left(self) -> Iterator[dict[str, Any]] | None:
-        """Settings not tried yet, where there are only so many."""
+    def _left(self) -> Iterator[dict[str, Value]] | None:
+        """The settings that were not tried yet; None if there are too many to list."""
         every = combinations(self.space)
-        return every and (own for own in every if own not in self.tried)
+        return every and (values for values in every if values not in self.tried)
 
-    def tell(self, trial: Trial, value: float | None, failed: str | None) -> None:
-        """Take in how a trial ended: its accuracy; or what went wrong; or neither, if stopped."""
+    def tell(self, trial: Trial, accuracy: float | None, error: str | None) -> None:
+        """Record how a trial ended.
+
+        Args:
+            accuracy: None if it failed or was stopped.
+            error: None if it succeeded or was stopped.
+        """
         self.running -= 1
-        if failed:
-            trial.asked.set_user_attr("failed", failed)
-            trial.flops = max(trial.flops, self.dearest)  # no more is known of it
+        if error:
+            trial.asked.set_user_attr("failed", error)
+            trial.flops = max(trial.flops, self.dearest)  # its own cost is unknown
         trial.asked.set_user_attr("flops", trial.flops)
         self.spent += trial.flops
         self.dearest = max(self.dearest, trial.flops)
-        self.good += not failed
-        if value is None:  # what fails is told as stopped too: the sampler then avoids it
+        self.good += not error
+        if accuracy is None:  # failed trials count as stopped, so that the sampler avoids them
             self.study.tell(trial.asked, state=self.optuna.trial.TrialState.PRUNED)
         else:
-            self.study.tell(trial.asked, value)
+            self.study.tell(trial.asked, accuracy)
 
-    def _open(self, file: Path) -> Any:
+    def _open(self, file: Path) -> "Study":
+        """Open the study in a journal, or begin one."""
         optuna, plan = self.optuna, self.plan
         journal = optuna.storages.journal.JournalFileBackend(str(file))
         storage = optuna.storages.JournalStorage(journal)
         if others := set(optuna.get_all_study_names(storage)) - plan.spaces.keys():
             raise UserError(
-                f"'{file.parent}' holds a search of {', '.join(sorted(others))} too: name all its "
-                "methods, or give another --out"
+                f"'{file.parent}' also holds a search of {', '.join(sorted(others))}",
+                field="methods",
+                hint="name all methods of that search, or choose another `out`",
             )
-        study = optuna.create_study(
+        study: Study = optuna.create_study(
             storage=storage, study_name=self.label, direction="maximize", load_if_exists=True
         )
-        # Going on, the sampler must not come up with the same settings again.
+        # Another seed, so that a search that continues does not suggest the same settings again.
         study.sampler = optuna.samplers.TPESampler(seed=plan.seed + 1000 * len(study.trials))
         study.pruner = optuna.pruners.MedianPruner()
+        self._check_same(study, file.parent)
+        return study
+
+    def _check_same(self, study: "Study", folder: Path) -> None:
+        """Check that a study was made with the same space and settings, and note them."""
         what = {
             "space": msgspec.to_builtins(self.space),
-            "given": msgspec.to_builtins(plan.given),
-            "preset": plan.preset,
-            "seed": plan.seed,
+            "given": msgspec.to_builtins(self.plan.given),
+            "preset": self.plan.preset,
+            "seed": self.plan.seed,
         }
         text = json.dumps(what, sort_keys=True)
         before = study.user_attrs.get("what", text)
         if before != text:
             old, new = _settings(json.loads(before)), _settings(json.loads(text))
-            name = min(own for own in old | new if old.get(own) != new.get(own))
+            name = min(name for name in old | new if old.get(name) != new.get(name))
             raise UserError(
-                f"'{file.parent}' was tuned with {name} {old.get(name)}, now {new.get(name)}: "
-                "give another --out"
+                f"'{folder}' holds a search with {old.get(name)}",
+                field=name,
+                given=new.get(name),
+                hint="choose another `out`",
             )
         study.set_user_attr("what", text)
-        return study
 
 
 def _settings(what: dict[str, Any]) -> dict[str, Any]:
-    """What a search was made with, by name, those searched and those given side by side."""
+    """Put the searched and the given settings of a search side by side, by name."""
     return {**what, **what["given"], **what["space"], "given": None, "space": None}
 
 
-def _short(value: Any) -> str:
+def _short(value: Value) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,87 +1,95 @@
-"""What a search leaves: all trials, the best settings, and how they were found."""
+"""The files that a search writes: all trials, the best settings, and how they were found."""
 
 import csv
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import yaml
 
-from lord.config import UserError, parse_variant
+from lord.config import UserError, Value, parse_variant
 from lord.storage import write_json, write_text
 from lord.studies.tune.plan import Plan
 from lord.studies.tune.space import trials_of
 from lord.training.folder import environment
 
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """The search of one method."""
+ENDS = {"COMPLETE": "finished", "PRUNED": "stopped"}
+"""Optuna's states of trials, in our words."""
+
+
+class MethodTuning(msgspec.Struct, frozen=True, kw_only=True):
+    """The search for one method's settings."""
 
     method: str
-    space: dict[str, Any]
+    space: dict[str, object]
     trials: int
     stopped: int
-    """Trials that were stopped at a task's end."""
+    """Trials that were stopped at the end of a task."""
     failed: int
     flops: float
-    """Training FLOPs of all its trials; of those stopped, up to their last checkpoint."""
+    """Training FLOPs of all trials; those of a stopped trial up to its last checkpoint."""
     accuracy: float | None
-    """Of the best trial, in percent."""
-    best: dict[str, Any]
+    """Accuracy of the best trial in percent."""
+    best: dict[str, Value]
 
 
 class Tuning(msgspec.Struct, frozen=True, kw_only=True):
-    """Where tuned settings come from."""
+    """A whole search, as tuning.json holds it."""
 
     command: str
     images: str
-    """Those that were scored."""
+    """The scored images, in words."""
     preset: str
     seed: int
-    settings: dict[str, Any]
-    """Of all runs."""
-    methods: list[Found]
-    environment: dict[str, Any]
+    settings: dict[str, Value]
+    """Settings of all runs."""
+    methods: list[MethodTuning]
+    environment: dict[str, object]
 
 
-def write_tuning(plan: Plan, studies: dict[str, Any], out: Path, command: str) -> Tuning:
+def write_tuning(plan: Plan, studies: "Mapping[str, Study]", out: Path, command: str) -> Tuning:
     """Write ``trials.csv``, ``best.yaml`` and ``tuning.json``.
 
-    ``best.yaml`` is taken by ``lord run`` and ``lord compare`` with ``--config``.
+    ``best.yaml`` is a configuration file for runs and comparisons.
 
     Raises:
-        UserError: if no trial of a method ended well; what is known is written all the same.
+        UserError: if no trial of a method succeeded. The files are written before.
     """
-    found = [_found(plan, label, study) for label, study in studies.items()]
+    methods = [_summarize(plan, label, study) for label, study in studies.items()]
     tuning = Tuning(
         command=command,
         images=plan.images,
         preset=plan.preset,
         seed=plan.seed,
         settings=plan.given,
-        methods=found,
+        methods=methods,
         environment=environment(),
     )
-    write_text(out / "trials.csv", _rows(studies))
-    if any(own.best for own in found):
-        write_text(out / "best.yaml", _best(plan, found, command))
+    write_text(out / "trials.csv", _trials_table(studies))
+    if any(each.best for each in methods):
+        write_text(out / "best.yaml", _best_settings(plan, methods, command))
     write_json(out / "tuning.json", tuning)
-    for own in found:
-        if own.accuracy is None:
-            why = [trial.user_attrs.get("failed") for trial in studies[own.method].trials]
-            first = next((each for each in why if each), "none was run to its end")
-            raise UserError(f"no trial of {own.method} ended well, the first: {first}")
+    for each in methods:
+        if each.accuracy is None:
+            errors = [trial.user_attrs.get("failed") for trial in studies[each.method].trials]
+            first = next((error for error in errors if error), "none ran to its end")
+            raise UserError(f"no trial of {each.method} succeeded, the first: {first}")
     return tuning
 
 
-def _found(plan: Plan, label: str, study: Any) -> Found:
+def _summarize(plan: Plan, label: str, study: "Study") -> MethodTuning:
     done = [trial for trial in trials_of(study) if trial.state.is_finished()]
     ended = [trial for trial in done if trial.state.name == "COMPLETE"]
-    best = max(ended, key=lambda trial: trial.value, default=None)
+    best = max(ended, key=lambda trial: trial.value or 0.0, default=None)
     failed = sum("failed" in trial.user_attrs for trial in done)
-    return Found(
+    return MethodTuning(
         method=label,
         space=msgspec.to_builtins(plan.spaces[label]),
         trials=len(done),
@@ -93,39 +101,44 @@ def _found(plan: Plan, label: str, study: Any) -> Found:
     )
 
 
-def _best(plan: Plan, found: list[Found], command: str) -> str:
-    """Settings given, then each method's own, with its name before them."""
-    values: dict[str, Any] = {"preset": plan.preset} | plan.lasting
-    if len(found) == 1:
-        values["method"] = parse_variant(found[0].method).method
-    for own in found:
-        variant = parse_variant(own.method)
+def _best_settings(plan: Plan, methods: list[MethodTuning], command: str) -> str:
+    """The given settings, then the best ones of each method as ``METHOD.SETTING``, as YAML."""
+    values: dict[str, Value] = {"preset": plan.preset, **plan.lasting}
+    if len(methods) == 1:
+        values["method"] = parse_variant(methods[0].method).method
+    for each in methods:
+        variant = parse_variant(each.method)
         typed = {
             name: yaml.safe_load(value) if isinstance(value, str) else value
             for name, value in variant.settings.items()
         }
-        values |= {
-            f"{variant.method}.{name}": value for name, value in {**typed, **own.best}.items()
-        }
+        settings = {**typed, **each.best}
+        values |= {f"{variant.method}.{name}": value for name, value in settings.items()}
     head = f"# {command}\n# Scored on {plan.images}.\n"
     return head + yaml.safe_dump(values, sort_keys=False)
 
 
-def _rows(studies: dict[str, Any]) -> str:
+def _trials_table(studies: "Mapping[str, Study]") -> str:
+    """All trials as CSV, a row each."""
     names = sorted({name for study in studies.values() for t in study.trials for name in t.params})
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["method", "trial", "end", "accuracy", "flops", *names, "tasks", "failed"])
     for label, study in studies.items():
-        for trial in trials_of(study):
-            ends = {"COMPLETE": "finished", "PRUNED": "stopped"}
-            end = ends.get(trial.state.name, "unfinished")
-            if "failed" in trial.user_attrs:
-                end = "failed"
-            values = [trial.params.get(name, "") for name in names]
-            seen = json.dumps([round(v, 2) for _, v in sorted(trial.intermediate_values.items())])
-            accuracy = trial.value if end == "finished" else ""
-            flops = trial.user_attrs.get("flops", "")
-            why = trial.user_attrs.get("failed", "")
-            table.writerow([label, trial.number, end, accuracy, flops, *values, seen, why])
+        table.writerows([label, *_row(trial, names)] for trial in trials_of(study))
     return text.getvalue()
+
+
+def _row(trial: "FrozenTrial", names: list[str]) -> list[object]:
+    error = trial.user_attrs.get("failed", "")
+    end = "failed" if error else ENDS.get(trial.state.name, "unfinished")
+    accuracies = [round(value, 2) for _, value in sorted(trial.intermediate_values.items())]
+    return [
+        trial.number,
+        end,
+        trial.value if end == "finished" else "",
+        trial.user_attrs.get("flops", ""),
+        *(trial.params.get(name, "") for name in names),
+        json.dumps(accuracies),
+        error,
+    ]
