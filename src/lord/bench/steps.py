@@ -17,7 +17,7 @@ from lord.methods import METHODS, AnyMethod, Batch, Progress
 from lord.rehearsal import Buffer
 from lord.streams import Stream, Task, make_stream
 from lord.training.config import RunConfig
-from lord.training.run import make_method, pick_device, threads
+from lord.training.setup import make_method, pick_device, threads
 
 WARM_UP = 3
 ROUNDS = 4
