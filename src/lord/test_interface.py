@@ -20,7 +20,9 @@ def python():
         value = getattr(lord, name)
         error = inspect.isclass(value) and issubclass(value, Exception)
         yield f"lord.{name}{inspect.signature(value) if callable(value) and not error else ''}"
-        for member in sorted(vars(value)) if inspect.isclass(value) else ():
+        bases = value.__mro__ if inspect.isclass(value) else ()
+        ours = [base for base in bases if base.__module__.startswith("lord.")]
+        for member in sorted({name for base in ours for name in vars(base)}):
             own = inspect.getattr_static(value, member)
             if member.startswith("_"):
                 continue
