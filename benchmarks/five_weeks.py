@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 from lord.data import DataConfig, ImageData, load_images
-from lord.learner import STATE_FILE, Learner, load_learner
+from lord.learner import STATE_FILE, Learner
 from lord.storage import write_text
 from lord.training.folder import environment
 
@@ -77,7 +77,7 @@ def learn(week: Path, state: Path, options: list[str], *, kill: bool = False) ->
 
 def evaluate(state: Path, images: ImageData) -> tuple[float, Learner]:
     """Return the accuracy in % on the test images of all learned classes, and the learner."""
-    learner, _ = load_learner(state)
+    learner = Learner.load(state)
     known = torch.tensor([images.classes.index(name) for name in learner.classes])
     rows = torch.isin(images.test_labels, known)
     labels = [images.classes[label] for label in images.test_labels[rows].tolist()]
@@ -124,7 +124,7 @@ def run_killed(
         options = [] if number else first
         if number == KILLED_WEEK:
             learn(week, state, options, kill=True)
-            learner, _ = load_learner(state)
+            learner = Learner.load(state)
             after_kill["killed in"] = f"week {len(learner.sessions) + 1}"
             after_kill["unfinished"] = learner.unfinished is not None
         learn(week, state, options)
