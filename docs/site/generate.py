@@ -15,8 +15,9 @@ from sphinx.pycode import ModuleAnalyzer
 import lord
 from lord.cli.main import app
 from lord.config import describe
+from lord.config.field import docstrings
 from lord.evaluation import RunRecord
-from lord.methods import METHODS, MethodConfig, Recipe
+from lord.methods import METHODS, Recipe
 from lord.reporting import CONVENTION, find_studies, summarise
 from lord.reporting.tables import grid
 
@@ -107,7 +108,7 @@ def _paper(recipe: Recipe) -> str:
 
 def _settings(recipe: Recipe) -> str:
     config = recipe.method.Config
-    about, hints = _field_docs(config), get_type_hints(config, include_extras=True)
+    about, hints = docstrings(config), get_type_hints(config, include_extras=True)
     lines = ["| setting | default | allowed | meaning |", "| --- | --- | --- | --- |"]
     for field in msgspec.structs.fields(config):
         default = recipe.preset.get(field.name, field.default)
@@ -121,20 +122,6 @@ def _settings(recipe: Recipe) -> str:
         named = ", ".join(f"`{name}` {value}" for name, value in others.items())
         table += f"\n\nSettings of its optimizer and training: {named}."
     return table
-
-
-def _field_docs(config: type[MethodConfig]) -> dict[str, str]:
-    """Return the docstring of each field, its base classes' included."""
-    docs: dict[str, str] = {}
-    for kind in reversed(config.__mro__):
-        if kind.__module__.startswith("lord."):
-            found = ModuleAnalyzer.for_module(kind.__module__).find_attr_docs()
-            docs |= {
-                field: " ".join(lines).strip()
-                for (owner, field), lines in found.items()
-                if owner == kind.__qualname__
-            }
-    return docs
 
 
 def _published(recipe: Recipe) -> str:
@@ -171,7 +158,7 @@ def _measured(name: str, study: str, records: Sequence[RunRecord]) -> list[list[
 def commands() -> Pages:
     """Return the page of the command line, as the commands describe themselves."""
     text = app.generate_docs(output_format="markdown", heading_level=1)
-    text = re.sub(r"^## Table of Contents\n.*?(?=^\*\*Commands)", "", text, flags=re.M | re.S)
+    text = re.sub(r"^## Table of Contents\n.*?(?=^\*\*)", "", text, flags=re.M | re.S)
     # The headings of commands are their anchors, so a second list is not needed.
     return {"commands.md": text.replace("# lord\n", "# Commands\n", 1)}
 
