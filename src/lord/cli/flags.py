@@ -1,160 +1,245 @@
-"""Flags that several commands share. No torch here: help must be quick."""
+"""Flags that several commands share. Nothing here imports PyTorch, so that help is quick."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, make_dataclass
+from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import UnionType
+from typing import Annotated, Literal, TypeVar, Union, get_args, get_origin
 
 from cyclopts import Group, Parameter, Token
 
-from lord.config import UserError, assigned
+from lord.config import (
+    UserError,
+    Value,
+    Variant,
+    as_variant,
+    assigned,
+    convert,
+    describe,
+    load_plugin,
+    read_yaml,
+)
+from lord.config.field import Field, read_fields
+from lord.config.types import Groups, Natural
+
+TYPED: list[str] = []
+"""The words of the command that runs. Studies and searches record them."""
+
+NOTE = "A preset, a method's published settings and --config replace these defaults."
+STREAM = Group("Stream", help=NOTE, sort_key=1)
+TRAINING = Group("Training", help=NOTE, sort_key=2)
+METHOD = Group("Method", help=NOTE, sort_key=3)
+RUNS = Group("Runs", sort_key=4)
+SETTINGS = (
+    (STREAM, "data/load.py", "DataConfig"),
+    (STREAM, "streams/stream.py", "StreamConfig"),
+    (TRAINING, "networks/build.py", "NetworkConfig"),
+    (TRAINING, "training/sections.py", "TrainingConfig"),
+    (TRAINING, "methods/optim.py", "OptimizerConfig"),
+    (METHOD, "methods/method.py", "BufferConfig"),
+    (METHOD, "methods/method.py", "MethodConfig"),
+)
+"""Configurations with a flag for each field. Their source is read, because importing takes long."""
+
+Switch = Annotated[bool, Parameter(negative="", show_default=False)]
 
 
-def whole(_: Any, tokens: Sequence[Token]) -> int:
-    """A whole number as typed; 1.5 is refused, not rounded."""
-    try:
-        return int(tokens[0].value)
-    except ValueError:
-        name = (tokens[0].keyword or "").lstrip("-")
-        raise UserError(f"{name}: expected a whole number, got '{tokens[0].value}'") from None
+def checked(kind: object) -> Parameter:
+    """Make a flag's text be converted and checked as that of a setting of a type."""
+
+    def converter(_: object, tokens: Sequence[Token]) -> object:
+        name = (tokens[0].keyword or "").lstrip("-").replace("-", "_")
+        return convert(name, tokens[0].value, kind)
+
+    return Parameter(converter=converter)
 
 
-def see_no_empty(words: list[str]) -> None:
-    """See that no value is empty, as of a variable that is not set: '' is the folder one is in.
+def settings() -> list[tuple[Group, Field]]:
+    """Every setting that has a flag, in the order of help."""
+    root = files("lord")
+    return [
+        (group, each)
+        for group, file, config in SETTINGS
+        for each in read_fields(root.joinpath(file).read_text(), config)
+    ]
+
+
+T = TypeVar("T")
+
+
+def with_settings(cls: type[T]) -> type[T]:
+    """Add a flag for each setting to a dataclass of flags."""
+    flags = [(each.name, _flag(group, each), field(default=None)) for group, each in settings()]
+    made = make_dataclass(cls.__name__, flags, bases=(cls,), kw_only=True)
+    made.__module__ = cls.__module__
+    return made
+
+
+def _flag(group: Group, each: Field) -> object:
+    """The type of a flag, with its help. Only given flags have a value."""
+    union = get_origin(each.kind) in (Union, UnionType)
+    kind = get_args(each.kind)[0] if union else each.kind
+    annotated = get_origin(kind) is Annotated
+    shown = str if kind == Groups else get_args(kind)[0] if annotated else kind
+    about = each.about
+    if shown in (int, float):
+        about = f"{about} [{describe(kind)}]"
+    help_and_default = Parameter(group=group, help=about, show_default=lambda _: each.default)
+    if shown is bool:
+        return Annotated[bool | None, help_and_default]
+    return Annotated[shown | None, help_and_default, checked(each.kind)]  # type: ignore[operator]
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What the configuration file and the flags give together.
+
+    Attributes:
+        given: settings by name.
+        preset: the stream; None if neither names one.
+        variant: the file's method; None if it names none.
+        seed: the file's seed; None if it names none.
+        plugin: the plug-in, which is loaded.
+    """
+
+    given: dict[str, Value]
+    preset: str | None = None
+    variant: Variant | None = None
+    seed: int | None = None
+    plugin: Path | None = None
+
+    @property
+    def recorded(self) -> dict[str, Value]:
+        """What a study records: settings, preset and plug-in."""
+        plugin = str(self.plugin) if self.plugin else None
+        named = {"preset": self.preset, "plugin": plugin}
+        return {**self.given, **{name: value for name, value in named.items() if value}}
+
+
+@Parameter(name="*")
+@with_settings
+@dataclass(kw_only=True)
+class Flags:
+    """Settings of a run. Those not given come from the configuration file, else from presets."""
+
+    preset: Annotated[
+        str | None,
+        Parameter(
+            group=STREAM,
+            help="Stream: digits, s-cifar10, ..., or images for any others. 'lord methods' lists "
+            "them.",
+        ),
+    ] = None
+    set: Annotated[
+        list[str] | None,
+        Parameter(
+            group=METHOD,
+            negative=(),
+            help="A setting of a method, such as rho=0.25, or lord.rho=0.25 for one method only. "
+            "'lord methods NAME' lists them.",
+        ),
+    ] = None
+    config: Annotated[
+        Path | None, Parameter(help="YAML file of settings. Flags replace what it says.")
+    ] = None
+    plugin: Annotated[
+        Path | None, Parameter(help="Python file that registers methods or networks.")
+    ] = None
+
+    def read(self) -> Arguments:
+        """Load the plug-in, read the configuration file, and put flags in place of its settings.
+
+        Raises:
+            UserError: if a file cannot be read, or settings contradict each other.
+        """
+        if self.plugin:
+            load_plugin(self.plugin)
+        values = read_yaml(self.config) if self.config else {}
+        typed = self._typed()
+        if values.get("split") and "split" not in typed:
+            _check_split({**typed, "split": values["split"]})
+        method, preset, seed = (values.pop(name, None) for name in ("method", "preset", "seed"))
+        # A setting that is typed for all methods replaces what the file says of one of them.
+        values = {n: v for n, v in values.items() if n.rpartition(".")[2] not in typed}
+        return Arguments(
+            given={**values, **typed},
+            preset=self.preset or (None if preset is None else str(preset)),
+            variant=None if method is None else as_variant("method", method).without(typed),
+            seed=None if seed is None else convert("seed", seed, Natural),
+            plugin=self.plugin,
+        )
+
+    def _typed(self) -> dict[str, Value]:
+        """Settings given as flags or by ``--set``."""
+        apart = ("preset", "set", "config", "plugin")
+        given = {
+            name: value
+            for name, value in vars(self).items()
+            if value is not None and name not in apart
+        }
+        given = with_assignments(given, self.set)
+        _check_split(given)
+        return given
+
+
+@Parameter(name="*")
+@dataclass(kw_only=True)
+class Execution:
+    """How the runs of a study are executed."""
+
+    jobs: Annotated[
+        int, checked(Natural), Parameter(group=RUNS, help="Runs at a time; 0 for one a core.")
+    ] = 0
+    engine: Annotated[
+        Literal["local", "ray"],
+        Parameter(
+            group=RUNS, help="local: processes on this machine. ray: tasks of a Ray cluster."
+        ),
+    ] = "local"
+    address: Annotated[
+        str | None,
+        Parameter(
+            group=RUNS,
+            help="HOST:PORT of the cluster, or auto. Without it, a cluster is started on this "
+            "machine.",
+        ),
+    ] = None
+
+
+def with_assignments(given: Mapping[str, Value], texts: Sequence[str] | None) -> dict[str, Value]:
+    """Return settings given by flags together with those given by ``--set``.
+
+    Raises:
+        UserError: for a setting given twice.
+    """
+    values = dict(given)
+    for text in texts or ():
+        name, value = assigned(text)
+        if name in values:
+            raise UserError(f"is given twice, as {values[name]} and as {value}", field=name)
+        values[name] = value
+    return values
+
+
+def _check_split(given: Mapping[str, Value]) -> None:
+    """Refuse a number or an order of tasks where their classes are spelled out."""
+    if "split" in given and {"tasks", "order"} & given.keys():
+        raise UserError(
+            "already says the tasks and their order",
+            field="split",
+            given=given["split"],
+            hint="leave `tasks` and `order` out",
+        )
+
+
+def check_not_empty(words: Sequence[str]) -> None:
+    """Refuse empty values, such as those of an unset shell variable.
 
     Raises:
         UserError: names the flag.
     """
     for before, word in zip(["lord", *words], words, strict=False):
         if not word or (word.startswith("--") and word.endswith("=")):
-            raise UserError(f"{word[:-1] or before}: expected a value, got nothing")
-
-
-def with_set(given: dict[str, Any], more: Sequence[str] | None) -> dict[str, Any]:
-    """What was given by flags, and by ``--set``.
-
-    Raises:
-        UserError: for what is given twice.
-    """
-    for name, value in map(assigned, more or ()):
-        if name in given:
-            raise UserError(f"{name}: is given twice, as {given[name]} and as {value}")
-        given = given | {name: value}
-    return given
-
-
-TYPED: list[str] = []
-"""The words of the command being run, for what it leaves to say where it came from."""
-
-Whole = Annotated[int, Parameter(converter=whole)]
-
-STREAM = Group("Stream", sort_key=1)
-TRAINING = Group("Training", sort_key=2)
-METHOD = Group("Method", sort_key=3)
-RUNS = Group("Runs", sort_key=4)
-
-
-@Parameter(name="*")
-@dataclass(kw_only=True)
-class Flags:
-    """What is not given comes from the configuration file, else from the presets."""
-
-    preset: Annotated[str | None, Parameter(group=STREAM)] = None
-    """Stream: digits, s-cifar10 ..., images for any other; 'lord methods' lists them."""
-    data: Annotated[str | None, Parameter(group=STREAM)] = None
-    """Images: parquet, CIFAR archive, Tiny-ImageNet, image folders or .npz."""
-    holdout: Annotated[float | None, Parameter(group=STREAM)] = None
-    """Share of each class kept for testing, where the data has no test split."""
-    resize: Annotated[Whole | None, Parameter(group=STREAM)] = None
-    """Side in pixels all images are resized to."""
-    scenario: Annotated[str | None, Parameter(group=STREAM)] = None
-    """What changes over tasks: classes, permuted, rotated or drifting."""
-    tasks: Annotated[Whole | None, Parameter(group=STREAM)] = None
-    """Number of tasks; must divide the number of classes."""
-    order: Annotated[str | None, Parameter(group=STREAM)] = None
-    """Order of the classes: natural or seeded."""
-    split: Annotated[str | None, Parameter(group=STREAM)] = None
-    """Classes of each task spelt out, such as 0,1/2,3,4/5."""
-    subset: Annotated[float | None, Parameter(group=STREAM)] = None
-    """Share of each class's training images that is used, the first ones after --skip."""
-    skip: Annotated[float | None, Parameter(group=STREAM)] = None
-    """Share of each class's training images before those."""
-    validation: Annotated[float | None, Parameter(group=STREAM)] = None
-    """Share of the training images, the last ones, that is scored instead of the test images."""
-    stop_after: Annotated[Whole | None, Parameter(group=STREAM)] = None
-    """Learn and score only so many tasks, the first ones; all by default."""
-    network: Annotated[str | None, Parameter(group=TRAINING)] = None
-    """resnet18, cnn, mlp, vgg, bottleneck, squeeze, mobilenet, densenet, convnext or vit; where
-    installed, torchvision:NAME or timm:NAME."""
-    width: Annotated[Whole | None, Parameter(group=TRAINING)] = None
-    """Filters of the network's first stage."""
-    epochs: Annotated[Whole | None, Parameter(group=TRAINING)] = None
-    """Passes over each task."""
-    batch: Annotated[Whole | None, Parameter(group=TRAINING)] = None
-    """Images of a step."""
-    optimizer: Annotated[str | None, Parameter(group=TRAINING)] = None
-    """sgd, or muon: its momentum orthogonalised."""
-    lr: Annotated[float | None, Parameter(group=TRAINING)] = None
-    """Learning rate."""
-    momentum: Annotated[float | None, Parameter(group=TRAINING)] = None
-    """Of the optimizer; 0 in the protocol."""
-    nesterov: Annotated[bool | None, Parameter(group=TRAINING)] = None
-    """Nesterov's form of momentum."""
-    weight_decay: Annotated[float | None, Parameter(group=TRAINING)] = None
-    """Of the optimizer; 0 in the protocol."""
-    schedule: Annotated[str | None, Parameter(group=TRAINING)] = None
-    """Learning rate over a task: constant, cosine or triangle."""
-    precision: Annotated[str | None, Parameter(group=TRAINING)] = None
-    """fp32 or bf16."""
-    device: Annotated[str | None, Parameter(group=TRAINING)] = None
-    """auto, cpu or cuda."""
-    evaluate_every: Annotated[Whole | None, Parameter(group=TRAINING)] = None
-    """Steps between evaluations within a task, for the stability gap; 0 for none."""
-    checkpoint_every: Annotated[float | None, Parameter(group=TRAINING)] = None
-    """Seconds between checkpoints; 60 by default."""
-    threads: Annotated[Whole | None, Parameter(group=TRAINING)] = None
-    """CPU threads of a run; 0 for all cores."""
-    buffer: Annotated[Whole | None, Parameter(group=METHOD)] = None
-    """Samples kept for rehearsal."""
-    replay: Annotated[Whole | None, Parameter(group=METHOD)] = None
-    """Samples drawn from the buffer at a time."""
-    statistics: Annotated[str | None, Parameter(group=METHOD)] = None
-    """Batch-norm statistics of the headline: trained or recomputed."""
-    set: Annotated[list[str] | None, Parameter(group=METHOD, negative=())] = None
-    """A setting of a method, such as rho=0.25 or lord.rho=0.25; 'lord methods' lists them."""
-    config: Annotated[Path | None, Parameter(group="Parameters")] = None
-    """YAML file of settings; flags come before it."""
-    plugin: Annotated[Path | None, Parameter(group="Parameters")] = None
-    """Python file with methods or networks of your own."""
-
-    def given(self) -> dict[str, Any]:
-        """What was given on the command line, as setting names and values."""
-        own = {name: value for name, value in vars(self).items() if value is not None}
-        for name in ("preset", "config", "plugin", "set"):
-            own.pop(name, None)
-        own = with_set(own, self.set)
-        if "split" in own and {"tasks", "order"} & own.keys():
-            raise UserError("split: spells the tasks out; leave --tasks and --order out")
-        return own
-
-
-@Parameter(name="*")
-@dataclass(kw_only=True)
-class Where:
-    """Where many runs are run."""
-
-    jobs: Annotated[Whole, Parameter(group=RUNS)] = 0
-    """Runs at a time; 0 for one a core."""
-    engine: Annotated[Literal["local", "ray"], Parameter(group=RUNS)] = "local"
-    """local: processes on this machine; ray: tasks on a Ray cluster."""
-    address: Annotated[str | None, Parameter(group=RUNS)] = None
-    """HOST:PORT of the cluster, or auto; without it, one is started on this machine."""
-
-    def check(self) -> None:
-        """Raises:
-        UserError: for what cannot be.
-        """
-        if self.jobs < 0:
-            raise UserError(f"jobs: expected a number >= 0, got {self.jobs}")
-        if self.address is not None and self.engine == "local":
-            raise UserError(f"address: only for --engine ray, got '{self.address}'")
+            name = (word[:-1] or before).lstrip("-").replace("-", "_")
+            raise UserError("got nothing", field=name, allowed="a value")

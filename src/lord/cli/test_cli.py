@@ -5,11 +5,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from PIL import Image
 
+from lord.cli.flags import settings
+from lord.cli.main import GROUPS, app
+from lord.config import fields
+from lord.config.field import docstrings
 from lord.evaluation import read_record
+from lord.methods.method import BufferConfig
+from lord.training.sections import SECTIONS
 
 QUICK = "--epochs 1 --width 8 --threads 1 --set lord.candidates=8"
 
@@ -60,7 +67,7 @@ def test_tasks_are_not_counted_where_a_file_spells_them_out(lord, tmp_path):
     (tmp_path / "c.yaml").write_text("split: 7,1/0,2\ntasks: 5\nepochs: 1\nwidth: 4\n")
     code, _, error = lord("run --method sgd --config c.yaml --tasks 5 --out a")
     assert code == 2
-    assert "split: 'c.yaml' spells the tasks out; leave --tasks and --order out" in error
+    assert "--split: '7,1/0,2' already says the tasks" in error
 
 
 def test_classes_of_tasks_can_stand_in_the_file_as_they_are_typed(lord, tmp_path):
@@ -109,6 +116,8 @@ def test_a_comparison_leaves_a_table_and_pictures_and_report_makes_them_again(lo
     code, out, _ = lord(f"compare --methods sgd,lord --seeds 2 {QUICK} --out c")
     assert code == 0
     assert "lord-seed1: Class-IL" in out
+    assert "The page with tables and pictures is c/README.md." in out
+    assert out.rstrip().splitlines()[-1].endswith(".")  # what the comparison showed
     table = (tmp_path / "c" / "README.md").read_text()
     assert "| sgd | 2 |" in table
     (tmp_path / "c" / "README.md").unlink()
@@ -116,19 +125,20 @@ def test_a_comparison_leaves_a_table_and_pictures_and_report_makes_them_again(lo
     assert code == 0
     assert (tmp_path / "c" / "README.md").read_text() == table
     _, out, _ = lord(f"compare --methods sgd,lord --seeds 1 {QUICK} --out c")
-    assert "2 more finished runs are in c, not on this page: 'lord report' takes all" in out
+    assert "2 more finished runs are in c; 'lord report c' includes them." in out
 
 
 def test_variants_of_a_method_are_compared_side_by_side(lord, tmp_path):
-    code, _, _ = lord(f"compare --methods er,er:epochs=2:replay=16 --seeds 1 {QUICK} --out v")
-    assert code == 0
-    wide, thin = (
-        read_record(tmp_path / "v" / f"{name}-seed0") for name in ("er", "er,epochs=2,replay=16")
-    )
-    assert (wide.epochs, thin.epochs, thin.settings["replay"]) == (1, 2, 16)
+    methods = "er,er:epochs=2:replay=16,narrow=er:width=4"
+    code, _, error = lord(f"compare --methods {methods} --seeds 1 {QUICK} --out v")
+    assert code == 0, error
+    names = ("er", "er,epochs=2,replay=16", "narrow")
+    plain, thin, narrow = (read_record(tmp_path / "v" / f"{name}-seed0") for name in names)
+    assert (plain.epochs, thin.epochs, thin.settings["replay"]) == (1, 2, 16)
+    assert (narrow.label, narrow.method, narrow.settings["width"]) == ("narrow", "er", 4)
     page = (tmp_path / "v" / "README.md").read_text()
-    assert "| er:epochs=2:replay=16 | 1 |" in page
-    assert "    lord compare --methods er,er:epochs=2:replay=16 --seeds 1" in page
+    assert "| narrow | 1 |" in page
+    assert f"    lord compare --methods {methods} --seeds 1" in page
 
 
 def test_the_example_method_runs_beside_ours_and_counts_its_extra_pass(lord, tmp_path):
@@ -159,15 +169,19 @@ def test_an_ablation_compares_with_the_whole_method(lord, tmp_path):
     assert code == 0, error
     page = (tmp_path / "a" / "README.md").read_text()
     assert "## Against lord+\n" in page
-    assert "| lord+:every=2 | 1 |" in page
+    assert "rho 0.5" in page
 
 
 def test_methods_are_listed_and_one_is_explained(lord):
     _, out, _ = lord("methods")
     assert all(name in out for name in ("lord", "der++", "er", "sgd", "joint", "s-tinyimg"))
     _, out, _ = lord("methods lord")
-    assert "rho" in out
-    assert "candidates" in out
+    assert "rho = 1.0\n" in out
+    assert "Probability that the buffer is replayed at a step. (a number from 0 to 1)" in out
+    assert "s-tinyimg" in out  # published values
+    _, out, _ = lord("methods lord+")
+    assert "tau = 1.0\n" in out
+    assert "Other defaults of lord+: optimizer muon" in out
 
 
 def test_data_tells_what_is_there(lord, photos):
@@ -202,10 +216,34 @@ def test_help_has_examples_and_is_quick():
     assert min(times) < 5  # torch alone would take about two; half a second is measured elsewhere
 
 
+@pytest.mark.parametrize("module", sum(GROUPS.values(), ()), ids=lambda module: module.__name__)
+def test_a_commands_help_shows_its_examples_which_can_be_typed(lord, module):
+    command = module.__name__.rpartition(".")[2]
+    lines = module.EXAMPLES.strip().splitlines()
+    code, out, _ = lord(f"{command} --help")
+    assert code == 0
+    for line in lines:
+        assert line.startswith(f"lord {command}")
+        assert line in out
+        parsed, _, _ = app.parse_args(line.split()[1:], exit_on_error=False, print_error=False)
+        assert parsed is getattr(module, command)
+
+
+def test_each_setting_of_a_run_has_a_flag_with_its_type_and_default():
+    known = {each.name: each for _, each in settings()}
+    for config in (*SECTIONS.values(), BufferConfig):
+        kinds, documented = get_type_hints(config, include_extras=True), docstrings(config)
+        for name in fields(config):
+            assert known[name].kind == kinds[name]
+            assert known[name].about == documented[name] != ""
+            assert known[name].default == getattr(config(), name)
+    assert len(known) == sum(len(fields(each)) for each in (*SECTIONS.values(), BufferConfig))
+
+
 def test_a_methods_description_is_broken_where_the_terminal_ends(lord, monkeypatch):
-    monkeypatch.setattr("lord.cli.commands.console.width", 60)
+    monkeypatch.setattr("lord.cli.console.console.width", 60)
     _, out, _ = lord("methods esmer")
-    lines = out.partition("┏")[0].splitlines()
+    lines = out.partition("\nstatistics = ")[0].splitlines()
     assert lines.count("") <= 2
     assert all(len(line) > 40 for line in lines[:-1] if line and not line.endswith((".", ". ")))
 
@@ -214,7 +252,8 @@ def test_results_are_kept_unless_overwritten(lord):
     assert lord(f"run {QUICK} --quiet --out a")[0] == 0
     code, _, error = lord(f"run {QUICK} --quiet --out a")
     assert code == 2
-    assert "'a' already holds results: give another --out, or --overwrite" in error
+    assert "--out: 'a'" in error
+    assert "--overwrite" in error
     assert lord(f"run {QUICK} --quiet --out a --overwrite")[0] == 0
 
 

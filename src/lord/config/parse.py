@@ -15,6 +15,8 @@ from lord.config.types import LARGEST, Groups, describe
 
 Value = str | int | float | bool | None | list[Any] | tuple[Any, ...]
 """A setting's value as it is given, before it is checked."""
+LONG = 20
+"""Names that a message lists, at most, if it can name the nearest."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -101,16 +103,17 @@ def choose(field: str, given: object, allowed: Collection[str]) -> str:
 
 
 def unknown_setting(name: str, known: Iterable[str], owner: str = "") -> UserError:
-    """The error for a setting that does not exist.
+    """Return the error for a setting that does not exist.
 
     Args:
+        known: settings that exist. A long list is not shown where one of them is near.
         owner: method or part that was meant to have it.
     """
     known = sorted(known)
-    what = f"{owner} has no such setting" if owner else "unknown setting"
-    return UserError(
-        what, field=name, allowed=f"one of {', '.join(known)}", hint=nearest(name, known)
-    )
+    problem = f"is not a setting of {owner}" if owner else "is not a setting"
+    hint = nearest(name, known)
+    allowed = None if hint and len(known) > LONG else f"one of {', '.join(known)}"
+    return UserError(problem, field=name, allowed=allowed, hint=hint)
 
 
 def nearest(given: str, allowed: Iterable[str]) -> str | None:

@@ -166,7 +166,7 @@ def _concerning(
                 raise removed(setting, value)
             if setting not in known:
                 raise unknown_setting(setting, known)
-            names = " and ".join(dict.fromkeys(methods))
+            names = " or ".join(dict.fromkeys(methods))
             raise unknown_setting(setting, METHODS[methods[0]].settings, names)
         if owner in ("", method):
             values[setting] = value

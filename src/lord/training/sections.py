@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from lord.config import Config, UserError, Value, fields
 from lord.config.types import AtLeastTwo, Count, Natural, NonNegative
@@ -25,7 +26,7 @@ class TrainingConfig(Config, frozen=True):
     """Arithmetic of forward and backward passes. bf16 uses autocast."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Device to train on. auto: a GPU if there is one."""
-    threads: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 0
+    threads: Annotated[int, Meta(ge=0, le=1024)] = 0
     """CPU threads; 0 for one a core."""
     evaluate_every: Natural = 0
     """Steps between evaluations within a task, which measure the stability gap; 0 for none."""

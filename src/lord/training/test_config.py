@@ -55,10 +55,10 @@ def test_a_written_configuration_is_read_back_the_same(method, tmp_path):
     [
         ("lrod", {}, "method", {"given": "lrod", "hint": "did you mean 'lord'?"}),
         (5, {}, "method", {"given": 5}),
-        ("sgd", {"buffer": 100}, "buffer", {"problem": "sgd has no such setting"}),
+        ("sgd", {"buffer": 100}, "buffer", {"problem": "is not a setting of sgd"}),
         ("er", {"rhoo": 1}, "rhoo", {"hint": "did you mean 'rho'?"}),
         ("er", {"lrod.rho": 1}, "method", {"given": "lrod"}),
-        ("er:rho=1", {}, "rho", {"problem": "er has no such setting"}),
+        ("er:rho=1", {}, "rho", {"problem": "is not a setting of er"}),
         ("er", {"buffer": 10}, "buffer", {"given": 10, "allowed": re.compile("at least the 32")}),
         ("er", {"precision": "fp16"}, "precision", {"allowed": "one of fp32, bf16"}),
         ("lord", {"rho": 1.5}, "rho", {"given": 1.5, "allowed": "a number from 0 to 1"}),

@@ -1,0 +1,133 @@
+"""``lord export``: a model for use without this package."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from lord.cli.console import check_new, say, writing
+from lord.cli.flags import Switch
+from lord.cli.learner import load_learner
+from lord.config import UserError, load_plugin
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lord.learner import Deployed
+
+EXAMPLES = """
+lord export memory model.onnx
+lord export memory small.onnx --int8
+lord export runs/digits-lord-seed0 model.pt2
+"""
+
+
+def export(
+    source: Path,
+    out: Path,
+    /,
+    *,
+    format: Literal["onnx", "pt2"] | None = None,
+    int8: Switch = False,
+    plugin: Path | None = None,
+) -> None:
+    """Write the model of a learner or a run, with preprocessing and class names inside.
+
+    The model takes N x C x H x W uint8 images and returns probabilities. ONNX runs without PyTorch.
+
+    Parameters
+    ----------
+    source
+        Folder of a learner or of a run, or a run's model file.
+    out
+        File to write.
+    format
+        onnx, or pt2 for torch.export. By default the ending of the file's name, or else onnx.
+    int8
+        Use eight bits for weights and activations. Needs ONNX and a learner with a buffer. The file
+        is written only if accuracy on the buffer holds.
+    plugin
+        Python file that registers methods or networks.
+    """
+    from lord.learner import export_pt2
+
+    form = _format(out, format)
+    if plugin:
+        load_plugin(plugin)
+    check_new("out", out)
+    deployed, classes, images, labels = _exportable(source)
+    if int8 and labels is None:
+        raise UserError("needs a learner's buffer, on which activations are measured", field="int8")
+    if int8 and form == "pt2":
+        raise UserError("cannot be combined with pt2", field="int8", hint="set `format` to onnx")
+    with writing(out):
+        if form == "pt2":
+            export_pt2(deployed, classes, images[:2], out)
+            note = ""
+        else:
+            note = _export_onnx(deployed, classes, images, labels if int8 else None, out)
+    say(f"The model is {out}, {out.stat().st_size / 1e6:.2f} MB{note}.")
+
+
+def _format(out: Path, given: str | None) -> str:
+    """The format that is given, or else that of the file's name.
+
+    Raises:
+        UserError: if they differ.
+    """
+    ending = out.suffix[1:].lower()
+    if given and ending in ("onnx", "pt2") and ending != given:
+        raise UserError(f"does not fit '{out}'", field="format", given=given)
+    return given or ("pt2" if ending == "pt2" else "onnx")
+
+
+def _export_onnx(
+    deployed: "Deployed",
+    classes: Sequence[str],
+    images: "Tensor",
+    labels: "Tensor | None",
+    out: Path,
+) -> str:
+    """Write an ONNX file, with eight bits where labels are given; return how good it is."""
+    from lord.learner import export_int8, export_onnx
+
+    if labels is None:
+        gap = export_onnx(deployed, classes, images, out)
+        return f"; largest difference from PyTorch {gap:.1g} on {len(images)} images"
+    fp32 = out.with_name(f".{out.name}-fp32")
+    try:
+        export_onnx(deployed, classes, images, fp32)
+        before, after = export_int8(fp32, images, labels, out)
+    finally:
+        fp32.unlink(missing_ok=True)
+    return f"; accuracy on the buffer {after:.1f} %, {before:.1f} % in fp32"
+
+
+def _exportable(source: Path) -> "tuple[Deployed, Sequence[str], Tensor, Tensor | None]":
+    """A model, its classes, and images to try it on.
+
+    The images are those of a learner's buffer, with their labels; without a buffer, random ones.
+    """
+    from lord.learner import Deployed, holds_learner, load_model
+
+    if not holds_learner(source):
+        model = load_model(source)
+        return (
+            Deployed(model.network, model.mean, model.std),
+            model.classes,
+            _random(model.shape),
+            None,
+        )
+    learner = load_learner(source)
+    if learner.method is None or learner.shape is None:
+        raise UserError("has learned nothing yet", field="source", given=source)
+    deployed = Deployed(learner.method.predictor, *learner.normalisation)
+    held = learner.method.buffer.held if learner.method.buffer is not None else {}
+    if not held:
+        return deployed, learner.classes, _random(learner.shape), None
+    return deployed, learner.classes, held["images"], held["labels"]
+
+
+def _random(shape: tuple[int, ...]) -> "Tensor":
+    import torch
+
+    return torch.randint(0, 256, (64, *shape), dtype=torch.uint8)

@@ -1,0 +1,132 @@
+"""``lord learn``: learn the images of a folder, session after session."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from msgspec import Meta
+
+from lord.cli.console import console, continues, say
+from lord.cli.flags import Switch, checked, with_assignments
+from lord.cli.learner import accuracies, warnings_printed
+from lord.config import UserError, check_budget, load_plugin
+from lord.config.types import Count, Natural, NonNegative
+
+EXAMPLES = """
+lord learn photos/week1 --state memory
+lord learn photos/week2 --state memory
+lord learn photos/week3 --state memory --seconds 60
+lord learn photos/week1 --state small --network cnn --width 8 --set buffer=200
+"""
+FIELDS = {"source": "folder", "images": "folder", "every": "checkpoint_every"}
+"""Names of arguments in Python, and the parameters that stand for them here."""
+NAMED = 20
+"""New classes that are named after a session, at most."""
+
+
+def learn(
+    folder: Path,
+    /,
+    *,
+    state: Path,
+    method: str | None = None,
+    network: str | None = None,
+    width: Annotated[int | None, checked(int)] = None,
+    epochs: Annotated[int | None, checked(Count)] = None,
+    resize: Annotated[int | None, checked(Annotated[int, Meta(ge=4, le=1024)])] = None,
+    seed: Annotated[int | None, checked(Natural)] = None,
+    set: Annotated[list[str] | None, Parameter(negative=())] = None,
+    seconds: float | None = None,
+    flops: float | None = None,
+    again: Switch = False,
+    abandon: Switch = False,
+    checkpoint_every: Annotated[float, checked(NonNegative)] = 60.0,
+    plugin: Path | None = None,
+) -> None:
+    """Learn the images of a folder. The first call makes the learner, and later calls continue it.
+
+    If it is interrupted or killed, the same command continues from the last checkpoint.
+
+    Parameters
+    ----------
+    folder
+        Images by class: FOLDER/CLASS/*.jpg, or any other layout that 'lord data' knows.
+    state
+        Folder of the learner.
+    method
+        Method; lord+ by default. It cannot change later, nor can network, width, epochs, resize,
+        seed and set.
+    network
+        Network; resnet18 by default.
+    width
+        Channels of the network's first stage; 16 by default.
+    epochs
+        Passes over the images of a session; 5 by default.
+    resize
+        Side in pixels of the squares that images are resized to; 32 by default.
+    seed
+        Random seed; 0 by default.
+    set
+        A setting of the method or the optimizer, such as alpha=0.5.
+    seconds
+        Training budget in seconds. Replaces epochs; at least four steps.
+    flops
+        Training budget in FLOPs. Replaces epochs; at least four steps.
+    again
+        Learn images once more that were learned before.
+    abandon
+        Drop a session that was interrupted, and learn these images instead.
+    checkpoint_every
+        Seconds between checkpoints.
+    plugin
+        Python file that registers methods or networks.
+    """
+    from lord.learner import learn_folder
+
+    flags = {"method": method, "network": network, "width": width, "epochs": epochs, "seed": seed}
+    given = with_assignments({n: v for n, v in flags.items() if v is not None}, set)
+    check_budget(seconds, flops)
+    if plugin:
+        load_plugin(plugin)
+    _check_place(state, folder)
+    with continues("the same command continues"), warnings_printed():
+        learner = learn_folder(
+            state,
+            folder,
+            given,
+            resize=resize,
+            again=again,
+            abandon=abandon,
+            seconds=seconds,
+            flops=flops,
+            every=checkpoint_every,
+            say=console.print,
+        )
+    session = learner.sessions[-1]
+    known, names = f"{len(learner.classes)} classes", session.new_classes
+    more = f", ... {len(names)}" if len(names) > NAMED else ""
+    new = f" ({', '.join(names[:NAMED])}{more} new)" if names else ""
+    say(
+        f"session {len(learner.sessions)}: {session.images} images, {known}{new}; "
+        f"{session.steps} steps, {session.seconds:.0f} s, {session.flops:.3g} FLOPs"
+    )
+    say(accuracies(learner))
+
+
+def _check_place(state: Path, folder: Path) -> None:
+    """Check that a learner does not share a folder with a run or with its images.
+
+    Raises:
+        UserError: if it would.
+    """
+    from lord.learner import holds_learner
+    from lord.training.folder import holds_run
+
+    if holds_run(state) and not holds_learner(state):
+        raise UserError(
+            "holds a run's results", field="state", given=state, hint="choose another folder"
+        )
+    if folder.is_dir() and state.resolve().is_relative_to(folder.resolve()):
+        raise UserError(
+            "is in the folder of the images", field="state", given=state, hint="choose another"
+        )

@@ -1,0 +1,53 @@
+"""What the commands for a learner share: reading it, and wording what it knows."""
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from lord.config import load_plugin
+
+if TYPE_CHECKING:
+    from lord.learner import Learner
+
+
+def load_learner(state: Path, plugin: Path | None = None) -> "Learner":
+    """Load a plug-in and the learner in a folder."""
+    from lord.learner import Learner
+
+    if plugin:
+        load_plugin(plugin)
+    with warnings_printed():
+        return Learner.load(state)
+
+
+@contextmanager
+def warnings_printed() -> Iterator[None]:
+    """Inside, warnings are printed to the error stream as plain lines."""
+    errors = Console(stderr=True, markup=False)
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        errors.print(str(message), highlight=False, soft_wrap=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = show
+        yield
+
+
+def accuracies(learner: "Learner") -> str:
+    """A learner's held-out accuracy in words: session 1 93 %, session 2 90 %."""
+    if not learner.sessions:
+        return "no session has ended yet"
+    last, forgetting = learner.sessions[-1].held_out, learner.forgetting
+    text = f"held-out accuracy by session: {percentages(last)} %"
+    return text + ("" if forgetting is None else f"; forgetting {forgetting:.1f}")
+
+
+def percentages(shares: Sequence[float]) -> str:
+    """Accuracies of sessions; - for a session without held-out images."""
+    return " ".join("-" if math.isnan(share) else f"{share:.0f}" for share in shares)

@@ -1,0 +1,62 @@
+"""``lord report``: pages and pictures of results."""
+
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
+
+from lord.cli.console import report_on, say
+from lord.cli.flags import Switch, checked
+from lord.config import UserError
+
+EXAMPLES = """
+lord report runs/compare-digits
+lord report runs/compare-digits --html
+lord report runs --watch
+"""
+
+
+def report(
+    folder: Path,
+    /,
+    *,
+    html: Switch = False,
+    watch: Switch = False,
+    port: Annotated[int | None, checked(Annotated[int, Meta(ge=0, le=65535)])] = None,
+) -> None:
+    """Write the page and the pictures of a folder's results again, or make a page to explore them.
+
+    Parameters
+    ----------
+    folder
+        Folder of a comparison, of one run, or of many comparisons.
+    html
+        Write FOLDER/report.html instead: one file with charts, runs and commands. It works
+        offline.
+    watch
+        Serve that page instead, on this machine only, with the runs in progress. Ctrl-C ends it.
+    port
+        Port to serve it at; any free one by default.
+    """
+    from lord.reporting import find_studies
+    from lord.reporting.html import watch as serve
+    from lord.reporting.html import write_page
+    from lord.reporting.report import write_report
+
+    if html and watch:
+        raise UserError("cannot be combined with `html`", field="watch", hint="give one of them")
+    if port is not None and not watch:
+        raise UserError("is only for `watch`", field="port", given=port)
+    if watch:
+        serve(folder, port or 0, say)
+        return
+    if html:
+        say(f"The page is {write_page(folder)}.")
+        return
+    studies = find_studies(folder)
+    for study, records in studies.items():
+        if len(studies) == 1:
+            report_on(study, records)
+        else:
+            write_report(study, records)
+            say(f"{study}: {len(records)} runs")

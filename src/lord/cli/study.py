@@ -1,0 +1,72 @@
+"""What ``lord compare`` and ``lord ablate`` share: run all variants with all seeds, and report."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lord.cli.console import command_line, continues, report_on, say
+from lord.cli.flags import Arguments, Execution
+from lord.config import UserError, Variant, parse_variant
+
+if TYPE_CHECKING:
+    from lord.evaluation import RunRecord
+
+
+def variants_in(methods: str) -> list[Variant]:
+    """Read variants that are separated by commas.
+
+    Raises:
+        UserError: if there is none, or one of another form.
+    """
+    texts = [text.strip() for text in methods.split(",") if text.strip()]
+    if not texts:
+        raise UserError(field="methods", given=methods, allowed="names separated by commas")
+    return [parse_variant(text) for text in texts]
+
+
+def run_study(
+    variants: Sequence[Variant],
+    seeds: int,
+    out: Path,
+    arguments: Arguments,
+    execution: Execution,
+    *,
+    overwrite: bool,
+    against: Variant | None = None,
+) -> "list[RunRecord]":
+    """Run all variants with all seeds, write study.json and the report, and print the table.
+
+    Args:
+        against: the variant that the others are compared with.
+    """
+    import lord.studies as studies
+    from lord.reporting import find_records
+    from lord.training import compose
+
+    configs = [
+        compose(variant, arguments.given, preset=arguments.preset, seed=seed, beside=variants)
+        for seed in range(seeds)
+        for variant in variants
+    ]
+    with continues(f"finished runs are in {out}; the same command continues"):
+        records = studies.compare(
+            configs,
+            out,
+            jobs=execution.jobs,
+            engine=execution.engine,
+            address=execution.address,
+            overwrite=overwrite,
+            plugin=arguments.plugin,
+            report=say,
+        )
+    studies.write_study(
+        out,
+        configs,
+        command_line(),
+        given=arguments.recorded,
+        against=against.label if against else None,
+    )
+    report_on(out, records)
+    if more := len(find_records(out)) - len(records):
+        say(f"{more} more finished runs are in {out}; 'lord report {out}' includes them.")
+    return records
