@@ -1,7 +1,10 @@
 """One run: from its configuration to its results."""
 
-from lord.training.config import RunConfig, TrainingConfig, compose, flat, folder_name, read_yaml
-from lord.training.run import make_method, run
+from lord.config import read_yaml
+from lord.training.config import RunConfig, compose, flat, folder_name
+from lord.training.run import run
+from lord.training.sections import TrainingConfig
+from lord.training.setup import make_method
 
 __all__ = [
     "RunConfig",

@@ -20,7 +20,6 @@ from lord.config import (
     expect,
     unknown_setting,
 )
-from lord.config import read_yaml as read_yaml
 from lord.config.types import Natural
 from lord.data import DataConfig, ImageData
 from lord.methods import METHODS, MethodConfig, OptimizerConfig
