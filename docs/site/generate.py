@@ -193,10 +193,22 @@ def _documented(module: str, names: list[str]) -> str:
             kind = "autoexception" if issubclass(value, Exception) else "autoclass"
         else:
             kind = "autofunction" if inspect.isroutine(value) else "py:data"
-        lines += [f".. {kind}:: {module}.{name}", ""]
+        lines += [f".. {kind}:: {module}.{name}", *_inherited(value), ""]
         if kind == "py:data":
             lines += [f"   {line}" for line in _data_docs(module).get(name, [])]
     return "\n".join(lines)
+
+
+def _inherited(value: object) -> list[str]:
+    """Return the option that shows members of base classes that have no entry."""
+    if not inspect.isclass(value):
+        return []
+    bases = [base for base in value.__mro__[1:] if base.__module__.startswith("lord.")]
+    documented = {name for room in ROOMS for name in import_module(f"lord.{room}").__all__}
+    if all(base.__name__ in documented for base in bases):
+        return []
+    end = next(base for base in value.__mro__ if not base.__module__.startswith("lord."))
+    return [f"   :inherited-members: {end.__name__}"]
 
 
 @cache
