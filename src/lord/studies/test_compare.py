@@ -137,8 +137,9 @@ def test_after_ctrl_c_a_run_names_the_folder_of_its_partial_results(lord, tmp_pa
     os.killpg(process.pid, signal.SIGINT)
     code, _, error = ended(process)
     assert code == 130
-    where = f"partial results are in {tmp_path / 'a'}; --resume goes on from there"
-    assert error == f"error: interrupted: {where}"
+    assert error.startswith("error: interrupted")
+    assert str(tmp_path / "a") in error
+    assert "--resume" in error
 
 
 COMPARE = "compare --methods sgd,der++ --seeds 1 --width 8 --epochs 15 --threads 1 --jobs 1 --out"
@@ -154,7 +155,7 @@ def test_after_ctrl_c_no_process_is_left_and_the_same_command_continues(lord, tm
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     code, _, error = ended(process)
     assert code == 130
-    assert f"finished runs are in {tmp_path}" in error
+    assert str(tmp_path) in error
     assert "Traceback" not in error
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
     assert (tmp_path / "der++-seed0" / "metrics.jsonl").exists()
