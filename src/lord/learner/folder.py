@@ -31,7 +31,7 @@ def learn_folder(
     seconds: float | None = None,
     flops: float | None = None,
     every: float = 60.0,
-    say: Callable[[str], None] = print,
+    report: Callable[[str], None] = print,
 ) -> Learner:
     """Learn images with the learner in a folder. The first call makes the learner.
 
@@ -47,7 +47,7 @@ def learn_folder(
         abandon: drop the session that was interrupted, and learn these images instead.
         seconds, flops: training budget, instead of a number of epochs.
         every: seconds between checkpoints.
-        say: told in one line if a session continues.
+        report: receives a line of text if a session continues.
 
     Returns:
         The learner after the session.
@@ -60,7 +60,7 @@ def learn_folder(
     with locked(folder, "learning"):
         learner = _opened(folder, given, resize, abandon=abandon)
         if learner.unfinished:
-            say("continuing the session that was interrupted")
+            report("continuing the session that was interrupted")
         side = learner.shape[1] if learner.shape else resize or RESIZE
         images, labels, content = load_labelled(source, side)
         _check_not_nested(learner, source, labels)
