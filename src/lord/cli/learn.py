@@ -100,7 +100,7 @@ def learn(
             seconds=seconds,
             flops=flops,
             every=checkpoint_every,
-            say=console.print,
+            report=console.print,
         )
     session = learner.sessions[-1]
     known, names = f"{len(learner.classes)} classes", session.new_classes
