@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -30,7 +30,7 @@ def warnings_printed() -> Iterator[None]:
     """Inside, warnings are printed to the error stream as plain lines."""
     errors = Console(stderr=True, markup=False)
 
-    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+    def show(message: Warning | str, *_: object, **__: object) -> None:
         errors.print(str(message), highlight=False, soft_wrap=True)
 
     with warnings.catch_warnings():

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, get_type_hints
 
+from rich.padding import Padding
 from rich.table import Table
 
 from lord.cli.console import console, say
-from lord.config import choose, describe, load_plugin
+from lord.config import Value, choose, describe, load_plugin, typed
 from lord.config.field import docstrings
 
 if TYPE_CHECKING:
@@ -59,13 +60,14 @@ def _print_one(name: str, recipe: "Recipe") -> None:
     console.print(f"{name}: {about}\n", highlight=False)
     config, documented = recipe.config({}), docstrings(recipe.method.Config)
     for setting, kind in get_type_hints(recipe.method.Config, include_extras=True).items():
-        console.print(f"{setting} = {getattr(config, setting)}", highlight=False)
-        console.print(f"    {documented.get(setting, '')} ({describe(kind)})", highlight=False)
+        console.print(f"{setting} = {typed(getattr(config, setting))}", highlight=False)
+        about = f"{documented.get(setting, '')} ({describe(kind)})"
+        console.print(Padding(about, (0, 0, 0, 4)), highlight=False)
     others = {n: v for n, v in recipe.preset.items() if n not in recipe.settings}
     if others:
         say(f"\nOther defaults of {name}: {_listed(others)}")
     if recipe.published:
-        table = Table("stream", "buffer", "published values", title=None)
+        table = Table("stream", "buffer", "published values")
         for stream, rows in recipe.published.items():
             for buffer, values in rows.items():
                 table.add_row(stream, str(buffer or "-"), _listed(values))
@@ -74,8 +76,8 @@ def _print_one(name: str, recipe: "Recipe") -> None:
 
 def _paragraphs(text: str) -> list[str]:
     """The paragraphs of a docstring, each in one line."""
-    return [" ".join(each.split()) for each in text.strip().split("\n\n")]
+    return [" ".join(each.replace("``", "").split()) for each in text.strip().split("\n\n")]
 
 
-def _listed(values: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items())
+def _listed(values: Mapping[str, Value]) -> str:
+    return ", ".join(f"{name} {typed(value)}" for name, value in values.items())

@@ -111,7 +111,10 @@ def test_a_mistake_in_abandoning_costs_nothing(lord, tmp_path):
     assert (code, "its checksum does not match" in error) == (2, True)
     assert len(Learner.load(state).sessions) == 1
     (state / FINISHED).write_bytes(whole)
-    for settings, said in (("--width 9", "9 differs from 8"), ("--set x=1", "--set x: is not a setting")):
+    for settings, said in (
+        ("--width 9", "9 differs from 8"),
+        ("--set x=1", "--set x: is not"),
+    ):
         code, _, error = lord(f"learn {folders[2]} --state {state} --abandon {settings}")
         assert (code, said in error) == (2, True)
     code, _, error = lord(f"learn {folders[0]} --state {state} --abandon")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from rich.table import Table
@@ -13,6 +13,8 @@ from lord.cli.study import variants_in
 from lord.config.types import Natural
 
 if TYPE_CHECKING:
+    from optuna import Study
+
     from lord.studies.tune import Tuning
 
 EXAMPLES = """
@@ -93,7 +95,7 @@ def tune(
     say(f"The best settings are in {out / 'best.yaml'}. Beside it: trials.csv, tuning.json.")
 
 
-def _show(tuning: "Tuning", studies: Mapping[str, Any]) -> None:
+def _show(tuning: "Tuning", studies: "Mapping[str, Study]") -> None:
     """Print the best trials of each method, and what all of them cost."""
     table = Table("method", "trial", "accuracy", "FLOPs", "settings")
     for found in tuning.methods:

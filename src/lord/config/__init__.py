@@ -18,7 +18,7 @@ from lord.config.parse import (
 )
 from lord.config.plugin import in_plugin, load_plugin
 from lord.config.types import describe
-from lord.config.variant import Variant, as_variant, assigned, parse_variant
+from lord.config.variant import Variant, as_variant, assigned, parse_variant, typed
 
 __all__ = [
     "Config",
@@ -43,5 +43,6 @@ __all__ = [
     "nearest",
     "parse_variant",
     "read_yaml",
+    "typed",
     "unknown_setting",
 ]

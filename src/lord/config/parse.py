@@ -6,6 +6,7 @@ import sys
 from collections.abc import Collection, Iterable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
+from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
@@ -56,6 +57,8 @@ def convert(name: str, value: object, kind: object) -> Any:
 
     >>> convert("lr", "1e-3", float), convert("split", "0,1/2", Groups)
     (0.001, ((0, 1), (2,)))
+    >>> convert("pace", "none", float | None) is None
+    True
 
     Args:
         kind: the type, with its range.
@@ -83,6 +86,8 @@ def _plain(value: object, kind: object) -> object:
         return float(value)
     if isinstance(value, Integral) and not isinstance(value, bool):
         return int(value)
+    if isinstance(value, str) and value.lower() == "none" and NoneType in get_args(kind):
+        return None
     if isinstance(value, str) and Groups in (kind, *get_args(kind)):
         return [group.split(",") for group in value.split("/")]
     return value

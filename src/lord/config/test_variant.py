@@ -26,7 +26,7 @@ def test_a_name_stands_before_the_method():
         "tuned=der++:lr=0.03",
         "plain=er",
         "er:network=timm:resnet10t:width=8",
-        "er:pace=null",
+        "er:pace=none",
     ],
 )
 def test_text_is_read_back_as_it_was_written(text):
@@ -35,7 +35,7 @@ def test_text_is_read_back_as_it_was_written(text):
 
 def test_values_from_python_are_written_as_they_are_typed():
     settings = {"rho": 0.25, "merged": True, "pace": None, "split": [[0, 1], [2]]}
-    assert Variant("lord", settings).text == "lord:rho=0.25:merged=true:pace=null:split=0,1/2"
+    assert Variant("lord", settings).text == "lord:rho=0.25:merged=true:pace=none:split=0,1/2"
 
 
 def test_settings_can_be_left_out():

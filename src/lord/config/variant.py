@@ -34,7 +34,7 @@ class Variant(Config, frozen=True, kw_only=False):
     def text(self) -> str:
         """The variant as it is typed; ``parse_variant`` reads it."""
         name = f"{self.name}=" if self.name else ""
-        settings = (f":{name}={_typed(value)}" for name, value in self.settings.items())
+        settings = (f":{name}={typed(value)}" for name, value in self.settings.items())
         return f"{name}{self.method}{''.join(settings)}"
 
     @property
@@ -106,10 +106,14 @@ def assigned(text: str, field: str = "set") -> tuple[str, Value]:
     return name.strip().replace("-", "_"), {"true": True, "false": False}.get(value, value)
 
 
-def _typed(value: Value) -> str:
-    """A value as it is typed on a command line."""
+def typed(value: Value) -> str:
+    """Return a value as it is typed on a command line.
+
+    >>> typed(True), typed(None), typed([[0, 1], [2]])
+    ('true', 'none', '0,1/2')
+    """
     if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
+        return str(value).lower()
     if isinstance(value, list | tuple):  # classes of each task
         tasks = (task if isinstance(task, list | tuple) else [task] for task in value)
         return "/".join(",".join(map(str, task)) for task in tasks)

@@ -197,7 +197,7 @@ def stream_of(config: RunConfig, data: ImageData) -> Stream:
     return stream
 
 
-def published(method: str, preset: str, given: Mapping[str, Value]) -> dict[str, Any]:
+def published(method: str, preset: str, given: Mapping[str, Value]) -> dict[str, Value]:
     """Return a method's published settings for a stream, for the nearest published buffer size.
 
     A stream without published settings gets those of the nearest stream that has some.
