@@ -71,7 +71,7 @@ def tune(
 
     execution, arguments = execution or Execution(), (flags or Flags()).read()
     plan = search.make_plan(
-        [variant.text for variant in variants_in(methods)],
+        variants_in(methods),
         arguments.given,
         search.parse_space(space or []),
         preset=arguments.preset,
@@ -100,7 +100,7 @@ def _show(tuning: "Tuning", studies: "Mapping[str, Study]") -> None:
     table = Table("method", "trial", "accuracy", "FLOPs", "settings")
     for found in tuning.methods:
         trials = [each for each in studies[found.method].trials if each.state.name == "COMPLETE"]
-        for trial in sorted(trials, key=lambda each: -each.value)[:SHOWN]:
+        for trial in sorted(trials, key=lambda each: -(each.value or 0.0))[:SHOWN]:
             settings = ", ".join(f"{name}={_short(value)}" for name, value in trial.params.items())
             flops = f"{trial.user_attrs['flops']:.3g}"
             table.add_row(found.method, str(trial.number), f"{trial.value:.1f}", flops, settings)

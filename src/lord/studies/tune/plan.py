@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lord.config import UserError, Value, parse_variant
+from lord.config import UserError, Value, Variant, as_variant
 from lord.streams import StreamConfig
 from lord.studies.tune.space import Dimension, space_of
 from lord.training.config import compose
@@ -25,8 +25,10 @@ On = Literal["held-out", "test-stream"]
 class Plan:
     """A search for the settings of some methods."""
 
+    variants: dict[str, Variant]
+    """The methods, by label."""
     spaces: dict[str, dict[str, Dimension]]
-    """Method, as it was named -> setting -> values to search."""
+    """Label -> setting -> values to search."""
     given: dict[str, Value]
     """All other settings of the runs."""
     preset: str
@@ -42,7 +44,7 @@ class Plan:
 
 
 def make_plan(
-    methods: Sequence[str],
+    methods: Sequence[str | Variant],
     given: Mapping[str, Value],
     dimensions: Sequence[Dimension],
     *,
@@ -63,7 +65,8 @@ def make_plan(
     Raises:
         UserError: names the argument, what was given and what is allowed.
     """
-    names = [parse_variant(label).method for label in methods]
+    variants = [as_variant("methods", method) for method in methods]
+    names = [variant.method for variant in variants]
     for name in names:
         if names.count(name) > 1:
             raise UserError(
@@ -71,13 +74,17 @@ def make_plan(
             )
     share_of_trials, share_of_flops = _divide(len(methods), trials, flops)
     settings = {"stop_after": 1, **given}
-    stream = compose(methods[0], settings, preset=preset, beside=names).stream
+    stream = compose(variants[0], settings, preset=preset, beside=names).stream
     held_out, images = _scored_images(stream, on, explicit="validation" in given)
     settings |= held_out
     return Plan(
-        spaces={label: space_of(label, dimensions, settings, preset, names) for label in methods},
+        variants={variant.label: variant for variant in variants},
+        spaces={
+            variant.label: space_of(variant, dimensions, settings, preset, names)
+            for variant in variants
+        },
         given=settings,
-        preset=compose(methods[0], settings, preset=preset, beside=names).preset,
+        preset=compose(variants[0], settings, preset=preset, beside=names).preset,
         seed=seed,
         trials=share_of_trials,
         flops=share_of_flops,

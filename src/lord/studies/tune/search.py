@@ -155,7 +155,8 @@ class Scheduler:
 
 def _config(plan: Plan, label: str, values: Mapping[str, Value]) -> RunConfig:
     given = {**plan.given, **values}
-    return compose(label, given, preset=plan.preset, seed=plan.seed, beside=list(plan.spaces))
+    variant, beside = plan.variants[label], list(plan.variants.values())
+    return compose(variant, given, preset=plan.preset, seed=plan.seed, beside=beside)
 
 
 def _new_checkpoint(job: Job, trial: Trial) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeGuard
 
-from lord.config import Config, UserError, Value, assigned, fields, parse_variant
+from lord.config import Config, UserError, Value, Variant, assigned, fields
 from lord.data import DataConfig
 from lord.methods import METHODS
 from lord.streams import StreamConfig
@@ -124,7 +124,7 @@ def _number(text: str) -> int | float:
 
 
 def space_of(
-    label: str,
+    variant: Variant,
     dimensions: Sequence[Dimension],
     given: Mapping[str, Value],
     preset: str | None,
@@ -133,14 +133,13 @@ def space_of(
     """Return the dimensions of one method by setting, after a check of their values.
 
     Args:
-        label: the method or variant.
+        variant: the method, with its settings.
         given: all other settings.
         beside: names of all methods of the search.
 
     Raises:
         UserError: for a value that is not allowed, or a setting that is both searched and given.
     """
-    variant = parse_variant(label)
     space: dict[str, Dimension] = {}
     for dimension in dimensions:
         name, setting = dimension.name, dimension.setting
@@ -149,7 +148,7 @@ def space_of(
         values: list[Choice] = []
         for value in dimension.extremes:
             try:
-                config = compose(label, {**given, name: value}, preset=preset, beside=beside)
+                config = compose(variant, {**given, name: value}, preset=preset, beside=beside)
             except UserError as error:
                 raise UserError(f"in {name}={value}: {error}", field="space") from None
             values.append(flat(config).get(setting))
@@ -159,7 +158,7 @@ def space_of(
             raise UserError(f"{setting} is given twice for {variant.method}", field="space")
         space[setting] = _typed(dimension, values)
     if not space:
-        raise UserError(f"holds no setting of {label}", field="space")
+        raise UserError(f"holds no setting of {variant.label}", field="space")
     return space
 
 

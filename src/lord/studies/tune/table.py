@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import yaml
 
-from lord.config import UserError, Value, parse_variant
+from lord.config import UserError, Value
 from lord.storage import write_json, write_text
 from lord.studies.tune.plan import Plan
 from lord.studies.tune.space import trials_of
@@ -105,9 +105,9 @@ def _best_settings(plan: Plan, methods: list[MethodTuning], command: str) -> str
     """The given settings, then the best ones of each method as ``METHOD.SETTING``, as YAML."""
     values: dict[str, Value] = {"preset": plan.preset, **plan.lasting}
     if len(methods) == 1:
-        values["method"] = parse_variant(methods[0].method).method
+        values["method"] = plan.variants[methods[0].method].method
     for each in methods:
-        variant = parse_variant(each.method)
+        variant = plan.variants[each.method]
         typed = {
             name: yaml.safe_load(value) if isinstance(value, str) else value
             for name, value in variant.settings.items()

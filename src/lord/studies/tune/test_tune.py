@@ -10,6 +10,7 @@ import sys
 import pytest
 import yaml
 
+from lord.config import Variant
 from lord.conftest import refused
 from lord.evaluation import read_record
 from lord.streams import make_stream
@@ -119,7 +120,8 @@ def test_a_method_searches_the_settings_it_has_with_their_types():
         [*LR, "epochs=1..3", "replay=16,32", "lord.rho=0.25,1", "nesterov=true,false"]
     )
     both = ["er", "lord"]
-    er, ours = (space_of(name, space, {"width": 8, "momentum": 0.9}, None, both) for name in both)
+    given = {"width": 8, "momentum": 0.9}
+    er, ours = (space_of(Variant(name), space, given, None, both) for name in both)
     assert set(er) == {"lr", "epochs", "replay", "nesterov"}
     assert set(ours) == {*er, "rho"}
     assert (er["epochs"].low, er["epochs"].high) == (1, 3)
