@@ -1,4 +1,4 @@
-"""The documentation and the examples do what they say, command by command."""
+"""Run every command and example of the documentation."""
 
 import os
 import re
@@ -27,8 +27,7 @@ def run(command, folder):
 
 
 def follow(page, folder):
-    """Do what a page says: run its commands and its Python, in order. Python that begins with a
-    file's name is written to that file."""
+    """Run the commands and the Python of a page; Python that starts with "# name.py" is a file."""
     blocks = re.findall(r"^```(sh|python)\n(.*?)^```", page.read_text(), re.M | re.S)
     for kind, text in blocks:
         if kind == "python":
@@ -52,7 +51,7 @@ def test_every_command_of_a_page_works(page, tmp_path):
     if page.stem == "first-learner":
         assert (tmp_path / "buffer.png").stat().st_size > 0
     if page.stem == "first-comparison":
-        assert "## Against" in (tmp_path / "study" / "README.md").read_text()
+        assert "## Compared with" in (tmp_path / "study" / "README.md").read_text()
 
 
 def test_pages_of_commands_are_found():
