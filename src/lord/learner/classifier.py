@@ -26,8 +26,8 @@ NOTHING = "the learner has not learned anything yet"
 class Classifier(ABC):
     """A classifier of images. For scikit-learn, X are images and y are class names.
 
-    What differs from scikit-learn: X has four dimensions, y holds text, columns of probabilities
-    are in the order in which classes were learned, and errors are ``lord.UserError``.
+    This differs from scikit-learn: X has four dimensions, and y holds text. Probabilities have the
+    order in which classes were learned. Errors are ``lord.UserError``.
 
     >>> from lord import Learner
     >>> X = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)

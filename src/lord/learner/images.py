@@ -80,7 +80,7 @@ def class_names(labels: object, images: int) -> list[str]:
             field="labels",
             allowed="one for each image, and at least one image",
         )
-    # One name may have several Unicode forms, and NumPy has a string type of its own.
+    # One name may have several Unicode forms, and NumPy has another string type.
     return [unicodedata.normalize("NFC", str(name)) for name in names]
 
 

@@ -278,7 +278,7 @@ class Learner(Classifier):
         return fresh
 
     def _task(self, images: Tensor, labels: Sequence[str]) -> Task:
-        """Return what is learned in a session: all images but held-out ones."""
+        """Return the task of a session: its images without the held-out ones."""
         numbers = self._numbers(labels)
         rows = self.held_out.rows_to_learn(images)
         classes = tuple(sorted(set(numbers[rows].tolist())))

@@ -24,7 +24,7 @@ MODEL_FORMAT = 1
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network, and what is needed to use it.
+    """A trained network with its preprocessing and its class names.
 
     Attributes:
         network: in evaluation mode; it may be narrower than ``config`` says.
@@ -102,7 +102,7 @@ def load_model(path: str | Path) -> Model:
     torch.Size([2, 10])
 
     Raises:
-        UserError: if there is no such file, or it does not hold a whole model.
+        UserError: if the file is missing, or does not hold a whole model.
     """
     path = as_path("path", path)
     if path.is_dir() and not (path / MODEL_FILE).exists() and holds_learner(path):

@@ -130,7 +130,7 @@ class OpenSession:
         """Train from the present place to the end of the session.
 
         Args:
-            task: what is to be learned.
+            task: the images to learn.
             seed: all randomness depends on it and on the number of the step.
             seconds, flops: training budget, instead of a number of epochs.
             pause: called between steps, where the state is complete.

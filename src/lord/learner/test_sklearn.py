@@ -1,4 +1,4 @@
-"""A learner used as a scikit-learn estimator, and those of scikit-learn's own checks that apply."""
+"""A learner used as a scikit-learn estimator, and scikit-learn's checks that apply to it."""
 
 import inspect
 
@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 FOUR_DIMENSIONS = "X has four dimensions, holds uint8, and is not validated as a table"
 USER_ERRORS = "errors are lord.UserError, and not ValueError or NotFittedError"
 EARLY = "settings are checked when the learner is made"
-PUBLIC = "a learner has public attributes that change, such as sessions"
+PUBLIC = "a learner has public attributes that change, for example sessions"
 TWO_CLASSES = "the first session needs two classes"
 
 APPLICABLE = (
@@ -119,7 +119,7 @@ def pixels(table):
 @pytest.mark.parametrize("name", APPLICABLE)
 def test_a_check_of_scikit_learn_passes(name):
     if not hasattr(estimator_checks, name):
-        pytest.skip("this version of scikit-learn has no such check")
+        pytest.skip("this version of scikit-learn lacks the check")
     learner = TableLearner(method="er", network="cnn", width=4, epochs=1, buffer=32)
     getattr(estimator_checks, name)("TableLearner", learner)
 

@@ -17,8 +17,8 @@ from lord.storage.files import write_atomic
 FORMAT = 5
 """Version of the files that are written."""
 READABLE = (4, 5)
-"""Versions of the files that are read. They differ in the names that states use, which the rooms
-that own these states know."""
+"""Versions of the files that are read. States in them use other names, and those who load a state
+translate them."""
 Packed = dict[str, Any]
 
 
@@ -29,8 +29,8 @@ class UnreadableError(UserError):
 def save_state(state: Any, path: Path) -> None:
     """Write a state: nested dicts, lists, tuples, plain values and tensors.
 
-    The checkpoint that was there is kept beside the new one until the next. So one of them is
-    whole, whenever the process is killed. A tensor's memory order is kept too, because the last
+    The checkpoint before it stays in the same folder until the next one. So one of them is whole,
+    whenever the process is killed. A tensor's memory order is kept too, because the last
     bits of results may depend on it.
 
     Raises:
