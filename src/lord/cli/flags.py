@@ -156,7 +156,10 @@ class Flags:
         if self.plugin:
             load_plugin(self.plugin)
         values = read_yaml(self.config) if self.config else {}
-        typed = self._typed()
+        apart = ("preset", "set", "config", "plugin")
+        flags = {n: value for n, value in vars(self).items() if n not in apart}
+        typed = with_assignments({n: v for n, v in flags.items() if v is not None}, self.set)
+        _check_split(typed)
         if values.get("split") and "split" not in typed:
             _check_split({**typed, "split": values["split"]})
         method, preset, seed = (values.pop(name, None) for name in ("method", "preset", "seed"))
@@ -169,18 +172,6 @@ class Flags:
             seed=None if seed is None else convert("seed", seed, Natural),
             plugin=self.plugin,
         )
-
-    def _typed(self) -> dict[str, Value]:
-        """Settings given as flags or by ``--set``."""
-        apart = ("preset", "set", "config", "plugin")
-        given = {
-            name: value
-            for name, value in vars(self).items()
-            if value is not None and name not in apart
-        }
-        given = with_assignments(given, self.set)
-        _check_split(given)
-        return given
 
 
 @Parameter(name="*")

@@ -16,12 +16,21 @@ def variants_in(methods: str) -> list[Variant]:
     """Read variants that are separated by commas.
 
     Raises:
-        UserError: if there is none, or one of another form.
+        UserError: if there is none, one has another form, or two have the same name.
     """
     texts = [text.strip() for text in methods.split(",") if text.strip()]
     if not texts:
         raise UserError(field="methods", given=methods, allowed="names separated by commas")
-    return [parse_variant(text) for text in texts]
+    variants = [parse_variant(text) for text in texts]
+    by_label = {variant.label: variant for variant in variants}
+    for variant in variants:
+        if by_label[variant.label] != variant:
+            raise UserError(
+                f"two different variants are called '{variant.label}'",
+                field="methods",
+                hint="give each another name",
+            )
+    return variants
 
 
 def run_study(

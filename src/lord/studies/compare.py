@@ -55,7 +55,7 @@ def compare(
         _check_built_in(config)
     run_all = ENGINES[choose("engine", engine, ENGINES)]
     with locked(out, "comparing"):
-        folders = {out / folder_name(config): config for config in configs}
+        folders = _folders(out, configs)
         kept = [] if overwrite else _finished(folders, report)
         pending = {folder: config for folder, config in folders.items() if folder not in kept}
         if pending:
@@ -99,6 +99,23 @@ def _check_built_in(config: RunConfig) -> None:
                 given=name,
                 hint="set `plugin` to a file that registers it",
             )
+
+
+def _folders(out: Path, configs: Sequence[RunConfig]) -> dict[Path, RunConfig]:
+    """Return the folder of each run.
+
+    Raises:
+        UserError: if two different runs would have the same one.
+    """
+    folders: dict[Path, RunConfig] = {}
+    for config in configs:
+        if folders.setdefault(out / folder_name(config), config) != config:
+            raise UserError(
+                f"two different variants are called '{config.label}'",
+                field="configs",
+                hint="give each another name",
+            )
+    return folders
 
 
 def _finished(folders: Mapping[Path, RunConfig], report: Callable[[str], None]) -> list[Path]:

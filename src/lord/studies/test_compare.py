@@ -30,6 +30,12 @@ def configs(*methods, **settings):
     return [compose(m, SMALL | settings, beside=methods) for m in methods]
 
 
+def test_two_variants_of_one_name_are_refused(tmp_path):
+    same = [compose(variant, SMALL) for variant in ("a=er", "a=sgd")]
+    with refused("configs", problem=re.compile("called 'a'")):
+        compare(same, tmp_path)
+
+
 def test_finished_runs_are_kept_and_only_missing_ones_are_run(tmp_path):
     lines = []
     compare(configs("sgd"), tmp_path, jobs=1, report=lines.append)
