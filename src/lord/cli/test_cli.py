@@ -63,21 +63,21 @@ def test_what_is_typed_comes_before_a_variant_in_the_file(lord, tmp_path):
     assert (record.label, record.epochs, record.settings["replay"]) == ("er:replay=16", 1, 16)
 
 
-def test_tasks_are_not_counted_where_a_file_spells_them_out(lord, tmp_path):
+def test_a_number_of_tasks_contradicts_a_file_with_their_classes(lord, tmp_path):
     (tmp_path / "c.yaml").write_text("split: 7,1/0,2\ntasks: 5\nepochs: 1\nwidth: 4\n")
     code, _, error = lord("run --method sgd --config c.yaml --tasks 5 --out a")
     assert code == 2
     assert "--split: '7,1/0,2' already says the tasks" in error
 
 
-def test_classes_of_tasks_can_stand_in_the_file_as_they_are_typed(lord, tmp_path):
+def test_a_file_may_give_classes_of_tasks_as_they_are_typed(lord, tmp_path):
     (tmp_path / "c.yaml").write_text("split: 7,1/0,2\nmethod: sgd\nepochs: 1\nwidth: 4\n")
     assert lord("run --config c.yaml --quiet --threads 1 --out a")[0] == 0
     again = (tmp_path / "a" / "config.yaml").read_text()
     assert "split:\n- - 7\n  - 1\n- - 0\n  - 2\n" in again
 
 
-def test_a_terminal_without_unicode_is_told_all_the_same(tmp_path):
+def test_a_terminal_without_unicode_shows_tables(tmp_path):
     line = f"run --method sgd {QUICK.partition(' --set')[0]} --out {tmp_path / 'a'}"
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     for words in (line.split(), ["report", str(tmp_path / "a")]):
@@ -94,7 +94,7 @@ def test_an_output_that_is_full_is_answered_in_a_line():
     assert "Traceback" not in done.stderr
 
 
-def test_a_file_of_ones_own_is_not_replaced(lord, tmp_path):
+def test_a_file_that_lord_did_not_write_is_not_replaced(lord, tmp_path):
     assert lord("run --method sgd --epochs 1 --width 4 --quiet --threads 1 --out c/a")[0] == 0
     for name, line in [
         ("c/report.html", "report c --html"),
@@ -154,7 +154,7 @@ def test_the_example_method_runs_beside_ours_and_counts_its_extra_pass(lord, tmp
     assert hard.training_flops > small.training_flops > plain.training_flops
 
 
-def test_adjusting_by_expected_shares_is_a_method_too(lord, tmp_path):
+def test_the_example_that_adjusts_by_expected_shares_runs(lord, tmp_path):
     example = Path(__file__).parents[3] / "examples" / "expected_shares.py"
     given = f"--set distill=0 --set admission=0 --set tau=1 --seeds 1 {QUICK} --out p"
     code, _, error = lord(f"compare --plugin {example} --methods lord,lord-expected {given}")
@@ -168,7 +168,7 @@ def test_an_ablation_compares_with_the_whole_method(lord, tmp_path):
     code, _, error = lord(f"ablate --method lord+ --study rehearsal --seeds 1 {QUICK} --out a")
     assert code == 0, error
     page = (tmp_path / "a" / "README.md").read_text()
-    assert "## Against lord+\n" in page
+    assert "## Compared with lord+\n" in page
     assert "rho 0.5" in page
 
 
@@ -184,7 +184,7 @@ def test_methods_are_listed_and_one_is_explained(lord):
     assert "Other defaults of lord+: optimizer muon" in out
 
 
-def test_data_tells_what_is_there(lord, photos):
+def test_data_describes_images(lord, photos):
     code, out, _ = lord(f"data {photos}")
     assert code == 0
     assert "8 x 8, colour" in out
