@@ -1,39 +1,58 @@
-"""What others build on does not change by accident: Python names, commands and flags.
+"""Python names, commands and flags that others build on do not change by accident.
 
-A change that is meant: ``make interface``, and a line in CHANGELOG.md.
+After an intended change: ``make interface``, and a line in CHANGELOG.md.
 """
 
 import difflib
 import inspect
 import re
+from importlib import import_module
 from pathlib import Path
 
 import lord
 from lord.cli.main import app
 
 FILE = Path(__file__).parent / "interface.txt"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "extending.md"
+
+
+def taught():
+    """Yield (module, name) for each name that the page on extending declares public."""
+    rows = re.findall(r"^\| `(lord[\w.]*)` \| (.*) \|$", PAGE.read_text(), re.MULTILINE)
+    for module, names in rows:
+        for name in re.findall(r"`(\w+)`", names):
+            yield module, name
 
 
 def python():
-    """A line for each public name, and for each public member of the classes among them."""
-    for name in sorted(lord.__all__):
-        value = getattr(lord, name)
-        error = inspect.isclass(value) and issubclass(value, Exception)
-        yield f"lord.{name}{inspect.signature(value) if callable(value) and not error else ''}"
+    """Yield a line for each public name, and for each public member of a class."""
+    names = {("lord", name) for name in lord.__all__} | set(taught())
+    for module, name in sorted(names):
+        value = getattr(import_module(module), name)
+        yield f"{module}.{name}{signature(value)}"
         bases = value.__mro__ if inspect.isclass(value) else ()
         ours = [base for base in bases if base.__module__.startswith("lord.")]
-        for member in sorted({name for base in ours for name in vars(base)}):
-            own = inspect.getattr_static(value, member)
-            if member.startswith("_"):
-                continue
-            if isinstance(own, (classmethod, staticmethod)):
-                own = own.__func__
-            shape = str(inspect.signature(own)) if inspect.isfunction(own) else ""
-            yield f"lord.{name}.{member}{shape}"
+        for member in sorted({member for base in ours for member in vars(base)}):
+            if not member.startswith("_"):
+                yield f"{module}.{name}.{member}{signature(static(value, member))}"
+
+
+def static(value, member):
+    """Return a member of a class without calling it."""
+    found = inspect.getattr_static(value, member)
+    return found.__func__ if isinstance(found, (classmethod, staticmethod)) else found
+
+
+def signature(value):
+    """Return the parameters of a function or a class as text; empty for anything else."""
+    plain = inspect.isfunction(value) or (
+        inspect.isclass(value) and not issubclass(value, Exception)
+    )
+    return str(inspect.signature(value)) if plain else ""
 
 
 def commands():
-    """A line for each command and each of its flags, with its choices and its default."""
+    """Yield a line for each command and flag, with choices and default."""
     for command in sorted(name for name in app if not name.startswith("-")):
         yield f"lord {command}"
         for each in sorted(app[command].assemble_argument_collection(), key=lambda a: a.name):
@@ -49,12 +68,21 @@ def commands():
 
 
 def interface():
-    # Python 3.13 says where paths are defined, and a function that is a default where it lies.
+    # Python 3.13 names the module of paths, and a default function has an address.
     text = "\n".join([*python(), *commands()]).replace("pathlib._local.", "pathlib.")
     return re.sub(r" at 0x[0-9a-f]+", "", text) + "\n"
 
 
-def test_the_public_interface_is_as_written_down():
+def test_the_page_on_extending_uses_public_names_only():
+    public = {(module, name) for module, name in taught()} | {("lord", n) for n in lord.__all__}
+    used = set()
+    for module, names in re.findall(r"^from (lord[\w.]*) import (.*)$", PAGE.read_text(), re.M):
+        used |= {(module, name.strip()) for name in names.split(",")}
+    assert used
+    assert used <= public
+
+
+def test_the_public_interface_equals_its_list():
     written, now = FILE.read_text().splitlines(), interface().splitlines()
     changes = "\n".join(difflib.unified_diff(written, now, "written", "now", lineterm="", n=0))
     assert not changes, f"meant? then 'make interface'\n{changes}"
