@@ -1,4 +1,4 @@
-"""Wrong input to a run or a comparison is refused in one line, and nothing is lost."""
+"""Wrong input to a run or a comparison gives an error of one line, and no results are lost."""
 
 import re
 
@@ -118,8 +118,8 @@ class Unset(METHODS["sgd"].method):
     [
         (Silent, None, {"problem": re.compile("'silent': step returned None")}),
         (Long, None, {"problem": re.compile("'long': step returned")}),
-        (Blind, "predict", {"given": (3, 10)}),
-        (Torn, "buffer", {"given": {"images": 3, "labels": 32}}),
+        (Blind, "predict", {"problem": "returned (3, 10)"}),
+        (Torn, "rows", {"given": {"images": 3, "labels": 32}}),
         (Named, "plugin", {"problem": re.compile("momentum")}),
         (Wrong, "times", {"given": 0, "allowed": "an integer, at least 1"}),
         (Dashed, "plugin", {"problem": re.compile("'-x'")}),
@@ -168,7 +168,7 @@ class Failing(METHODS["er"].method):
 
 
 @pytest.mark.parametrize("part", ["step", "end_task", "predict"])
-def test_an_error_in_a_plug_in_is_answered_with_its_line(part, tmp_path, capsys, monkeypatch):
+def test_an_error_in_a_plug_in_is_reported_with_its_line(part, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.py").write_text(FAILING.format(part=part))
     line = "run --method failing --plugin own.py --epochs 1 --width 8 --quiet --threads 1 --out out"
