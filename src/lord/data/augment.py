@@ -12,7 +12,7 @@ class Augment:
     torch.Size([2, 1, 4, 4])
 
     Args:
-        mean, std: of each channel, as shares of the full range, 0 to 1.
+        mean, std: mean and standard deviation of each channel, as shares of the full range, 0 to 1.
         crop: black padding on each side before the crop, in pixels; 0 for no crop.
         flip: whether half of the images are mirrored.
         generator: on the images' device.
@@ -46,7 +46,7 @@ class Augment:
             return self.normalise(images)
         count, _, height, width = images.shape
         device, offsets = images.device, 2 * self.crop + 1
-        # One draw an image decides on mirroring, the row offset and the column offset.
+        # One number per image decides on mirroring, the row offset and the column offset.
         draw = torch.randint(2 * offsets**2, (count,), generator=self.generator, device=device)
         mirrored, place = draw % 2, draw // 2
         rows = (place % offsets)[:, None] + torch.arange(height, device=device)

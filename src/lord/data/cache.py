@@ -14,14 +14,14 @@ import numpy as np
 from lord.config import UserError
 
 FORMAT = 1
-"""Version of the decoder, part of each key. A new version makes older entries unused."""
+"""Version of the decoder, part of each key. Entries of other versions are not used."""
 
 Arrays = dict[str, np.ndarray]
 Notes = Mapping[str, Sequence[str]]
 
 
 def cache_folder() -> Path:
-    """Return $LORD_CACHE, or else lord/ in the user's cache folder."""
+    """Return $LORD_CACHE; if it is not set, lord/ in the user's cache folder."""
     if chosen := os.environ.get("LORD_CACHE"):
         return Path(chosen)
     if caches := os.environ.get("XDG_CACHE_HOME"):
@@ -38,10 +38,10 @@ def content_key(files: Iterable[Path], root: Path, *options: object) -> str:
     Args:
         files: in a fixed order.
         root: the folder that names are relative to, or the only file.
-        options: all else that affects the decoded images.
+        options: everything else that affects the decoded images.
 
     Raises:
-        UserError: names a file that cannot be read.
+        UserError: if a file cannot be read. It names the file.
     """
     digest = hashlib.blake2b(json.dumps([FORMAT, *map(str, options)]).encode(), digest_size=16)
     for file in files:
@@ -100,7 +100,7 @@ def store(key: str, fill: Callable[[Path], None], notes: Notes) -> None:
 
     Args:
         key: from ``content_key``.
-        fill: writes ``.npy`` files into the folder it is given.
+        fill: writes ``.npy`` files into a folder.
         notes: JSON values to store with them.
 
     Raises:

@@ -24,7 +24,7 @@ def decode(pictures: list[Encoded], resize: int | None) -> np.ndarray:
         resize: side in pixels of the square to resize to; None to keep the size.
 
     Raises:
-        UserError: names the image that is damaged, or that differs in size from the first.
+        UserError: if an image is damaged, or differs in size from the first. It names the image.
     """
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         # Pillow warns of a decompression bomb from about 90 million pixels on. Refuse the image.
@@ -47,12 +47,12 @@ def decode(pictures: list[Encoded], resize: int | None) -> np.ndarray:
 
 
 def _decode_one(picture: Encoded, resize: int | None) -> np.ndarray:
-    """H x W x C uint8, with 1 or 3 channels."""
+    """Decode an image to H x W x C uint8, with 1 or 3 channels."""
     name, read = picture
     try:
         with Image.open(io.BytesIO(read())) as opened:
             if opened.mode.startswith(("I", "F")):
-                raise ValueError(f"it has more than 8 bits a channel (mode {opened.mode})")
+                raise ValueError(f"it has more than 8 bits per channel (mode {opened.mode})")
             upright = ImageOps.exif_transpose(opened)
             image = upright.convert("L" if opened.mode in ("L", "LA", "1") else "RGB")
             if resize:

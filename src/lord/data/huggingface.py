@@ -14,7 +14,7 @@ from lord.data.pictures import by
 
 
 class Dataset(Protocol):
-    """What is read of a ``datasets.Dataset``."""
+    """The members of a ``datasets.Dataset`` that are used."""
 
     _fingerprint: str
 
@@ -38,7 +38,7 @@ def from_datasets(
 
     Args:
         train, test: the splits.
-        image, label: names of their columns.
+        image, label: names of the columns of images and labels.
         resize: side in pixels of the square to resize to; None if all images have one size.
 
     Raises:
@@ -77,7 +77,7 @@ def _check_columns(split: str, part: Dataset, **columns: str) -> None:
     for field, column in columns.items():
         if column not in part.column_names:
             raise UserError(
-                f"is no column of the {split} split",
+                f"is not a column of the {split} split",
                 field=field,
                 given=column,
                 allowed=f"one of {', '.join(part.column_names)}",
@@ -94,7 +94,7 @@ def _check_labels(split: str, labels: Tensor, classes: int) -> None:
 
 
 def _images(split: str, column: Iterable[Image.Image], resize: int | None) -> Tensor:
-    """N x C x H x W uint8. C is 1 if all images are grey, else 3."""
+    """Convert images to N x C x H x W uint8. C is 1 if all of them are grey, else 3."""
     mode = "L" if all(each.mode in ("L", "1") for each in column) else "RGB"
     pixels = list(_pixels(column, mode, resize))
     if len({each.shape for each in pixels}) > 1:

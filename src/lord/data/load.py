@@ -95,7 +95,8 @@ def load_labelled(path: Path, resize: int) -> tuple[Tensor, list[str], str]:
 
     Args:
         path: in any known layout.
-        resize: side in pixels of the square to resize to; arrays of pixels must have it already.
+        resize: side in pixels of the square to resize to. Images that are stored as arrays of
+            pixels are not resized: they must have this side.
 
     Returns:
         Images, N x C x H x W uint8; the class name of each; a hash of the content.
@@ -146,7 +147,7 @@ def _decoded(pictures: Pictures, path: Path, config: DataConfig) -> tuple[Arrays
 
 
 def _both_splits(pictures: Pictures, path: Path, holdout: float | None) -> dict[str, Split]:
-    """The train and the test split, the latter held out if the data has none."""
+    """Return the train and the test split; hold out a test split if ``holdout`` is set."""
     if not len(pictures.train.labels):
         raise UserError(f"'{path}' has no train images")
     if len(pictures.classes) < 2:
@@ -208,7 +209,7 @@ def _equal_channels(arrays: Arrays) -> None:
 
 
 def _pixels(part: Split, path: Path, resize: int | None) -> np.ndarray:
-    """N x H x W x C uint8."""
+    """Return the images of a split, decoded: N x H x W x C uint8."""
     if not isinstance(part.images, np.ndarray):
         return decode(part.images, resize)
     height, width = part.images.shape[1:3]

@@ -1,4 +1,4 @@
-"""What each source returns: images, encoded or as pixels, with labels and class names."""
+"""The data that a source returns: images, encoded or as pixels, with labels and class names."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -30,11 +30,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Pictures:
-    """A data set as its source has it.
+    """A data set as a source returns it.
 
     Attributes:
         train: training images.
-        test: test images; None if the source has no such split.
+        test: test images; None if the data has no test split.
         classes: name of each label.
     """
 

@@ -1,4 +1,4 @@
-"""Each layout gives the same images, and errors name what is wrong."""
+"""Each layout gives the same images, and errors name the cause."""
 
 import io
 import json

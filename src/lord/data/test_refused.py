@@ -61,7 +61,7 @@ def test_links_are_followed_and_hidden_files_are_ignored(photos, tmp_path):
     more = tmp_path / "store"
     shutil.copytree(cats, more)
     (cats / "more").symlink_to(more)
-    (more / "round").symlink_to(cats)  # in a circle
+    (more / "round").symlink_to(cats)  # a circle of links
     hidden = cats / ".thumbnails"
     hidden.mkdir()
     shutil.copy(cats / "02.png", hidden)

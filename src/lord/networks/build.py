@@ -1,4 +1,4 @@
-"""Make a network by its name. A new one is a line in ``NETWORKS``, or registered by a plug-in."""
+"""Make a network by its name. To add a network, extend ``NETWORKS`` or register it in a plug-in."""
 
 import copy
 from typing import Annotated
@@ -70,7 +70,7 @@ def _factory(name: str) -> NetworkFactory:
 def register_network(name: str, network: nn.Module | NetworkFactory) -> str:
     """Register a network under a name, so that ``network`` settings accept it.
 
-    A name registered twice stands for the later network.
+    If the name was registered before, the new network replaces the old one.
 
     >>> name = register_network("linear", nn.Sequential(nn.Flatten(), nn.Linear(64, 2)))
     >>> build_network(NetworkConfig(network=name), classes=5, channels=1)[1].out_features

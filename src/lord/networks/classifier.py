@@ -45,12 +45,12 @@ def check_classifier(network: nn.Module, shape: tuple[int, ...], classes: int) -
     """Check that a network can be trained on images of a shape, with one logit for each class.
 
     Args:
-        network: left as it is; a copy makes two passes, one in each mode.
+        network: it is not changed. A copy makes two passes, one in each mode.
         shape: channels, height and width of an image.
         classes: number of logits expected for an image.
 
     Raises:
-        UserError: says which of these fails.
+        UserError: if the network cannot be trained. It gives the reason.
     """
     if not any(parameter.requires_grad for parameter in network.parameters()):
         kind = type(network).__name__

@@ -1,4 +1,4 @@
-"""The digits by class, and a registry that each test gets back unchanged."""
+"""The digits by class, and a registry of networks that is restored after each test."""
 
 import pytest
 import torch
@@ -15,6 +15,6 @@ def _restored_registry(monkeypatch):
 
 
 def digits(*names):
-    """Training images of these digits, and the names of their classes."""
+    """Return the training images of some digits, and their class names."""
     rows = torch.isin(DIGITS.train_labels, torch.tensor([int(n) for n in names]))
     return DIGITS.train_images[rows], [str(n) for n in DIGITS.train_labels[rows].tolist()]

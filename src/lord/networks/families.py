@@ -14,7 +14,8 @@ def conv_bn(
 ) -> nn.Module:
     """Return a convolution without a bias, followed by batch-norm.
 
-    It maps N x inputs x H x W features to N x outputs x H/stride x W/stride.
+    It maps N x inputs x H x W features to N x outputs x H/stride x W/stride. ``kernel`` is the side
+    of the kernel in pixels.
     """
     conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(outputs))
@@ -116,7 +117,7 @@ class SqueezeNet(BottleneckNet):
 
 
 class InvertedResidual(nn.Module):
-    """Expansion, depthwise 3x3 convolution and projection, with a shortcut where shapes allow.
+    """Expansion, depthwise 3x3 convolution and projection, with a shortcut if shapes allow.
 
     After Sandler et al. 2018, arXiv:1801.04381.
     """

@@ -91,7 +91,7 @@ class VisionTransformer(nn.Module):
     """A vision transformer of three encoders (Dosovitskiy et al. 2021, arXiv:2010.11929).
 
     Maps N x channels x H x W images to N x classes logits. An image has at most 64 patches of
-    4 x 4 pixels.
+    4 x 4 pixels; a larger one raises a ``ValueError``.
     """
 
     def __init__(self, classes: int, width: int = 32, channels: int = 3) -> None:

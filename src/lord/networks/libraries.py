@@ -9,22 +9,22 @@ from torch import nn
 from lord.config import UserError, first_line, nearest
 
 NetworkFactory = Callable[[int, int, int], nn.Module]
-"""Called with the number of classes, the width and the images' channels; returns a network."""
+"""A function of the number of classes, the width and the images' channels. It returns a network."""
 
 LIBRARIES = ("torchvision", "timm")
-"""Libraries whose models are named ``library:model``, where they are installed."""
+"""Libraries with models that users name as ``library:model``."""
 
 
 def library_network(name: str) -> NetworkFactory:
     """Return a function that makes a model of torchvision or timm with random weights.
 
-    Such a model has a fixed width, so the function ignores the one it is called with.
+    The function ignores its width argument, because the model's width is fixed.
 
     Args:
         name: library and model, such as ``timm:resnet18``.
 
     Raises:
-        UserError: if the library is unknown or not installed, or has no such model.
+        UserError: if the library is unknown or not installed, or does not have the model.
     """
     library, _, model = name.partition(":")
     if library not in LIBRARIES:
@@ -54,11 +54,11 @@ def _imported(library: str, name: str) -> ModuleType:
     """Import the module of a library that makes models.
 
     Raises:
-        UserError: if it cannot be imported, for the network of this name.
+        UserError: if it cannot be imported. It names the network.
     """
     try:
         return import_module("timm" if library == "timm" else "torchvision.models")
-    except Exception as error:  # torchvision fails in many ways beside another release of torch
+    except Exception as error:  # torchvision fails in many ways with another release of torch
         raise UserError(
             f"needs {library}, which cannot be imported ({first_line(error)})",
             field="network",

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut.
 
-    Where input and output differ in shape, the shortcut is a 1x1 convolution. Maps
+    If input and output differ in shape, the shortcut is a 1x1 convolution. Maps
     N x channels_in x H x W features to N x channels_out x H/stride x W/stride.
     """
 
@@ -25,7 +25,7 @@ class BasicBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        # In place, which moves less memory, where no gradient needs the overwritten values.
+        # In place moves less memory. It is used if no gradient needs the overwritten values.
         inner = F.relu(self.bn1(self.conv1(x)), inplace=True)
         out = self.bn2(self.conv2(inner))
         return F.relu(out.add_(self.shortcut(x)), inplace=True)

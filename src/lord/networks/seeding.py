@@ -9,7 +9,7 @@ from torch import nn
 
 
 def initialised(make: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """Return the network that ``make`` makes, its initial weights drawn from ``seed``."""
+    """Call ``make`` to make a network, with initial weights that depend only on ``seed``."""
     with seeded(seed):
         return make()
 
@@ -19,7 +19,8 @@ def seeded(*parts: int | str) -> Iterator[None]:
     """Seed PyTorch's global generators inside the block, and restore them after it.
 
     Layers draw their initial weights and dropout masks from the global generators. A run must
-    not depend on them, nor change them. A resumed run must draw what it would have drawn.
+    neither depend on them nor change them. A resumed run must draw the same numbers as a run
+    without the interruption.
 
     >>> before = torch.get_rng_state()
     >>> with seeded("dropout", 0, 17):
@@ -30,7 +31,7 @@ def seeded(*parts: int | str) -> Iterator[None]:
     (True, True)
 
     Args:
-        parts: the seed; or several values, from which one is computed.
+        parts: the seed, or several values that a seed is computed from.
     """
     seed = parts[0] if len(parts) == 1 else crc32(repr(parts).encode())
     generators = [torch.default_generator]

@@ -1,4 +1,4 @@
-"""Models of torchvision and timm, and the errors about those that cannot be used."""
+"""Models of torchvision and timm, and errors for those that cannot be used."""
 
 import importlib
 import re
@@ -20,7 +20,7 @@ def require(library):
 
 
 @pytest.mark.parametrize("library", ["torchvision", "timm"])
-def test_a_missing_library_is_named_with_how_to_install_it(library):
+def test_the_error_for_a_missing_library_says_how_to_install_it(library):
     try:
         importlib.import_module(library)
     except Exception:

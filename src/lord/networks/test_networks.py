@@ -18,7 +18,7 @@ def test_networks_map_each_image_to_one_logit_per_class(width):
     assert SmallCNN(7, width)(torch.zeros(2, 1, 8, 8)).shape == (2, 7)
 
 
-def test_initial_weights_depend_on_the_seed_only_and_leave_the_global_generator():
+def test_initial_weights_depend_only_on_the_seed_and_not_on_the_global_generator():
     def weights(seed):
         config = NetworkConfig(network="cnn", width=4)
         network = initialised(lambda: build_network(config, classes=2, channels=1), seed)
@@ -32,7 +32,7 @@ def test_initial_weights_depend_on_the_seed_only_and_leave_the_global_generator(
     assert not torch.equal(weights(1), first)
 
 
-def test_an_unknown_network_gets_the_nearest_name_and_how_to_add_one():
+def test_the_error_for_an_unknown_network_has_the_nearest_name_and_a_hint():
     hint = re.compile(r"did you mean 'resnet18'\?; lord.register_network adds")
     with refused("network", given="resnet", allowed=re.compile("one of resnet18, cnn"), hint=hint):
         build(NetworkConfig, {"network": "resnet"})

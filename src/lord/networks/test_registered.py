@@ -1,4 +1,4 @@
-"""Networks that users register or pass to a learner, and the errors about unusable ones."""
+"""Networks that users register or pass to a learner, and errors for unusable networks."""
 
 import re
 

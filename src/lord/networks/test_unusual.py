@@ -1,4 +1,4 @@
-"""Networks written in unusual ways: they work, or are refused with the name of a layer."""
+"""Networks with unusual code. They work, or the error names the layer."""
 
 import re
 
@@ -18,7 +18,7 @@ from lord.teacher import search_teacher
 
 
 class Plain(nn.Module):
-    """Two convolutions without a bias, and a head. A blank image gives the same logits anyway."""
+    """Two convolutions without a bias, and a head. A blank image hides their weights."""
 
     def __init__(self, classes=2, width=8, channels=1):
         super().__init__()

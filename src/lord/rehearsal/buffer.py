@@ -29,7 +29,7 @@ class Buffer:
 
     Attributes:
         offered: number of rows offered so far.
-        columns: values by column name, ``size`` rows each; only the first ``len(self)`` are held.
+        columns: values by column name, with ``size`` rows. Only the first ``len(self)`` are in use.
     """
 
     def __init__(self, size: int, generator: Generator) -> None:
@@ -55,7 +55,7 @@ class Buffer:
         """Offer a batch of rows, as if they were offered one by one.
 
         Args:
-            rows: values by column name, one a row along the first dimension.
+            rows: values by column name, with rows along the first dimension.
 
         Raises:
             UserError: if columns differ in their number of rows.
@@ -116,17 +116,17 @@ class Buffer:
                 return rows
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the rows and the number offered. The generator is saved by its owner."""
+        """Return the rows and the number of rows offered. The generator is not included."""
         return {"offered": self.offered, "columns": dict(self.columns)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore a state of ``state_dict``. The tensors are copied."""
+        """Restore what ``state_dict`` returned. The tensors are copied."""
         self.offered = state["offered"]
         self.columns = {name: column.clone() for name, column in state["columns"].items()}
 
 
 def _count(rows: Mapping[str, Tensor]) -> int:
-    """Number of rows, which all columns must agree on."""
+    """Return the number of rows, which must be the same in all columns."""
     counts = {name: len(values) for name, values in rows.items()}
     if len(set(counts.values())) != 1:
         raise UserError(field="rows", given=counts, allowed="as many values in each column")
@@ -134,7 +134,7 @@ def _count(rows: Mapping[str, Tensor]) -> int:
 
 
 def _on(device: torch.device, rows: Sequence[int] | Tensor) -> Tensor:
-    """Row numbers on a device. Copying from pinned memory does not wait for a GPU."""
+    """Return row numbers on a device. Copying from pinned memory does not wait for a GPU."""
     rows = torch.as_tensor(rows)
     if device.type == "cpu":
         return rows

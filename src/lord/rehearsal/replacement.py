@@ -14,12 +14,12 @@ from lord.rehearsal.buffer import Buffer
 class Balanced(Buffer):
     """Hold equally many rows of each class (Chrysakis and Moens 2020, ICML).
 
-    In a full buffer, a new row replaces one of the largest class if its own class has never been
-    the largest. Otherwise it replaces a row of its own class, with the chance that a reservoir of
-    this class would give it. Rare classes therefore keep all their rows.
+    In a full buffer, a new row of a class that was never the largest replaces a row of the largest
+    class. Any other new row replaces a row of the same class, with the probability of reservoir
+    sampling within that class. So rare classes keep all their rows.
 
-    An image that is held already is only updated in its place, with its new label and logits.
-    Repeated images replace no others.
+    If the buffer holds an offered image already, only its label and logits are updated. So
+    repeated images replace no others.
 
     Offers read the columns ``labels`` and ``images`` on the host. On a GPU, an offer waits for
     the device.
@@ -49,7 +49,7 @@ class Balanced(Buffer):
         """Offer a batch of rows, one by one.
 
         Args:
-            rows: values by column name, one a row along the first dimension. ``labels`` is
+            rows: values by column name, with rows along the first dimension. ``labels`` is
                 required.
         """
         held = self.held["labels"].tolist() if self.columns else []
@@ -90,12 +90,12 @@ class Balanced(Buffer):
         return among[int(place * len(among))]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the rows and what decides about later offers, except the generator."""
+        """Return the rows, and all state that later offers depend on except the generator's."""
         history = {"seen": list(self.seen.items()), "largest": sorted(self.largest)}
         return super().state_dict() | history
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore a state of ``state_dict``. The tensors are copied."""
+        """Restore what ``state_dict`` returned. The tensors are copied."""
         super().load_state_dict(state)
         self.contents = _contents(self.held) if self.columns else []
         self.seen = Counter(dict(state["seen"]))
@@ -103,7 +103,7 @@ class Balanced(Buffer):
 
 
 def _contents(rows: Mapping[str, Tensor]) -> list[bytes | None]:
-    """A hash of each image; None for each row if there are no images."""
+    """Return a hash of each image. Rows without images have None."""
     if "images" not in rows:
         return [None] * len(rows["labels"])
     images = rows["images"].cpu().contiguous().numpy()
@@ -113,8 +113,9 @@ def _contents(rows: Mapping[str, Tensor]) -> list[bytes | None]:
 class LossAware(Buffer):
     """Replace rows of large classes and of small loss first (Buzzega et al. 2020).
 
-    A new row is accepted with a reservoir's chance. The row it replaces is drawn by weight, see
-    ``weights``. The columns ``labels`` and ``losses`` are required. From arXiv:2010.05595.
+    A new row is accepted with the probability of reservoir sampling. The row that it replaces is
+    drawn with probabilities in proportion to ``weights``. The columns ``labels`` and ``losses`` are
+    required. From arXiv:2010.05595.
 
     Args:
         size: maximum number of rows.
@@ -125,7 +126,7 @@ class LossAware(Buffer):
         """Offer a batch of rows, one by one.
 
         Args:
-            rows: values by column name, one a row along the first dimension.
+            rows: values by column name, with rows along the first dimension.
 
         Raises:
             UserError: if columns differ in their number of rows.
@@ -146,8 +147,8 @@ class LossAware(Buffer):
     def weights(self) -> Tensor:
         """Return the weight with which each row held is replaced: N float32 from 0 to 1.
 
-        It is half the size of the row's class, minus half the row's loss. Losses are measured in
-        units of mean loss times mean class size. The weights are scaled to the range 0 to 1.
+        It is half the size of the row's class, minus half the row's loss. Losses are divided by
+        the mean loss times the mean class size. The weights are then scaled to the range 0 to 1.
         """
         labels = self.held["labels"]
         counts = (labels[:, None] == labels[None, :]).sum(1).float()

@@ -1,4 +1,4 @@
-"""Random decisions: whether a batch is offered to the buffer, or rows of it are replayed."""
+"""Random decisions: whether to replay the buffer, and whether to offer it a batch."""
 
 import math
 
@@ -7,9 +7,9 @@ from torch import Generator
 
 
 def admission_probability(share: float, strength: float = 0.75) -> float:
-    """Return the chance that a batch is offered: ``exp(-strength * share)``.
+    """Return the probability that a batch is offered: ``exp(-strength * share)``.
 
-    It falls as more of the network is reserved for earlier tasks.
+    It falls as the teacher takes a larger share of the network.
 
     >>> admission_probability(0.0), round(admission_probability(0.5), 2)
     (1.0, 0.69)

@@ -166,7 +166,7 @@ def test_a_balanced_buffer_loaded_from_its_state_keeps_the_same_rows():
     assert torch.equal(whole.columns["labels"], parted.columns["labels"])
 
 
-def test_a_loss_aware_buffer_accepts_rows_with_a_reservoirs_chance():
+def test_a_loss_aware_buffer_accepts_rows_like_reservoir_sampling():
     source, late = generator(5), 0
     for _ in range(400):
         buffer = LossAware(10, source)

@@ -1,4 +1,4 @@
-"""How a data set becomes a sequence of tasks, and a task a sequence of batches."""
+"""Cut a data set into a sequence of tasks, and a task into a sequence of batches."""
 
 from lord.streams.avalanche import from_avalanche
 from lord.streams.cursor import Cursor, batch_count

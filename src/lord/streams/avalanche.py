@@ -12,7 +12,7 @@ from lord.streams.tasks import Stream, Task
 
 
 class Experience(Protocol):
-    """What is read of an experience.
+    """The members of an experience that are used.
 
     Attributes:
         dataset: rows that begin with an image and a label.
@@ -26,11 +26,11 @@ class Experience(Protocol):
 
 
 class Benchmark(Protocol):
-    """What is read of a benchmark.
+    """The members of a benchmark that are used.
 
     Attributes:
         train_stream: experiences to train on.
-        test_stream: experiences to score, one for each to train on.
+        test_stream: experiences to score, one for each experience to train on.
     """
 
     @property
@@ -83,7 +83,7 @@ def _bytes(image: object) -> Tensor:
                 "has images with values below 0 or above 1",
                 field="benchmark",
                 allowed="images from 0 to 1",
-                hint="leave normalisation out of it",
+                hint="leave normalisation out of the benchmark",
             )
         return (255 * image).round().to(torch.uint8)
     pixels = torch.from_numpy(np.array(image))

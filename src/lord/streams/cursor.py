@@ -1,4 +1,4 @@
-"""The walk over a task's rows: epochs of shuffled batches."""
+"""Iterate over a task's rows: epochs of shuffled batches."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,8 +10,8 @@ from torch import Generator, Tensor
 def batch_count(count: int, size: int) -> int:
     """Return how many batches of ``size`` an epoch over ``count`` rows has.
 
-    A last batch of one row is left out, because batch-norm cannot take a single image. It stays
-    if it is the only batch. ``size`` is at least two.
+    A last batch of one row is left out, because batch-norm needs more than one image. It counts if
+    it is the only batch. ``size`` is at least two.
 
     >>> batch_count(10, 4), batch_count(9, 4), batch_count(1, 4)
     (3, 2, 1)
@@ -21,17 +21,17 @@ def batch_count(count: int, size: int) -> int:
 
 
 class Cursor:
-    """Walk over rows in epochs of shuffled batches, with a place that can be saved.
+    """Iterate over rows in epochs of shuffled batches. The position can be saved.
 
-    Each epoch draws a permutation when its first batch is asked for. Between two epochs the
-    cursor holds no permutation, and ``place`` is 0.
+    The first batch of each epoch draws a permutation. Between two epochs the cursor holds no
+    permutation, and ``place`` is 0.
 
     >>> cursor = Cursor(4, Generator().manual_seed(0))
     >>> [len(cursor.next_rows(6)) for _ in range(3)], cursor.epoch, cursor.place
     ([4, 2, 4], 1, 1)
 
     Args:
-        batch: rows of a batch, at least two.
+        batch: number of rows in a batch, at least two.
         generator: on the CPU; draws the order of the rows.
 
     Attributes:
@@ -53,11 +53,11 @@ class Cursor:
     def next_rows(self, count: int) -> Tensor:
         """Return the rows of the next batch, int64 on the CPU, and move past it.
 
-        A batch of one row has it twice, because batch-norm cannot take a single image. The two
+        A batch of one row returns it twice, because batch-norm needs more than one image. The two
         are augmented differently.
 
         Args:
-            count: rows of the task, at least one; the same for every batch of an epoch.
+            count: number of rows of the task, at least one. It must not change within an epoch.
         """
         if self.order is None:
             self.order = torch.randperm(count, generator=self.generator)
@@ -68,7 +68,7 @@ class Cursor:
         return rows.repeat(2) if len(rows) == 1 else rows
 
     def images_done(self, count: int) -> int:
-        """Return how many of a task's images were learned, counting each epoch.
+        """Return how many of a task's images were learned. Each epoch counts.
 
         Args:
             count: rows of the task.
@@ -76,20 +76,20 @@ class Cursor:
         return self.epoch * self._each(count) + min(self.place * self.batch, count)
 
     def images_left(self, count: int, epochs: int) -> int:
-        """Return how many images are still to be learned until ``epochs`` epochs are done.
+        """Return how many images remain until ``epochs`` epochs are done.
 
         Args:
             count: rows of the task.
-            epochs: number of epochs in all.
+            epochs: number of all epochs.
         """
         return epochs * self._each(count) - self.images_done(count)
 
     def state_dict(self) -> dict[str, Tensor | int | None]:
-        """Return the place in the walk. The generator is saved by its owner."""
+        """Return the position. The generator is not included."""
         return {"order": self.order, "place": self.place, "epoch": self.epoch}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a saved place.
+        """Continue from a saved position.
 
         Older checkpoints are read too: those of a learner have no ``epoch``, and an epoch that
         has just ended may still have its ``order``.

@@ -1,4 +1,4 @@
-"""Streams in which all tasks have the same classes: other domains, or gradual change."""
+"""Streams in which classes recur: the same classes in other domains, or gradual change."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 WIDTH = 0.08
 """Standard deviation in time of a class's frequency, as a share of the stream."""
 RARE = 0.05
-"""A class is absent where its frequency is below this share of its maximum."""
+"""A class is absent while its frequency is below this share of its maximum."""
 
 
 def permutation(shape: Sequence[int], generator: Generator) -> Tensor:
@@ -69,13 +69,13 @@ def presence(classes: int, segments: int) -> Tensor:
 
 
 def drifting(labels: Tensor, order: list[int], segments: int, generator: Generator) -> list[Tensor]:
-    """Share out all images among segments, with classes that come, go and recur gradually.
+    """Distribute all images over segments, with classes that come, go and recur gradually.
 
     Args:
         labels: N int64.
         order: the classes, in the order in which they first appear.
         segments: number of segments.
-        generator: on the CPU; decides which image of a class goes where.
+        generator: on the CPU; decides which images of a class go to which segment.
 
     Returns:
         The rows of each segment, ascending. Each row is in exactly one segment.

@@ -7,7 +7,7 @@ Values = dict[str, int | float | str]
 
 
 class Protocol(Config, frozen=True):
-    """A named stream. Values the user gives replace those of ``settings``."""
+    """A named stream. Settings that the user gives replace its ``settings``."""
 
     about: str
     """One line about the stream."""

@@ -19,7 +19,7 @@ class StreamConfig(Config, frozen=True):
     """How the images are cut into tasks."""
 
     scenario: Literal["classes", "permuted", "rotated", "drifting"] = "classes"
-    """What changes between tasks. 'classes': each task has new classes. 'permuted' and 'rotated':
+    """The change between tasks. 'classes': each task has new classes. 'permuted' and 'rotated':
     all tasks have the same classes, with permuted pixels or rotated images. 'drifting': classes
     come, go and recur gradually, and a task is a segment of the stream."""
     tasks: Count = 5
@@ -29,14 +29,15 @@ class StreamConfig(Config, frozen=True):
     split: tuple[tuple[int, ...], ...] | None = None
     """Classes of each task, which replaces 'tasks' and 'order'."""
     subset: Share = 1.0
-    """Share of each class's training images to use, the first ones after 'skip'."""
+    """Share of each class's training images to use. They are the first after those that 'skip'
+    leaves out."""
     skip: ProperFraction = 0.0
-    """Share of each class's training images to leave out, the first ones."""
+    """Share of each class's training images to leave out, from the first on."""
     validation: ProperFraction = 0.0
-    """Share of each class's training images, the last ones, to score instead of the test images.
-    Meant for tuning."""
+    """Share of each class's training images to score in place of the test images, for tuning.
+    They are the last ones of the class."""
     stop_after: Count | None = None
-    """Number of tasks to learn and score, the first ones of the stream; all by default."""
+    """Number of tasks to learn and score, from the first on. The default is all."""
 
     def __post_init__(self) -> None:
         total = self.skip + self.subset + self.validation
@@ -102,8 +103,8 @@ def make_stream(data: ImageData, config: StreamConfig, seed: int) -> Stream:
     if config.scenario == "drifting":
         return Stream(*_segments(train, test, len(order), config.tasks, seed), names)
     views = _views(config, data.shape, seed)
-    shown, scored = (_by_class(part, [len(order)]) for part in (train, test))
-    return Stream(_domains(shown, views), _domains(scored, views), names)
+    whole_train, whole_test = (_by_class(part, [len(order)]) for part in (train, test))
+    return Stream(_domains(whole_train, views), _domains(whole_test, views), names)
 
 
 def _check_split(split: tuple[tuple[int, ...], ...], classes: int) -> None:
@@ -122,7 +123,7 @@ def _check_split(split: tuple[tuple[int, ...], ...], classes: int) -> None:
 
 
 def _groups(classes: int, config: StreamConfig, seed: int) -> list[tuple[int, ...]]:
-    """Classes of each task; one class each where all tasks have all classes."""
+    """Return groups of classes: one for each task, or one for each class if tasks share them."""
     order = list(range(classes))
     if config.order == "seeded":
         order = torch.randperm(classes, generator=Generator().manual_seed(seed)).tolist()
@@ -143,7 +144,7 @@ def _groups(classes: int, config: StreamConfig, seed: int) -> list[tuple[int, ..
 
 
 def _renumbered(images: Tensor, labels: Tensor, order: list[int]) -> _Source:
-    """Keep the images whose class is in ``order``. Their label is its position there."""
+    """Keep the images of the classes in ``order``. A class's new label is its position in it."""
     number = torch.full((max(int(labels.max()), *order) + 1,), -1)
     number[torch.tensor(order)] = torch.arange(len(order))
     numbers = number.to(labels.device)[labels]
@@ -155,7 +156,7 @@ def _part(data: ImageData, order: list[int], field: str, start: float, share: fl
     """Keep ``share`` of each class's training images, beginning at the share ``start``.
 
     Args:
-        field: the setting that asks for them.
+        field: the setting to name in an error.
     """
     whole = _renumbered(data.train_images, data.train_labels, order)
     if (start, share) == (0, 1):
@@ -178,7 +179,7 @@ def _part(data: ImageData, order: list[int], field: str, start: float, share: fl
 
 
 def _by_class(source: _Source, sizes: Sequence[int]) -> Tasks:
-    """Cut into tasks of so many classes each, in the order of their labels."""
+    """Cut into tasks, in label order. ``sizes`` has the number of classes of each task."""
     ends = [sum(sizes[: place + 1]) for place in range(len(sizes))]
     classes = [tuple(range(end - size, end)) for end, size in zip(ends, sizes, strict=True)]
 
@@ -205,14 +206,14 @@ def _segments(
         chosen = torch.isin(test.labels, torch.tensor(present[place])).nonzero().flatten()
         return test.task(place, present[place], chosen)
 
-    shown = Tasks(number, lambda place: train.task(place, present[place], rows[place]))
-    return shown, Tasks(number, scored)
+    learned = Tasks(number, lambda place: train.task(place, present[place], rows[place]))
+    return learned, Tasks(number, scored)
 
 
 def _views(
     config: StreamConfig, shape: Sequence[int], seed: int
 ) -> list[Callable[[Tensor], Tensor]]:
-    """For each task, the function that changes its images."""
+    """Return the function that changes the images, for each task."""
     generator = Generator().manual_seed(seed)
     if config.scenario == "permuted":
         orders = [permutation(shape, generator) for _ in range(config.tasks)]
@@ -222,7 +223,7 @@ def _views(
 
 
 def _domains(whole: Tasks, views: Sequence[Callable[[Tensor], Tensor]]) -> Tasks:
-    """A task for each view, with the images of the only task of ``whole``."""
+    """Make a task for each view, from the images of the only task of ``whole``."""
 
     def make(place: int) -> Task:
         return replace(task := whole[0], index=place, images=views[place](task.images))

@@ -25,16 +25,16 @@ class Task:
     labels: Tensor
 
     def to(self, device: torch.device) -> "Task":
-        """Return the task on a device, its images stored channels-last."""
+        """Return the task on a device, with its images stored channels-last."""
         images = self.images.to(device, memory_format=torch.channels_last)
         return Task(self.index, self.classes, images, self.labels.to(device))
 
 
 class Tasks(Sequence[Task]):
-    """Tasks that are made when they are asked for, so that only one needs memory.
+    """A sequence of tasks that are made when they are indexed, so that only one needs memory.
 
     Args:
-        number: how many tasks there are.
+        number: number of tasks.
         make: returns the task at a position from 0.
     """
 
@@ -57,13 +57,13 @@ class Tasks(Sequence[Task]):
 
 @dataclass(frozen=True)
 class Stream:
-    """Tasks to train on, and for each the images to score.
+    """Tasks to train on, and the images to score for each task.
 
     Labels are numbered in the order in which classes appear. New classes follow those of earlier
     tasks.
 
     Attributes:
-        train: the tasks. Those of ``make_stream`` are made each time they are asked for.
+        train: the tasks. Those of ``make_stream`` are made each time they are indexed.
         test: for each task, its test images and labels.
         class_names: name of each label.
     """
@@ -88,7 +88,7 @@ class Stream:
         return Stream((whole,), self.test, self.class_names)
 
     def to(self, device: torch.device) -> "Stream":
-        """Return the stream with tasks that move to a device when they are asked for."""
+        """Return the stream with tasks that move to a device when they are indexed."""
         train = Tasks(len(self.train), lambda place: self.train[place].to(device))
         test = Tasks(len(self.test), lambda place: self.test[place].to(device))
         return Stream(train, test, self.class_names)

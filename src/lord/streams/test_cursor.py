@@ -8,13 +8,13 @@ from lord.streams import Cursor, batch_count
 
 
 def ranges(count, size):
-    """The batches of an epoch, listed."""
+    """Return the batches of an epoch as a list."""
     cut = [range(start, min(start + size, count)) for start in range(0, count, size)]
     return [rows for rows in cut if len(rows) > 1 or len(cut) == 1]
 
 
 def epoch_by_epoch(count, size, epochs, generator):
-    """The rows of each batch and the generator's state after it, by nested loops."""
+    """Return the rows of each batch and the generator's state after it, by nested loops."""
     steps = []
     for _ in range(epochs):
         order = torch.randperm(count, generator=generator)
@@ -27,7 +27,7 @@ def epoch_by_epoch(count, size, epochs, generator):
 
 
 def step_by_step(count, size, steps, generator):
-    """The same for a number of steps: a new order whenever the last one is used up."""
+    """Return the same for a number of steps, with a new order after the last row."""
     order, place, found = None, 0, []
     for _ in range(steps):
         cut = ranges(count, size)
@@ -53,7 +53,7 @@ def seeded(seed=3):
 
 
 @given(st.integers(1, 30), st.integers(2, 9))
-def test_a_count_of_batches_is_that_of_the_batches_listed(count, size):
+def test_the_count_of_batches_is_correct(count, size):
     assert batch_count(count, size) == len(ranges(count, size))
 
 
@@ -84,7 +84,7 @@ def test_a_cursor_resumed_anywhere_takes_the_same_rows(done):
     assert resumed.epoch == cursor.epoch
 
 
-def test_a_checkpoint_that_holds_the_order_of_an_ended_epoch_goes_on_with_the_next():
+def test_a_checkpoint_at_the_end_of_an_epoch_continues_with_the_next():
     cursor = Cursor(4, seeded())
     cursor.load_state_dict({"order": torch.arange(9), "place": 2, "epoch": 4})
     assert cursor.state_dict() == {"order": None, "place": 0, "epoch": 5}
@@ -112,7 +112,7 @@ def test_an_epoch_has_ended_only_after_its_last_batch():
 
 
 @pytest.mark.parametrize("count", [1, 8, 9, 10])
-def test_images_done_and_left_add_up_to_those_of_all_epochs(count):
+def test_images_done_and_left_add_up_to_all_images(count):
     cursor, done = Cursor(4, seeded()), 0
     for _ in range(3 * batch_count(count, 4)):
         assert cursor.images_done(count) == done

@@ -65,7 +65,7 @@ def test_a_subset_keeps_the_same_share_of_each_class():
 
 
 @pytest.mark.parametrize("scenario", ["classes", "permuted", "drifting"])
-def test_images_stay_in_their_file_until_a_task_is_asked_for(tmp_path, scenario):
+def test_images_stay_in_their_file_until_a_task_is_indexed(tmp_path, scenario):
     if not Path("/proc/self/status").exists():
         pytest.skip("the memory of a process is read from /proc")
 

@@ -1,4 +1,4 @@
-"""Layouts that images are read from, one file each."""
+"""Layouts that images are read from. Each module reads one layout."""
 
 from pathlib import Path
 from typing import Protocol
@@ -18,7 +18,7 @@ class Source(Protocol):
         """Return all files that ``read`` needs, in a fixed order; some may not exist."""
 
     def read(self, path: Path) -> Pictures:
-        """Return the data set, its images not decoded yet where they are encoded."""
+        """Return the data set. Encoded images are not decoded yet."""
 
 
 SOURCES: dict[str, Source] = {

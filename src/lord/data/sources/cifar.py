@@ -1,6 +1,6 @@
 """The CIFAR-10 and CIFAR-100 python archives, packed or unpacked.
 
-They are pickles. Nothing in them is executed.
+They are pickles. Reading them executes no code from them.
 """
 
 import io
@@ -19,11 +19,11 @@ META = {
     "batches.meta": (TEN, "test_batch", b"labels", b"label_names"),
     "meta": (HUNDRED, "test", b"fine_labels", b"fine_label_names"),
 }
-"""By the file of class names: train files, test file, key of the labels, key of the names."""
+"""Name of the file of class names -> train files, test file, key of labels, key of names."""
 
 
 class _Restricted(pickle.Unpickler):
-    """Builds arrays and plain values, and refuses everything else."""
+    """Read arrays and plain values, and refuse everything else."""
 
     ALLOWED = {
         ("numpy.core.multiarray", "_reconstruct"),
@@ -81,7 +81,7 @@ def read(path: Path) -> Pictures:
 
 
 def _meta_name(folder: Path) -> str | None:
-    """The file of class names in a folder that also has the first train file."""
+    """Return the file of class names in a folder that also has the first train file."""
     for name, (train, *_) in META.items():
         if (folder / name).is_file() and (folder / train[0]).is_file():
             return name
@@ -89,7 +89,7 @@ def _meta_name(folder: Path) -> str | None:
 
 
 def _members(path: Path) -> dict[str, bytes]:
-    """Content of each file, by name."""
+    """Return the content of each file, by name."""
     if path.is_dir():
         return {file.name: file.read_bytes() for file in files(path) if file.is_file()}
     members = {}

@@ -38,7 +38,7 @@ def files(path: Path) -> list[Path]:
     """Return all images, in a fixed order.
 
     Raises:
-        UserError: names a file or folder that would be ignored. See ``_check_classes``.
+        UserError: if a file or folder would be ignored. It names it. See ``_check_classes``.
     """
     roots = [_root(path), *([test] if (test := _test(path)) else [])]
     for root in roots:
@@ -94,8 +94,8 @@ def _check_classes(root: Path) -> None:
     """Check that no image and no class is ignored. An empty folder is not a class.
 
     Raises:
-        UserError: names an image outside the folders of classes, a broken link, an image in a
-            format that cannot be decoded, or a folder with other files only.
+        UserError: if an image is not in the folder of a class, or its format cannot be decoded; if
+            a link is broken, or a folder has only other files. It names the file.
     """
     for file in _shown(root):
         if file.suffix.lower() in ENDINGS and file.is_file():
@@ -155,7 +155,7 @@ def _below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
 
 
 def _pictures(root: Path, without: Sequence[str] = ()) -> Iterator[tuple[str, Path]]:
-    """Class and file of every image below root/CLASS/, in a fixed order."""
+    """Return class and file of every image below root/CLASS/, in a fixed order."""
     for folder in _classes(root, without):
         # Names of folders need not be UTF-8.
         name = os.fsencode(folder.name).decode(errors="backslashreplace")

@@ -95,7 +95,7 @@ def _column(file: Path, table: pa.Table, known: tuple[str, ...]) -> str:
 
 
 def _names(table: pa.Table) -> tuple[str, ...]:
-    """Class names in the schema; none if it lacks them or another library wrote it."""
+    """Return the class names in the schema; none if it lacks them or another library wrote it."""
     raw = (table.schema.metadata or {}).get(b"huggingface")
     if not raw:
         return ()
