@@ -22,8 +22,8 @@ class Axis:
     tensor([0, 1, 3])
 
     Attributes:
-        group_at: for each position, the index of the group whose channel lies there. It is -1 for
-            a channel that belongs to no group.
+        group_at: for each position, the index of the group that its channel belongs to; -1 for a
+            channel that belongs to no group.
         channel_at: for each position, the channel's index in its group.
     """
 
@@ -32,7 +32,7 @@ class Axis:
 
     @cached_property
     def ordered_group(self) -> int | None:
-        """The group whose channels fill the axis in order, once each; None if there is none."""
+        """The group that fills the axis with its channels in order, once each; None without one."""
         in_order = self.channel_at == tuple(range(len(self)))
         return self.sole_group if in_order else None
 
@@ -74,7 +74,7 @@ class Axis:
         return torch.tensor([p for p, (g, c) in pairs if g < 0 or c < limit[g]], dtype=torch.long)
 
     def kept_within(self, counts: Sequence[int], have: Sequence[int]) -> Tensor:
-        """Return the positions kept at ``counts``, as numbered in a tensor that has ``have``.
+        """Return the positions kept at ``counts``, in a tensor that is narrowed to ``have``.
 
         Args:
             counts: for each group, the number of channels kept; at most that of ``have``.
@@ -83,7 +83,7 @@ class Axis:
         return torch.searchsorted(self.kept(have), self.kept(counts))
 
     def selected(self, selection: Sequence[int | Tensor], have: Sequence[int]) -> Tensor:
-        """Return the positions of the selected channels, as numbered in a tensor that has ``have``.
+        """Return the positions of the selected channels in a tensor that is narrowed to ``have``.
 
         The result keeps the order of groups and repetitions. Within a group, channels follow the
         order of the selection.

@@ -17,7 +17,7 @@ Index = tuple[slice | Tensor, ...]
 
 
 class ElasticState(TypedDict):
-    """What a checkpoint holds of an ``Elastic``."""
+    """The state of an ``Elastic`` in a checkpoint."""
 
     counts: tuple[int, ...]
     full: dict[str, Tensor]
@@ -45,9 +45,9 @@ class Elastic:
     Attributes:
         module: the module that is trained. It is replaced at each change of width.
         counts: number of channels of each group in ``module``.
-        full: every parameter and buffer at full width. The part that ``module`` has is brought up
-            to date when the width changes, and by ``write_back``.
-        skeleton: structure of the network, without numbers.
+        full: every parameter and buffer at full width. A change of width, or ``write_back``,
+            copies the module's values into them.
+        skeleton: structure of the network, without parameter values.
     """
 
     def __init__(self, network: nn.Module, channels: ChannelMap) -> None:
@@ -69,11 +69,11 @@ class Elastic:
 
         Args:
             counts: for each group, how many of its first channels the module has.
-            optimizer: gets the new module's parameters. Its state is carried over, and is zero for
-                new channels.
-            preserve: keep the function when the network grows, by giving old channels weight zero
-                from new ones. It does not work where a layer normalises over channels,
-                as layer-norm does.
+            optimizer: gets the new module's parameters. Its state is kept, and is zero for new
+                channels.
+            preserve: when the network grows, keep the function that it computes. The weights
+                from new channels to old ones are set to zero. This does not suffice for
+                layers that normalise over channels, such as layer-norm.
         """
         old, before = self.module, self.counts
         self.write_back()
@@ -113,7 +113,7 @@ class Elastic:
             weight[outputs] = weight[outputs].masked_fill(mask, 0)
 
     def _index(self, name: str, counts: Sequence[int], have: Sequence[int]) -> Index:
-        """Return where the entries of a tensor at ``counts`` lie in the same tensor at ``have``."""
+        """Return the index that narrows a tensor from the widths ``have`` to ``counts``."""
         axes, shape = self.channels.axes.get(name, {}), self.channels.shapes[name]
         if all(axis.ordered_group is not None for axis in axes.values()):
             return tuple(
@@ -127,7 +127,7 @@ class Elastic:
         return tuple(index)
 
     def _common(self, old: Sequence[int], new: Sequence[int], name: str) -> tuple[Index, Index]:
-        """Return where the entries that both widths have lie in the old and in the new tensor."""
+        """Return the index of the shared entries in the old tensor, and that in the new one."""
         both = [*map(min, old, new)]
         return self._index(name, both, old), self._index(name, both, new)
 
@@ -156,15 +156,15 @@ def _carry_over(
 ) -> None:
     """Replace the optimizer's parameters by those of a resized module, and resize its state.
 
-    A state tensor with its parameter's shape keeps the entries that both widths have, and is zero
-    elsewhere. All other state, such as step counts, is kept.
+    A state tensor with the shape of its parameter keeps the entries that both widths share, and is
+    zero elsewhere. All other state, such as step counts, is kept.
 
     Args:
         optimizer: has the parameters of ``old``.
         old: the module before the change of width.
         new: the module after it, with the same parameter names.
-        common: from a parameter's name to where the entries that both widths have lie in the old
-            and in the new parameter.
+        common: maps a parameter's name to the index of the shared entries in the old parameter,
+            and that in the new one.
     """
     parameters = dict(new.named_parameters())
     names: dict[Tensor, str] = {p: name for name, p in old.named_parameters()}

@@ -13,18 +13,18 @@ from lord.channels.errors import cannot_resize
 from lord.channels.members import Cells, Members, attention_members, find_attentions
 
 SUPPORTED = (nn.Conv2d, nn.Linear, _BatchNorm, nn.LayerNorm)
-"""Layers whose output channels lie along dimension 0 of their tensors."""
+"""Layers with their output channels along dimension 0 of all their tensors."""
 
 
 def find_groups(network: nn.Module, example: Tensor) -> list[Members]:
     """Return the coupled groups that a layer reads, in the order of the network.
 
     Args:
-        network: all parameters that are to be mapped require gradients.
+        network: its parameters require gradients; others are not mapped.
         example: a batch that the network accepts.
 
     Raises:
-        UserError: names the layer whose channels cannot be followed, and why.
+        UserError: if the channels of a layer cannot be followed. It names the layer and the reason.
     """
     names: dict[nn.Module | Tensor, str] = {m: name for name, m in network.named_modules()}
     names |= {parameter: name for name, parameter in network.named_parameters()}
@@ -69,7 +69,7 @@ def _dependencies(
 def _loose_parameters(network: nn.Module) -> list[tuple[nn.Parameter, int]]:
     """Return parameters of unsupported layers, and the dimension of their channels.
 
-    That is the last dimension of a size above one.
+    The channels lie along the last dimension whose size is above one.
     """
     others = [module for module in network.modules() if not isinstance(module, SUPPORTED)]
     parameters = [p for module in others for p in module.parameters(recurse=False) if p.numel() > 1]
@@ -83,8 +83,8 @@ IndexMapping = Callable[[Sequence[object]], Iterable[object]]
 class _Bounded(list[IndexMapping | None]):
     """The index mappings of a dependency, with a limit to the number of positions.
 
-    Through windows that are shifted and cut again, as in Swin, positions multiply until memory is
-    full.
+    Networks such as Swin shift windows and cut them again. Positions then multiply until the
+    memory is full.
     """
 
     def __init__(self, mappings: list[IndexMapping | None], limit: int) -> None:
@@ -127,7 +127,7 @@ def _members(
     members.readers = sorted(set(members.readers), key=ranks.__getitem__)
     members.rank = min((ranks[name] for name in members.writers), default=0)
     if members.readers and not members.writers:
-        raise cannot_resize(f"layer '{members.readers[0]}'", "no known layer writes what it reads")
+        raise cannot_resize(f"layer '{members.readers[0]}'", "no supported layer writes its inputs")
     return members
 
 

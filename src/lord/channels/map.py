@@ -10,8 +10,8 @@ from torch import Tensor
 from lord.channels.axis import Axis
 
 Selection = Sequence[int | Tensor]
-"""For each group of a map: how many of its first channels are kept, or the indices of those kept
-as a 1-D integer tensor."""
+"""The channels of each group that are kept: how many of the first ones, or their indices as a 1-D
+integer tensor."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ class ChannelMap:
         )
 
     def counts_of(self, tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
-        """Return how many channels of each group ``tensors`` have, judged by their shapes.
+        """Return how many channels of each group ``tensors`` have, according to their shapes.
 
-        A group that has no axis to itself in any of them counts as full.
+        A group that shares all its axes with other groups counts as full.
         """
         counts = list(self.full)
         for name, tensor in tensors.items():
@@ -94,9 +94,9 @@ class ChannelMap:
     def take(self, tensors: Mapping[str, Tensor], selection: Selection) -> dict[str, Tensor]:
         """Return the selected part of each tensor, by name.
 
-        Where the selection is a number and the group's channels lie in order, the result is a
-        view: gradients reach the tensor, and writing changes it. Elsewhere it is a copy, through
-        which gradients flow too.
+        If the selection is a number and the group's channels lie in order, the result is a view:
+        gradients reach the tensor, and writing changes it. Otherwise it is a copy, and gradients
+        reach the tensor too.
 
         Args:
             tensors: parameters and buffers of the network, at full width or narrowed.

@@ -54,7 +54,7 @@ def find_attentions(network: nn.Module) -> dict[str, tuple[int, int]]:
 
 
 def attention_members(qkv: str, heads: int, width: int, ranks: dict[str, int]) -> Members:
-    """Return the members of a group whose channels are attention heads.
+    """Return the members of a group of attention heads.
 
     A head has positions in three parts of qkv's outputs, and in one of proj's inputs.
 

@@ -1,4 +1,4 @@
-"""Make ordinary modules from tensors and a skeleton, which is structure without numbers."""
+"""Make ordinary modules from tensors and a skeleton, which is a structure without values."""
 
 import copy
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ def assemble(skeleton: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
     """Return an ordinary contiguous module: the skeleton filled with copies of ``tensors``.
 
     Args:
-        skeleton: left as it is.
+        skeleton: the structure. It is not changed.
         tensors: every parameter and persistent buffer by name. Shapes may differ from the
             skeleton's, as the layers' size attributes are set to fit. Weights in channels-last
             order stay in it.
@@ -94,7 +94,7 @@ def _adopt(layer: nn.Module, shape: torch.Size) -> None:
     elif isinstance(layer, nn.Conv2d):
         layer.out_channels = shape[0]
         if layer.groups > 1:
-            # Remembered, as a layer narrowed to one channel no longer shows that it is depthwise.
+            # A layer narrowed to one channel does not show that it is depthwise, so note it.
             vars(layer)["depthwise"] = True
         if "depthwise" in vars(layer):
             layer.groups = shape[0]

@@ -59,7 +59,7 @@ def test_all_channels_but_those_of_images_and_logits_belong_to_groups():
         assert all(axis.ordered_group is not None for axis in MAP.axes.get(name, {}).values())
 
 
-def test_tracing_does_not_change_mode_gradients_or_numbers():
+def test_tracing_does_not_change_mode_gradients_or_values():
     network = resnet()
     network.eval()
     network.bn.train()
@@ -79,7 +79,7 @@ def test_grouped_convolutions_are_refused_by_name():
         trace(network, IMAGES)
 
 
-def test_channels_whose_order_matters_elsewhere_are_refused_by_name():
+def test_channels_read_in_an_unsupported_way_are_refused_by_name():
     class Padded(nn.Module):  # the shortcut pads the channels with zeros
         def __init__(self):
             super().__init__()
@@ -115,7 +115,7 @@ def test_a_random_selection_equals_the_full_network_with_the_other_channels_zero
     orders = [torch.randperm(g.size)[:kept] for g, kept in zip(MAP.groups, counts, strict=True)]
     narrow = assemble(skeleton_of(NETWORK), MAP.take(tensors_of(NETWORK), orders))
     masked = resnet()
-    with torch.no_grad():  # zero what reads a dropped channel
+    with torch.no_grad():  # zero the weights that read a dropped channel
         for index, group in enumerate(MAP.groups):
             dropped = torch.ones(group.size, dtype=torch.bool)
             dropped[orders[index]] = False
@@ -192,7 +192,7 @@ def test_optimizer_state_grows_too_and_is_zero_for_new_channels():
 
 
 @pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.RMSprop])
-def test_any_optimizers_state_is_carried_over(kind):
+def test_the_state_of_any_optimizer_is_kept(kind):
     elastic = Elastic(resnet(), MAP)
     network = elastic.resize([group.size // 2 for group in MAP.groups])
     optimizer = kind(network.parameters())
@@ -237,7 +237,7 @@ def test_permuting_groups_keeps_the_function_and_permutes_optimizer_state(seed):
     assert torch.allclose(network.eval()(IMAGES), twin.eval()(IMAGES), atol=1e-3)
 
 
-def test_a_module_on_batch_statistics_has_and_writes_no_running_ones():
+def test_a_module_on_batch_statistics_has_no_running_statistics():
     network = resnet()
     weights = dict(network.named_parameters())
     before = {name: b.clone() for name, b in network.named_buffers()}

@@ -75,7 +75,7 @@ def test_a_random_selection_equals_the_full_network_with_the_others_masked(name,
         assert out.isfinite().all()
         return
     masked = copy.deepcopy(network)
-    with torch.no_grad():  # zero what reads a dropped channel
+    with torch.no_grad():  # zero the weights that read a dropped channel
         for index, group in enumerate(channels.groups):
             for reader in group.readers:
                 axis, weight = channels.axes[reader][1], tensors_of(masked)[reader]
@@ -105,7 +105,7 @@ def trained(network):
 
 
 @every_family
-def test_narrowing_training_and_growing_lose_nothing(name):
+def test_narrowing_training_and_growing_keep_all_weights(name):
     network, channels = KNOWN[name]
     elastic = Elastic(copy.deepcopy(network), channels)
     before = {n: t.clone() for n, t in elastic.full.items()}

@@ -31,11 +31,11 @@ def trace(network: nn.Module, example: Tensor) -> ChannelMap:
     [('0', 8, ('1.weight',)), ('1', 6, ('3.weight',))]
 
     Args:
-        network: at full width. Its mode, gradients and numbers are left as they are.
+        network: at full width. Its mode, gradients and values are not changed.
         example: a batch that the network accepts, such as N x C x H x W images.
 
     Raises:
-        UserError: names the layer whose channels cannot be mapped, and why.
+        UserError: if the channels of a layer cannot be mapped. It names the layer and the reason.
     """
     _refuse_shared(network)
     with _all_trainable_in_evaluation(network):

@@ -17,18 +17,18 @@ def verify(network: nn.Module, channels: ChannelMap, example: Tensor) -> None:
     """Check that the map is right: reordering keeps the function, and a narrowed network runs.
 
     Args:
-        network: put into evaluation mode; otherwise left as it is.
+        network: put into evaluation mode, and not changed otherwise.
         channels: its map.
         example: a batch that the network accepts. Only its shape, type and device matter. On the
-            meta device nothing is checked, because nothing is computed.
+            meta device, which computes no values, nothing is checked.
 
     Raises:
-        UserError: names the layer whose channels are mapped wrongly.
+        UserError: if the channels of a layer are mapped wrongly. It names the layer.
     """
     if example.is_meta:
         return
     source = torch.Generator().manual_seed(0)
-    # Noise, because on zeros every channel of a network without biases gives the same.
+    # Noise, because zeros would give zeros in every channel of a network without biases.
     noise = torch.randn(example.shape, generator=source).to(example)
     _verify_reordering(network, channels, noise, source)
     counts = [(group.size + 1) // 2 for group in channels.groups]

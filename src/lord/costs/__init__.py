@@ -1,4 +1,4 @@
-"""What training costs: FLOPs, seconds and bytes, measured from outside the methods."""
+"""The cost of training: FLOPs, seconds and bytes, measured from outside the methods."""
 
 from lord.costs.bytes import peak_bytes, saved_bytes, tensor_bytes
 from lord.costs.flops import FlopCount, uncounted

@@ -32,7 +32,7 @@ class Meter:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Add what happens inside to the phase ``name``. Phases cannot be nested."""
+        """Add the costs of the block to the phase ``name``. Phases cannot be nested."""
         start, before = time.perf_counter(), self._count.total
         try:
             yield

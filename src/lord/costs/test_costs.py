@@ -118,7 +118,7 @@ def test_a_shared_storage_is_counted_once():
 
 def test_peak_memory_grows_with_what_is_allocated():
     before = peak_bytes(torch.device("cpu"))
-    block = torch.ones(before // 4 + 10_000_000)  # four bytes each: more than the peak so far
+    block = torch.ones(before // 4 + 10_000_000)  # four bytes per number: more than the peak so far
     assert peak_bytes(torch.device("cpu")) > before
     del block
 

@@ -38,7 +38,7 @@ def levels_over(tasks: int, top: int, pace: float | None = None) -> tuple[int, .
 
     Args:
         tasks: number of tasks in the stream.
-        top: the highest level, at which growth stops. The authors' code has no such limit.
+        top: the highest level, at which growth stops. The authors' code has no limit.
         pace: levels gained before the first task. None: chosen by the number of tasks.
     """
     levels, level = [], 0

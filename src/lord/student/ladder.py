@@ -14,8 +14,8 @@ LONG = (*(round(0.05 * step, 2) for step in range(1, 19)), 1.0)
 def round_channels(channels: float, multiple: int) -> int:
     """Round a number of channels to a multiple, as the paper does.
 
-    The result is the nearest multiple, and never zero. If it is less than 90 % of ``channels``, it
-    is raised by one multiple.
+    The result is the nearest multiple above zero. If it is less than 90 % of ``channels``, the next
+    multiple is taken.
 
     >>> round_channels(51.2, 8), round_channels(3.2, 8), round_channels(19.2, 16)
     (48, 8, 32)
@@ -26,7 +26,7 @@ def round_channels(channels: float, multiple: int) -> int:
 
 @dataclass(frozen=True)
 class Ladder:
-    """The widths a network can have, by level (Liu et al. 2025). Level 1 is the narrowest.
+    """The widths that a network can have, by level (Liu et al. 2025). Level 1 is the narrowest.
 
     >>> import torch
     >>> from lord.channels import trace
@@ -71,8 +71,9 @@ class Ladder:
     def mixed_counts(self, levels: Sequence[int]) -> tuple[int, ...]:
         """Return the number of active channels of each group, given a level for each group.
 
-        A stage group keeps its size times its ratio. An inner group first shrinks like its stage
-        group, and keeps the result times its own ratio. So FLOPs fall with the cube of the ratio.
+        A stage group keeps its size times the ratio of its level. An inner group keeps its size
+        times the ratio of its stage group, times the ratio of its level. So FLOPs fall with the
+        cube of the ratio.
         """
         groups = self.channels.groups
         counts: dict[int, int] = {}

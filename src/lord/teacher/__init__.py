@@ -1,4 +1,4 @@
-"""Teacher redundancy: a small frozen sub-network of the student preserves what it has learned."""
+"""Teacher redundancy: a small frozen sub-network of the student preserves earlier tasks."""
 
 from lord.teacher.importance import by_importance
 from lord.teacher.search import (

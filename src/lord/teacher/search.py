@@ -47,7 +47,7 @@ class Candidate:
 
 
 class TeacherState(TypedDict):
-    """What a checkpoint holds of a teacher."""
+    """The state of a teacher in a checkpoint."""
 
     levels: tuple[int, ...]
     tensors: dict[str, Tensor]
@@ -103,9 +103,10 @@ def draw_candidates(
 
     Args:
         ladder: widths of the student's network.
-        low: the previous teacher's level of each group. So teachers never shrink.
+        low: the lowest level of each group, which is the previous teacher's. So teachers never
+            shrink.
         high: the student's level.
-        number: of draws.
+        number: how many to draw.
         generator: on the CPU.
 
     Returns:
@@ -133,19 +134,19 @@ def search_teacher(
     """Find the sub-network that best imitates the student for its size, and freeze it.
 
     A candidate c scores MSE(c(noise), student(noise)) * exp(-kappa). The lowest score wins (Liu et
-    al. 2025). All passes use batch statistics. The student's running statistics do not change,
-    whereas the authors' code overwrites them.
+    al. 2025). All passes use batch statistics, and the student's running statistics do not change.
+    The authors' code overwrites them.
 
     Args:
         ladder: widths of the student's network.
-        student: as the last task left it, at ``level``, with channels in order of importance.
+        student: the student at the end of the last task, with channels in order of importance.
         level: the student's level, before it grows.
-        previous: the last teacher, which bounds the new one's levels from below. None: no bound.
+        previous: the last teacher; None for the first search. No level of the new teacher is lower.
         noise: N x C x H x W standard-normal images on the student's device.
         number: candidates to draw. Equal ones are scored once.
         generator: on the CPU.
-        budget: FLOPs of all candidates' passes. If it pays for none, the first candidate drawn
-            becomes the teacher. The student's pass is not included.
+        budget: most FLOPs to spend on the candidates' passes. The student's pass is not included.
+            If the budget is too small for one pass, the first candidate drawn is the teacher.
     """
     low = previous.candidate.levels if previous else (1,) * len(ladder.channels.groups)
     candidates = _draw_small(ladder, low, level, number, generator)
@@ -163,7 +164,7 @@ def _draw_small(
 ) -> list[Candidate]:
     """Draw candidates below ``MAX_SHARE``, twice if the first draw has none.
 
-    If the second has none either, return its smallest. The arguments are those of
+    If the second has none either, return the smallest candidate. The arguments are those of
     ``draw_candidates``.
     """
     drawn: list[Candidate] = []
@@ -177,7 +178,7 @@ def _draw_small(
 def _scores(
     channels: ChannelMap, student: nn.Module, candidates: Sequence[Candidate], noise: Tensor
 ) -> Iterator[Tensor]:
-    """Yield each candidate's score: its distance to the student, times exp(-kappa)."""
+    """Yield the score of each candidate: its distance to the student, times exp(-kappa)."""
     probe = batch_statistics(skeleton_of(student))  # runs each candidate on the student's weights
     weights = tensors_of(student)
     weights = {name: weights[name] for name in tensors_of(probe)}
@@ -194,7 +195,7 @@ def freeze(channels: ChannelMap, student: nn.Module, candidate: Candidate) -> Te
 
     Args:
         channels: the student's channel map.
-        student: at full width or narrowed; left as it is.
+        student: at full width or narrowed. It is not changed.
         candidate: the sub-network to copy.
     """
     tensors = channels.take(tensors_of(student), candidate.counts)
@@ -202,5 +203,5 @@ def freeze(channels: ChannelMap, student: nn.Module, candidate: Candidate) -> Te
 
 
 def _frozen(skeleton: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
-    """Return a module with copies of ``tensors``, without gradients and running statistics."""
+    """Return a module with copies of ``tensors`` that uses batch statistics and is not trained."""
     return batch_statistics(assemble(skeleton, tensors)).requires_grad_(False)

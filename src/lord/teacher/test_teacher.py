@@ -34,7 +34,7 @@ LADDER = Ladder.for_network(trace(NETWORK, torch.zeros(2, 3, 32, 32)), 10)
 
 
 def student_at(level):
-    """The same untrained student at a level, and the ladder."""
+    """Return the same untrained student at a level, and its ladder."""
     elastic = Elastic(copy.deepcopy(NETWORK), LADDER.channels)
     return elastic.resize(LADDER.counts(level)), LADDER
 
@@ -134,7 +134,7 @@ def test_the_teacher_is_an_ordinary_frozen_copy():
     assert not [b for b in teacher.module.buffers() if b is not None]
 
 
-def test_large_candidates_are_excluded_unless_there_is_no_other():
+def test_large_candidates_are_excluded_unless_all_are_large():
     student, ladder = student_at(10)
     everything = Candidate((10,) * 12, ladder.counts(10), 1.0)
     full = Teacher(everything, nn.Identity())
