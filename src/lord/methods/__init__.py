@@ -1,4 +1,4 @@
-"""The methods, one file each, and the contract they fulfil."""
+"""The methods, one file each, and the interface that they implement."""
 
 from lord.methods.build import build_method
 from lord.methods.extend import take_over

@@ -15,12 +15,12 @@ class AGEMConfig(BufferConfig, frozen=True):
     """Settings of A-GEM."""
 
     offers: Literal["every", "last"] = "every"
-    """Offer every batch to the buffer, or 32 images at the end of a task. The code behind DER's
-    table does the latter, so its A-GEM hardly depends on the buffer size."""
+    """Offer every batch to the buffer, or 32 images at the end of a task. The code of DER's table
+    offers 32 images, so its A-GEM hardly depends on the buffer size."""
 
 
 class AGEM(Rehearsal[AGEMConfig]):
-    """Remove from the stream's gradient what would raise the loss on a draw from the buffer.
+    """Project the stream's gradient, so that the loss on a draw from the buffer does not rise.
 
     g <- g - min(g . r, 0) / (r . r) r, where r is the gradient of the draw's loss.
 
@@ -69,7 +69,7 @@ class AGEM(Rehearsal[AGEMConfig]):
 
 
 def projected(gradients: list[Tensor], reference: list[Tensor]) -> list[Tensor]:
-    """Return ``gradients``, changed just enough not to oppose ``reference``."""
+    """Return ``gradients`` with the least change after which they do not oppose ``reference``."""
     pairs = list(zip(gradients, reference, strict=True))
     inner = torch.stack([(g * r).sum() for g, r in pairs]).sum()
     length = torch.stack([(r * r).sum() for r in reference]).sum()

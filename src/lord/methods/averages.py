@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 
 class Average:
-    """A copy of the student whose weights follow it: theta <- a theta + (1 - a) student.
+    """An exponential moving average of the student: theta <- a theta + (1 - a) student.
 
     ``a`` is at most ``decay`` and begins at 0, so that early weights are forgotten. The running
     statistics of batch-norm belong to the copy: they come from its passes in training mode.
 
     Args:
         student: the network to follow.
-        decay: of the average, near 1.
+        decay: decay of the average, near 1.
     """
 
     def __init__(self, student: nn.Module, decay: float) -> None:
@@ -24,7 +24,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, student: nn.Module, step: int) -> None:
-        """Move towards the student, after ``step`` (from 0) steps of training."""
+        """Move towards the student, after ``step`` steps of training, counted from 0."""
         a = min(1 - 1 / (step + 1), self.decay)
         for average, new in zip(self.module.parameters(), student.parameters(), strict=True):
             average.lerp_(new, 1 - a)

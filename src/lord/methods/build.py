@@ -27,10 +27,10 @@ def build_method(
     """Build an untrained method.
 
     Args:
-        name: of the method, as registered.
+        name: name of the method, as registered.
         config: its settings.
         network: at full width, on the device, with one output per class.
-        epochs, batch: passes over each task, and images of a step.
+        epochs, batch: passes over each task, and number of images in a step.
         augment, optimizer, shape, classes, tasks, generator, last: as in ``Context``.
     """
     context = Context(

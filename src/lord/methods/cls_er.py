@@ -52,7 +52,7 @@ class CLSER(Rehearsal[CLSERConfig]):
     def __init__(self, config: CLSERConfig, context: Context) -> None:
         super().__init__(config, context)
         self.average = Average(self.student, config.decay)
-        """The stable one."""
+        """The stable average."""
         self.plastic = Average(self.student, config.decay)
         self.steps = 0
 

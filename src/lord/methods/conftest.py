@@ -25,7 +25,7 @@ SMALL: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def make() -> Make:
-    """make(name, seed=0, **settings): an untrained method, and its stream."""
+    """Return a function that makes an untrained method and its stream."""
 
     def build(
         name: str, seed: int = 0, device: str = "cpu", **settings: Any
@@ -40,7 +40,7 @@ def make() -> Make:
 
 
 def batch_of(task: Task, step: int, size: int = 16) -> Batch:
-    """The batch of a step; batches repeat in one shuffled order."""
+    """Return the batch of a step. Batches repeat in one shuffled order."""
     order = torch.randperm(len(task.labels), generator=torch.Generator().manual_seed(0))
     rows = order[torch.arange(step * size, (step + 1) * size) % len(order)]
     return Batch(task.images[rows], task.labels[rows], rows)

@@ -19,10 +19,11 @@ class ERACEConfig(BufferConfig, frozen=True):
 
 
 class ERACE(Rehearsal[ERACEConfig]):
-    """Let images of the stream compete with the classes of their batch, replayed ones with all.
+    """Mask old classes in the cross-entropy of the stream, but not in that of the replay.
 
-    The stream therefore pushes no old class down. Its softmax also keeps the newest class met and
-    the classes not met yet. Loss: CE(stream, masked) + CE(draw).
+    So images of the stream do not push logits of old classes down. Their softmax covers the classes
+    of their batch, the newest class seen, and the classes not seen so far. Loss: CE(stream, masked)
+    + CE(draw).
 
     Departure: the head is linear; the authors' is a cosine head.
 
@@ -43,7 +44,7 @@ class ERACE(Rehearsal[ERACEConfig]):
         super().__init__(config, context)
         self.task = 0
         self.newest = torch.zeros((), dtype=torch.int64, device=self.device)
-        """The highest class met so far."""
+        """The highest class seen so far."""
 
     def begin_task(self, task: Task) -> None:
         self.task = task.index
@@ -62,7 +63,7 @@ class ERACE(Rehearsal[ERACEConfig]):
         return {"loss": loss.detach()}
 
     def masked(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return ``logits`` without the classes met before that are not among ``labels``."""
+        """Return ``logits`` without the earlier classes that are not among ``labels``."""
         present = class_shares(labels, logits.shape[1]) > 0
         newest = torch.maximum(self.newest, labels.max())
         ahead = torch.arange(len(present), device=logits.device) >= newest

@@ -16,8 +16,8 @@ class ERLASConfig(BufferConfig, frozen=True):
 class ERLAS(Rehearsal[ERLASConfig]):
     """ER with cross-entropy on logits + tau log(share of each class in the step).
 
-    The newest classes are the most frequent in a step. The adjustment keeps them from winning by
-    frequency alone. Predictions use the plain logits.
+    The newest classes are the most frequent in a step. Without the adjustment, the network would
+    favour them because of their frequency. Predictions use the plain logits.
 
     >>> import lord
     >>> config = lord.compose("er-las", {"epochs": 1, "width": 4, "subset": 0.1})

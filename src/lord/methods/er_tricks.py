@@ -26,8 +26,8 @@ class ERTricks(Rehearsal[ERTricksConfig]):
 
     The learning rate decays with every image. The correction is a scale and a shift of the logits
     of the latest task's classes. It is fitted on the buffer at the end of a task, with the network
-    in evaluation mode: SGD(0.5), 50 epochs. It also applies to predictions with recomputed
-    statistics, although it was fitted with those of training.
+    in evaluation mode, by SGD with learning rate 0.5 in 50 epochs. Predictions with recomputed
+    statistics use it too, although it is fitted with the running statistics of training.
 
     >>> import lord
     >>> config = lord.compose("er-tricks", {"epochs": 1, "width": 4, "subset": 0.1})
@@ -77,7 +77,13 @@ class ERTricks(Rehearsal[ERTricksConfig]):
         self.correction = self.fitted(self.outputs(held["images"]), held["labels"], self.newest)
 
     def fitted(self, logits: Tensor, labels: Tensor, newest: list[int]) -> Tensor:
-        """Return the scale and shift of the newest classes' logits that fit ``labels`` best."""
+        """Return the scale and shift of the newest classes' logits that fit ``labels`` best.
+
+        Args:
+            logits: N x classes.
+            labels: N int64.
+            newest: the classes of the latest task.
+        """
         corrected_class = torch.zeros(logits.shape[1], device=logits.device)
         corrected_class[newest] = 1
         values = torch.tensor([1.0, 0.0], device=logits.device, requires_grad=True)

@@ -24,21 +24,21 @@ class ESMERConfig(BufferConfig, frozen=True):
     rate: Probability = 0.1
     """Probability that the average is updated at a step."""
     margin: Positive = 1.2
-    """A loss is unusual above this many times the running mean of losses."""
+    """A loss above this many times the running mean of losses is unusual."""
     settling: Share = 0.02
-    """First part of a task, in which nothing is offered and the running mean stays."""
+    """Share of a task, at its start, in which no image is offered and the running mean stays."""
 
 
 class ESMER(Rehearsal[ESMERConfig]):
-    """Give less weight to images with unusually large losses, beside an average of the weights.
+    """Give less weight to images with unusually large losses, and average the weights.
 
-    The average's loss on each image of the stream is compared with the running mean of those
-    losses. An image with an unusual loss gets the weight mean / loss, and is not offered to the
-    buffer. Loss: weighted CE(stream) + CE(draw) + consistency * MSE(logits of the draw, the
-    average's). The average predicts.
+    The loss of the averaged network on each image of the stream is compared with the running mean
+    of these losses. An image with an unusual loss gets the weight mean / loss, and is not offered
+    to the buffer. Loss: weighted CE(stream) + CE(draw) + consistency * MSE(logits of the draw,
+    those of the averaged network). The averaged network predicts.
 
-    Departure: the authors do not offer images or move the mean in the first of a task's 50 epochs.
-    Here this is the first fiftieth of a task's steps, so that shorter training works too.
+    Departure: the authors do not offer images or update the mean in the first of a task's 50
+    epochs. Here this is the first fiftieth of a task's steps, so that shorter training works too.
 
     >>> import lord
     >>> config = lord.compose("esmer", {"epochs": 1, "width": 4, "subset": 0.1})
@@ -94,7 +94,10 @@ class ESMER(Rehearsal[ESMERConfig]):
         return {"loss": loss.detach()}
 
     def next_mean(self, losses: Tensor) -> Tensor:
-        """Return the running mean after a batch, without losses a deviation above its mean."""
+        """Return the running mean after a batch.
+
+        Losses more than one standard deviation above the mean of the batch do not count.
+        """
         kept = losses <= losses.mean() + losses.std()
         new = (losses * kept).sum() / kept.sum()
         return torch.where(self.mean > 0, LOSS_DECAY * self.mean + (1 - LOSS_DECAY) * new, new)

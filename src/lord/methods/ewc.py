@@ -26,7 +26,7 @@ class EWC(Method[EWCConfig]):
     over the task's images of p(y|x) (d log p(y|x) / d theta)^2.
 
     Departures: importance is weighted by the likelihood, as in DER's table. It is computed in
-    evaluation mode; the code behind that table normalises each single image by itself.
+    evaluation mode. In the code of that table, batch-norm sees one image at a time.
 
     >>> import lord
     >>> config = lord.compose("ewc-on", {"epochs": 1, "width": 4, "subset": 0.1})

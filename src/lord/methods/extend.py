@@ -1,4 +1,4 @@
-"""New classes for a trained method: what it knows moves into one with a wider head."""
+"""New classes for a trained method: its state moves into a method with a wider head."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,8 @@ from lord.methods.method import AnyMethod
 def take_over(fresh: AnyMethod, trained: AnyMethod) -> None:
     """Move everything ``trained`` has learned into ``fresh``, which may have more classes.
 
-    The head keeps its initial weights for the new classes. Logits stored earlier are 0 there.
+    The head keeps its initial weights for the new classes. In logits stored earlier, the logits of
+    new classes are 0.
 
     Args:
         fresh: an untrained method of the same kind and context, at any width.
@@ -55,7 +56,7 @@ def _initial_head(fresh: AnyMethod) -> dict[str, Tensor]:
 def _widened(
     value: Any, before: int, now: int, head: Mapping[str, Tensor], key: object = None
 ) -> Any:
-    """Return part of a state with room for new classes in its heads and stored logits."""
+    """Return a part of a state with its heads and stored logits padded for new classes."""
     if isinstance(value, dict):
         return {k: _widened(part, before, now, head, k) for k, part in value.items()}
     if isinstance(value, list | tuple):

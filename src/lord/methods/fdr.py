@@ -17,13 +17,14 @@ class FDRConfig(BufferConfig, frozen=True):
 
 
 class FDR(Rehearsal[FDRConfig]):
-    """Follow each update on the stream by one towards the outputs stored at earlier task ends.
+    """Learn the stream, and keep outputs near those stored at the ends of earlier tasks.
 
-    Two updates a batch: CE(stream), then alpha * mean over a draw of the L2 distance between the
-    present softmax and the stored one. The buffer holds equally many random images of each task.
+    A step makes two updates. The first one lowers CE(stream). The second one lowers alpha * mean
+    over a draw of the L2 distance between the present softmax and the stored one. The buffer holds
+    equally many random images of each task.
 
-    Departures: the stored images are not a task's first ones, which may be of one class. ``alpha``
-    is used; the code behind DER's table reads and forgets it. Stored outputs are those of images
+    Departures: the stored images are drawn at random. A task's first images may be of one class.
+    ``alpha`` is used; the code of DER's table does not use it. Stored outputs are those of images
     without augmentation, in evaluation mode.
 
     >>> import lord

@@ -21,17 +21,18 @@ class GDumbConfig(BufferConfig, frozen=True):
     cutmix: Probability = 0.5
     """Probability that a minibatch is mixed by CutMix."""
     anytime: bool = False
-    """Train after every task, not only after the last one, at that cost."""
+    """Train after every task, instead of only after the last one. This costs more FLOPs."""
 
 
 class GDumb(Rehearsal[GDumbConfig]):
-    """Keep a balanced buffer, and train a fresh network on the buffer alone.
+    """Keep a balanced buffer, and train a fresh network only on the buffer.
 
-    SGD with momentum 0.9 and weight decay 1e-6, with CutMix. The learning rate falls from 0.05 to
-    0.0005 along cosines that restart after 1, 3, 7 ... epochs; it is 0.005 in the first epoch. The
-    optimizer settings of the stream are not used. Training takes place after the last task only,
-    unless ``anytime`` is set or nobody knows which task is the last. Before that, predictions are
-    random. Departure: minibatches of ``replay`` images, not of 16.
+    Training uses CutMix, and SGD with momentum 0.9 and weight decay 1e-6. The learning rate is
+    0.005 in the first epoch. Then it falls from 0.05 to 0.0005 along cosines that restart after 1,
+    3, 7 ... epochs. The optimizer settings of the stream are not used. Training takes place after
+    the last task; before that, predictions are random. If ``anytime`` is set, or the last task is
+    not known in advance, it takes place after every task. Departure: minibatches have ``replay``
+    images instead of 16.
 
     >>> import lord
     >>> settings = {"width": 4, "subset": 0.1, "passes": 1}
@@ -50,7 +51,7 @@ class GDumb(Rehearsal[GDumbConfig]):
         """Class of each sample in the buffer."""
 
     def begin_task(self, task: Task) -> None:
-        """Greedily keep the task's images: a new one replaces one of the largest class."""
+        """Greedily keep images of the task. A new image replaces one of the largest class."""
         order = torch.randperm(len(task.labels), generator=self.generator).tolist()
         labels = task.labels[order].tolist()
         held, size = self.classes, self.config.buffer
@@ -101,10 +102,12 @@ def greedily_balanced(labels: list[int], held: int, size: int, generator: Genera
 
     Args:
         labels: class of each row.
-        held: the first so many rows are held to begin with.
+        held: number of first rows that are held at the start.
+        size: maximum number of rows.
+        generator: on the CPU.
 
     Returns:
-        Places of the rows held in the end.
+        Indices of the rows held at the end.
     """
     kept, places = list(range(held)), defaultdict(list)
     for place in kept:
@@ -125,7 +128,7 @@ def greedily_balanced(labels: list[int], held: int, size: int, generator: Genera
 
 
 def learning_rate(epoch: int) -> float:
-    """Return the learning rate of an epoch from 0: a warm-up, then ever longer cosines."""
+    """Return the learning rate of epoch 0, 1, ...: a warm-up, then longer and longer cosines."""
     if epoch == 0:
         return 0.005
     length, place = 1, epoch - 1
@@ -139,10 +142,11 @@ def cutmix(x: Tensor, share: float, generator: Generator) -> tuple[Tensor, Tenso
 
     Args:
         x: N x C x H x W.
-        share: of each image's area that stays.
+        share: share of each image's area that is not replaced.
+        generator: on the CPU.
 
     Returns:
-        The mixed images, the index of each image's partner, and the share that stayed.
+        The mixed images, the index of each image's partner, and the share that was not replaced.
     """
     height, width = x.shape[2:]
     cut = math.sqrt(1 - share)

@@ -27,9 +27,10 @@ def features_of(network: nn.Module, x: Tensor) -> Tensor:
 
 
 def with_head(network: nn.Module, weight: Tensor, bias: Tensor | None = None) -> nn.Module:
-    """Return the network with other weights in its head. It shares all else with the original.
+    """Return the network with other weights in its head. It shares all other layers.
 
     Args:
+        network: the original. It is not changed.
         weight: outputs x features.
         bias: one value per output; None for zeros.
     """

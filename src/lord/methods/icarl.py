@@ -18,15 +18,15 @@ from lord.streams import Task
 class ICaRL(Rehearsal[BufferConfig]):
     """Learn features from the stream and exemplars, and classify by the nearest class mean.
 
-    Loss: binary cross-entropy over the classes met so far. The targets of old classes are the
-    sigmoids of the network as the last task left it. New classes, and old ones that are back, have
+    Loss: binary cross-entropy over the classes seen so far. The targets of old classes are the
+    sigmoids of the network at the end of the last task. New classes, and old ones that recur, have
     one-hot targets. The buffer holds equally many exemplars of each class, chosen by herding. The
-    mean of a class is over the features of its exemplars and of their mirror images, each of
+    mean of a class is over the features of its exemplars and of their mirror images, each scaled to
     length 1.
 
-    Departures: so many exemplars join each batch that an epoch passes over all of them once; the
-    paper shuffles them into the task. ``replay`` is not used. The paper's 1e-5 * sum of theta^2 is
-    the weight decay of the published settings.
+    Departures: each batch is joined by exemplars, so that an epoch passes over all of them once.
+    The paper shuffles them into the task. ``replay`` is not used. The paper's 1e-5 * sum of theta^2
+    is the weight decay of the published settings.
 
     >>> import lord
     >>> config = lord.compose("icarl", {"epochs": 1, "width": 4, "subset": 0.1})
@@ -50,9 +50,9 @@ class ICaRL(Rehearsal[BufferConfig]):
         super().__init__(config, context)
         self.previous = copy.deepcopy(self.student).eval().requires_grad_(False)
         self.old = self.seen = self.steps = 0
-        """Number of classes of earlier tasks, of classes met so far, and of steps in this task."""
+        """Number of classes of earlier tasks, of classes seen so far, and of steps in this task."""
         self.back: list[int] = []
-        """Old classes that are in this task again."""
+        """Old classes that recur in this task."""
         self.share = 0.0
         """Exemplars for each image of the task."""
         self._nearest: tuple[tuple[int, ...], nn.Module] | None = None
@@ -143,10 +143,10 @@ def herded(features: Tensor, count: int) -> Tensor:
 
     Args:
         features: N x features.
-        count: rows to choose, at most.
+        count: most rows to choose.
 
     Returns:
-        Their places, in the order of choice.
+        Their indices, in the order of choice.
     """
     mean, total = features.mean(0), torch.zeros_like(features[0])
     distant = torch.zeros(len(features), device=features.device)

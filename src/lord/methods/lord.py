@@ -20,8 +20,8 @@ from lord.student import Ladder, levels_over
 from lord.teacher import Candidate, Teacher, by_importance, freeze, search_teacher
 
 SEARCH_SHARE = 0.01
-"""Upper limit of a teacher search's FLOPs, as a share of its task's. Small networks are slower per
-FLOP, so this is about 2 % of the time."""
+"""Upper limit of the FLOPs of a teacher search, as a share of those of its task. Small networks are
+slower per FLOP, so this is about 2 % of the time."""
 
 
 class LoRDConfig(BufferConfig, frozen=True):
@@ -32,16 +32,16 @@ class LoRDConfig(BufferConfig, frozen=True):
     pace: NonNegative | None = None
     """Levels gained before the first task (r). None: chosen by the number of tasks."""
     growth: Literal["plain", "preserving", "none"] = "plain"
-    """How the student grows: plain as in the paper; preserving, which does not change the function
-    it computes; or none, at full width from the first task on."""
+    """How the student grows. plain: as in the paper. preserving: growth does not change the
+    function that it computes. none: it has full width from the first task on."""
     candidates: Natural = 500
-    """Sub-networks drawn in a teacher search, at most. 0: the whole student is the teacher."""
+    """Most sub-networks to draw in a teacher search. 0: the whole student is the teacher."""
     distill: NonNegative = 0.05
     """Weight of the distance between the student's sub-network and the teacher (lambda)."""
     alpha: NonNegative = 0.2
     """Weight of the distance to stored logits."""
     beta: NonNegative = 0.5
-    """Weight of the replayed labels. Not used where passes are merged: every label counts alike."""
+    """Weight of the replayed labels. With 'merged', it is not used: every label counts alike."""
     rho: Probability = 1.0
     """Probability that the buffer is replayed at a step."""
     admission: NonNegative = 0.75
@@ -59,7 +59,7 @@ class LoRDConfig(BufferConfig, frozen=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.merged and self.draws != 1:
-            raise UserError(field="draws", given=self.draws, allowed="1 where passes are `merged`")
+            raise UserError(field="draws", given=self.draws, allowed="1 if `merged` is set")
 
 
 class LoRD(Rehearsal[LoRDConfig]):
@@ -67,8 +67,8 @@ class LoRD(Rehearsal[LoRDConfig]):
 
     Departures from the authors' code: importance ranks active channels only. No pass of the
     teacher, the sub-network or the search touches the student's running statistics. Growth stops
-    at the ladder's end. No gradient is computed for the teacher. A task too short to pay for all
-    candidates gets a search among fewer.
+    at the ladder's end. No gradient is computed for the teacher. In a short task, the search scores
+    fewer candidates, to stay within its budget.
 
     >>> import lord
     >>> config = lord.compose("lord", {"epochs": 1, "width": 8, "subset": 0.1, "candidates": 8})
@@ -117,7 +117,7 @@ class LoRD(Rehearsal[LoRDConfig]):
         """Find a teacher in the student as the last task left it, and freeze it.
 
         Args:
-            level: of the student in ``task``, which bounds what the search may cost.
+            level: the student's level in ``task``. It decides the budget of the search.
         """
         if not self.config.candidates:
             whole = Candidate.of(self.ladder, (self.level,) * len(self.channels.groups))
@@ -137,7 +137,7 @@ class LoRD(Rehearsal[LoRDConfig]):
         )
 
     def _step_flops(self, level: int) -> int:
-        """FLOPs of a step's passes through the student, forward and backward, roughly."""
+        """Estimate the FLOPs of a step's passes through the student, forward and backward."""
         c = self.config
         images = self.context.batch + c.draws * c.rho * c.replay
         return int(3 * images * self.channels.flops(self.ladder.counts(level)))
@@ -208,12 +208,13 @@ LORD_PLUS: dict[str, Any] = {
 """The preset ``lord+``."""
 ABOUT_LORD_PLUS = """LoRD made cheaper: orthogonalised momentum, logit adjustment and slow growth.
 
-A preset of ``lord``: the same method with other defaults. It differs from the paper in the
-optimizer (``optimizer``, ``lr``, ``momentum``, ``weight_decay``, ``schedule``), in logit-adjusted
-cross-entropies (``tau``), in one draw (``draws``) that passes the student with the batch
-(``merged``), in growth that preserves the student's function (``growth``) and gains two levels
-before the first task however many follow (``pace``), and in having no distillation (``distill``).
-``alpha`` is the same for every stream and buffer size.
+A preset of ``lord``: the same method with other defaults. It differs from the paper as follows.
+The optimizer is Muon (``optimizer``, ``lr``, ``momentum``, ``weight_decay``, ``schedule``).
+Cross-entropies are logit-adjusted (``tau``). A step draws once from the buffer (``draws``), and
+passes the draw through the student together with the batch (``merged``). Growth preserves the
+function that the student computes (``growth``). The student gains two levels before the first
+task, for any number of tasks (``pace``). Distillation is off (``distill``). ``alpha`` is the same
+for every stream and buffer size.
 
 >>> import lord
 >>> lord.compose("lord+").settings.tau, lord.compose("lord+:tau=0").settings.tau

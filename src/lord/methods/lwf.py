@@ -21,14 +21,14 @@ class LwFConfig(MethodConfig, frozen=True):
 
 
 class LwF(Method[LwFConfig]):
-    """Keep the outputs for old classes, on the new task's images, as they were before the task.
+    """Keep the outputs for old classes near those from before the task, on the new task's images.
 
-    Before a task, only the head is trained on the new classes; then the outputs for all images of
+    Before a task, only the head is trained, on the new classes. Then the outputs for all images of
     the task are recorded. Loss: CE over the classes seen + alpha * cross-entropy between recorded
-    and present softmax over the old classes, both at a temperature. No buffer.
+    and present softmax over the old classes, both at a temperature. It has no buffer.
 
-    As in DER's table, outputs are recorded without augmentation, and the head is trained
-    beforehand for as many steps as the task has.
+    As in DER's table, outputs are recorded without augmentation. The head is trained for as many
+    steps as the task has.
 
     >>> import lord
     >>> config = lord.compose("lwf", {"epochs": 1, "width": 4, "subset": 0.1})
@@ -47,7 +47,7 @@ class LwF(Method[LwFConfig]):
     def __init__(self, config: LwFConfig, context: Context) -> None:
         super().__init__(config, context)
         self.old = self.seen = 0
-        """Number of classes before this task, and by now."""
+        """Number of classes seen before this task, and including it."""
         self.recorded: Tensor | None = None
         """Logits of the task's images over the old classes, before the task."""
 

@@ -42,12 +42,13 @@ class MeanERConfig(BufferConfig, frozen=True):
 
 
 class MeanER(Rehearsal[MeanERConfig]):
-    """ER that keeps the replayed images' logits near those of averaged weights, which predict.
+    """ER that keeps the logits of replayed images near those of an average of the weights.
 
-    Loss: CE(stream and draw as one batch) + consistency * MSE(logits of the draw, the average's).
+    Loss: CE(stream and draw as one batch) + consistency * MSE(logits of the draw, those of the
+    averaged network). The averaged network predicts.
 
-    Departures: the draw's logits are those of the joint pass; the authors' code runs the draw
-    twice. The paper has no ``rate`` for Mean-ER, so that of CLS-ER's stable average is used.
+    Departures: the logits of the draw are those of the joint pass. The authors' code passes the
+    draw twice. The paper has no ``rate`` for Mean-ER, so that of CLS-ER's stable average is used.
 
     >>> import lord
     >>> config = lord.compose("mean-er", {"epochs": 1, "width": 4, "subset": 0.1})

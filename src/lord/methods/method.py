@@ -17,9 +17,9 @@ from lord.rehearsal import Buffer
 from lord.streams import Task
 
 CHUNK = 32
-"""Images of a pass without gradients."""
+"""Number of images in a pass without gradients."""
 Scalars = dict[str, Tensor]
-"""What a step reports, by name: 0-dimensional tensors, left on the device."""
+"""Figures that a step reports, by name: 0-dimensional tensors, left on the device."""
 Published = dict[str, dict[int, dict[str, Any]]]
 """Published settings: stream -> buffer size (0 without a buffer) -> setting -> value."""
 
@@ -41,7 +41,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Context:
-    """What a run gives its method.
+    """Everything that a run provides to its method.
 
     Attributes:
         network: at full width, freshly initialised, on the device, with one output per class.
@@ -50,10 +50,10 @@ class Context:
         shape: channels, height and width of the images.
         classes: number of classes in the whole stream.
         tasks: number of tasks in the whole stream.
-        batch: images of the stream in a step.
+        batch: number of images of the stream in a step.
         steps: returns the number of steps of a task.
         generator: on the CPU, for every random decision of the method.
-        last: index of the last task; None where nobody knows it.
+        last: index of the last task; None if it is not known, as in a learner.
     """
 
     network: nn.Module
@@ -72,17 +72,17 @@ class MethodConfig(Config, frozen=True):
     """Settings of every method. A method's configuration extends it."""
 
     statistics: Literal["trained", "recomputed"] = "trained"
-    """Batch-norm statistics behind the headline accuracy: the running ones as training left
-    them, or recomputed on the buffer."""
+    """Batch-norm statistics for the headline accuracy: the running statistics of training, or
+    statistics recomputed on the buffer."""
 
 
 class BufferConfig(MethodConfig, frozen=True):
     """Settings of every method with a replay buffer."""
 
     buffer: Count = 500
-    """Samples the buffer holds."""
+    """Number of samples that the buffer can hold."""
     replay: AtLeastTwo = 32
-    """Samples of one draw from the buffer. Batch-norm cannot take a single one."""
+    """Number of samples in a draw from the buffer. Batch-norm needs more than one."""
 
     def __post_init__(self) -> None:
         if self.buffer < self.replay:
@@ -95,15 +95,15 @@ class BufferConfig(MethodConfig, frozen=True):
 
 @dataclass(frozen=True)
 class Traits:
-    """What a method can do, and what it needs.
+    """Properties of a method that runs and learners depend on.
 
     Attributes:
         joint: it trains on all tasks at once.
-        splits: several processes may share its passes. False for methods that read gradients, or
-            look inside the network, themselves.
-        widens: what it has learned can move into a network with more classes, as in a learner.
-        by_steps: it learns in its steps, so that a budget of time or FLOPs can bound it.
-        waits: a step waits for the device, because what is stored depends on values computed there.
+        splits: several processes can share its passes. False for methods that read gradients or
+            look inside the network.
+        widens: its state can move into a network with more classes, which a learner needs.
+        by_steps: it learns during its steps, so a budget of time or FLOPs can limit it.
+        waits: a step waits for the device, because values computed on it decide what to store.
     """
 
     joint: bool = False
@@ -118,26 +118,26 @@ B = TypeVar("B", bound=BufferConfig, covariant=True)
 
 
 class Method(ABC, Generic[C]):
-    """A way to learn a stream. It owns its student, its optimizer and its buffer.
+    """A continual-learning method, with its student, its optimizer and its buffer.
 
     The loop calls ``begin_task``, then ``step`` for each batch, then ``end_task``. It may call
-    ``predict`` at any time. ``step`` makes its own update and returns tensors.
+    ``predict`` at any time. ``step`` updates the student and returns tensors.
 
     A subclass names its configuration once: ``class ER(Method[ERConfig])``.
 
     Args:
         config: the method's settings.
-        context: the network, and all else a run provides.
+        context: the network, and everything else that the run provides.
     """
 
     name: ClassVar[str]
-    """What users call it."""
+    """Name in commands and reports."""
     traits: ClassVar[Traits] = Traits()
     STATE: ClassVar[tuple[str, ...]] = ()
-    """Attributes to save beside student, optimizer and buffer: plain values, tensors, or objects
-    with a ``state_dict``."""
+    """Attributes to save in addition to student, optimizer and buffer. They are plain values,
+    tensors, or objects with a ``state_dict``."""
     PUBLISHED: ClassVar[Published] = {}
-    """The settings its paper gives for a stream."""
+    """Settings that the method's paper gives for a stream."""
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     """Class of its settings, taken from ``Method[...]``."""
 
@@ -172,7 +172,8 @@ class Method(ABC, Generic[C]):
         """Learn from one batch.
 
         Args:
-            progress: steps of this task that are done and that it will have.
+            batch: images of the current task.
+            progress: how many steps of this task are done, and how many it has.
 
         Returns:
             The loss under "loss", and other figures of interest.
@@ -202,7 +203,7 @@ class Method(ABC, Generic[C]):
         return torch.cat(parts).float()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything training depends on: plain values and (live) tensors."""
+        """Return everything that training depends on: plain values, and tensors without a copy."""
         return {
             "student": dict(self.student.state_dict()),
             "optimizer": self.optimizer.state_dict(),
@@ -230,7 +231,7 @@ class Method(ABC, Generic[C]):
 
 
 class Rehearsal(Method[B]):
-    """A method with a reservoir of what it has seen."""
+    """A method with a replay buffer, filled by reservoir sampling."""
 
     def __init__(self, config: B, context: Context) -> None:
         super().__init__(config, context)
@@ -240,9 +241,9 @@ class Rehearsal(Method[B]):
         """Join a batch and a draw from the buffer.
 
         Returns:
-            images: augmented, the batch's first.
-            labels: of all images.
-            draw: what was drawn; None from an empty buffer.
+            images: augmented images; those of the batch come first.
+            labels: labels of all images.
+            draw: the rows drawn; None if the buffer is empty.
         """
         x, y = self.augment(batch.images), batch.labels
         if not len(self.buffer):
@@ -273,7 +274,7 @@ def take_step(method: AnyMethod, batch: Batch, progress: Progress) -> Scalars:
 
 
 def moved(value: Any, device: torch.device) -> Any:
-    """Return part of a state with its tensors on ``device``; tensors from disk are on the CPU."""
+    """Return a part of a state with its tensors on ``device``. Those read from disk are not."""
     if isinstance(value, Tensor):
         return value.to(device)
     if isinstance(value, dict):

@@ -44,8 +44,8 @@ class Muon(Optimizer):
 
     The weight of a convolution counts as a matrix with one row per output channel. The first and
     the last matrix of a network (its input and its head) take plain SGD steps with the same
-    learning rate, and so does every weight that is not a matrix. Weight decay shrinks all weights
-    by lr * weight_decay.
+    learning rate. Weights that are not matrices do so too. Weight decay shrinks all weights by
+    lr * weight_decay.
 
     Args:
         parameters: weights of the network, in its order.

@@ -44,11 +44,11 @@ class OptimizerConfig(Config, frozen=True):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a task has come.
+    """The progress within a task.
 
     Attributes:
-        done: steps done before this one.
-        total: steps the task will have.
+        done: number of steps done before this one.
+        total: number of steps of the whole task.
     """
 
     done: int
@@ -56,11 +56,11 @@ class Progress:
 
     @property
     def fraction(self) -> float:
-        """Part of the task that is done in the middle of this step, at most 1."""
+        """Share of the task that is done in the middle of this step, at most 1."""
         return min((self.done + 0.5) / self.total, 1.0)
 
     def update(self, number: int, updates: int) -> "Progress":
-        """Progress at one of several updates within a step, counted from 0.
+        """Return the progress at one of several updates within a step, counted from 0.
 
         >>> Progress(3, 10).update(1, updates=2)
         Progress(done=7, total=20)
@@ -82,7 +82,7 @@ def share_of_peak(schedule: str, fraction: float) -> float:
 
 
 class ScheduledOptimizer:
-    """A PyTorch optimizer whose learning rate follows a schedule over each task.
+    """A PyTorch optimizer with a learning rate that follows a schedule over each task.
 
     Args:
         parameters: the weights to train.
@@ -118,7 +118,7 @@ class ScheduledOptimizer:
     def backward(self, term: Tensor) -> Tensor:
         """Add the gradients of one term of the loss, and return the term's value.
 
-        The memory its passes needed is then free, so that several terms one by one need less
+        This frees the memory of the term's passes. So terms that are added one by one need less
         memory than their sum.
         """
         term.backward()
@@ -138,5 +138,5 @@ class ScheduledOptimizer:
         return self.torch.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a state of ``state_dict``."""
+        """Continue from a state that ``state_dict`` returned."""
         self.torch.load_state_dict(state)

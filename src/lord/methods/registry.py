@@ -1,4 +1,4 @@
-"""The methods by name. To add one: its file and a line here, or a plug-in that registers it."""
+"""The methods by name. To add a method, add it to ``METHODS``, or register it in a plug-in."""
 
 import re
 from collections.abc import Mapping
@@ -30,13 +30,13 @@ from lord.methods.xder import XDERRPC
 
 @dataclass(frozen=True)
 class Recipe:
-    """A method under the name users give, with the settings it has under that name.
+    """A method under a name, with its settings under that name.
 
     Attributes:
         method: the class.
         preset: settings of the method and of its optimizer; empty for the class's defaults. A
-            preset takes the place of the published settings.
-        about: what it is, as in a docstring.
+            preset replaces the published settings.
+        about: description, in the form of a docstring.
     """
 
     method: type[AnyMethod]
@@ -54,7 +54,7 @@ class Recipe:
         return {} if self.preset else self.method.PUBLISHED
 
     def config(self, values: Mapping[str, Any]) -> MethodConfig:
-        """Check settings by name and make the configuration; settings of others are left out.
+        """Make the configuration from settings by name. Settings of other methods are left out.
 
         Raises:
             UserError: for a value that is not allowed.
@@ -102,8 +102,8 @@ def register(method: type[AnyMethod]) -> type[AnyMethod]:
     >>> del METHODS["mine"]
 
     Raises:
-        UserError: if it is not a complete method, or its name is taken or cannot stand on a
-            command line.
+        UserError: if it is not a complete method, or its name is taken or has a character with a
+            meaning on the command line.
     """
     if not (isinstance(method, type) and issubclass(method, AnyMethod.__origin__)):  # type: ignore[attr-defined]
         raise UserError(field="plugin", given=method, allowed="a subclass of lord.methods.Method")

@@ -7,7 +7,7 @@ from lord.methods.optim import Progress
 
 
 class SGD(Method[MethodConfig]):
-    """Fine-tune on each task as if no other existed: the lower bound.
+    """Fine-tune on each task, with no regard to the others: the lower bound.
 
     >>> import lord
     >>> config = lord.compose("sgd", {"epochs": 1, "width": 4, "subset": 0.1})

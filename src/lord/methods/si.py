@@ -15,11 +15,11 @@ class SIConfig(MethodConfig, frozen=True):
     c: NonNegative = 0.5
     """Weight of the penalty."""
     xi: Positive = 1.0
-    """Bounds the importance of a weight that hardly moved."""
+    """Damping: it limits the importance of a weight that hardly moved."""
 
 
 class SI(Method[SIConfig]):
-    """Hold each weight near its old value, in proportion to how much its moves lowered the loss.
+    """Hold each weight near its old value, in proportion to how much its changes lowered the loss.
 
     Gradient: that of CE + 2 c Omega (theta - theta*), each entry clipped to [-1, 1]. A weight's
     contribution to a task is the sum over steps of CE's gradient times how far the weight moved.

@@ -12,11 +12,15 @@ from lord.methods.method import AnyMethod
 
 @contextmanager
 def recomputed_statistics(method: AnyMethod, batch: int = 32) -> Iterator[None]:
-    """Inside, the predictor's running statistics are the mean over batches of the whole buffer.
+    """Give the predictor running statistics of the buffer, inside a ``with`` block.
 
-    The images are not augmented, like test images. Afterwards the statistics are as training left
-    them. With fewer than two images in the buffer, they stay so inside too. Costs one forward pass
-    of the buffer.
+    They are the mean over batches of the whole buffer, without augmentation, like test images.
+    Afterwards the statistics of training are restored. With fewer than two images in the buffer,
+    nothing changes. Costs one forward pass of the buffer.
+
+    Args:
+        method: a method with a buffer.
+        batch: number of images in a batch.
     """
     assert method.buffer is not None
     if len(method.buffer) < 2:
@@ -29,9 +33,10 @@ def recomputed_statistics(method: AnyMethod, batch: int = 32) -> Iterator[None]:
 
 @contextmanager
 def statistics_over(network: nn.Module, batches: Iterable[Tensor]) -> Iterator[None]:
-    """Inside, the running statistics are the mean over batches; afterwards they are restored.
+    """Set the running statistics to the mean over batches, inside a ``with`` block.
 
     Args:
+        network: its running statistics are restored afterwards.
         batches: N x C x H x W, normalised. A batch of one image is skipped.
     """
     layers = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
@@ -53,9 +58,9 @@ def statistics_over(network: nn.Module, batches: Iterable[Tensor]) -> Iterator[N
 
 @contextmanager
 def momentum(network: nn.Module, value: float | None) -> Iterator[None]:
-    """Inside, running statistics move with this momentum.
+    """Set the momentum of running statistics, inside a ``with`` block.
 
-    0 keeps them as they are; None takes the plain mean over batches.
+    With 0 they do not change; with None they are the plain mean over batches.
     """
     layers = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
     momenta = [layer.momentum for layer in layers]

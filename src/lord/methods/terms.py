@@ -20,14 +20,15 @@ def dark_experience(
     beta: float,
     classify: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
 ) -> Tensor:
-    """alpha MSE(logits, stored logits) on the first draw + beta CE(logits, labels) on the last.
+    """Return the loss on draws: alpha MSE(logits, stored logits) + beta CE(logits, labels).
 
-    With two draws, these are the two terms of DER++ (Buzzega et al. 2020). With one draw, both
-    terms use the same pass.
+    The first term is on the first draw, the second term is on the last draw. With two draws, these
+    are the two terms of DER++ (Buzzega et al. 2020). With one draw, both terms use the same pass.
 
     Args:
         logits: present logits of each draw, N x classes.
-        draws: what was drawn, with ``logits`` and ``labels``.
+        draws: the rows of each draw, with ``logits`` and ``labels``.
+        alpha, beta: weights of the two terms.
         classify: the cross-entropy.
     """
     match = F.mse_loss(logits[0], draws[0].logits)
@@ -46,8 +47,14 @@ def adjusted_cross_entropy(
 ) -> Tensor:
     """Return the cross-entropy of logits + tau log(shares).
 
-    A frequent class must win by more than its frequency. Classes of share 0 are left out (Menon et
-    al. 2021, arXiv:2007.07314).
+    The adjustment offsets the advantage of frequent classes. Classes of share 0 are left out (Menon
+    et al. 2021, arXiv:2007.07314).
+
+    Args:
+        logits: N x classes.
+        labels: N int64.
+        shares: share of each class, as ``class_shares`` returns them.
+        tau: strength of the adjustment.
     """
     return F.cross_entropy(logits + tau * shares.log(), labels)
 
@@ -57,7 +64,12 @@ def cross_entropy_for(
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """Return the cross-entropy for a step that classifies ``labels``.
 
-    It is adjusted by the shares of the classes among the labels; with tau 0 it is the plain one.
+    It is adjusted by the shares of the classes among the labels. With tau 0 it is not adjusted.
+
+    Args:
+        labels: the labels of each pass of the step.
+        classes: number of classes.
+        tau: strength of the adjustment.
     """
     if not tau:
         return F.cross_entropy
@@ -69,7 +81,13 @@ def distillation(channels: ChannelMap, student: nn.Module, teacher: Teacher, x: 
     """Return the MSE between the student's sub-network and the teacher, both on batch statistics.
 
     The sub-network consists of views of the student's live weights, and runs in the teacher's
-    module. So gradients reach only those weights, and no running statistics move.
+    module. So gradients reach only those weights, and running statistics do not change.
+
+    Args:
+        channels: the student's channel map.
+        student: the student at a width that contains the teacher's.
+        teacher: the teacher.
+        x: normalised images, N x C x H x W.
     """
     shared = channels.take(dict(student.named_parameters()), teacher.counts)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Facts that characterise the baselines that replay labels and logits, or average weights."""
+"""Characteristics of baselines that replay labels and logits, or average weights."""
 
 import copy
 from collections import Counter
@@ -29,7 +29,7 @@ def test_er_las_adjusts_by_the_shares_of_the_step():
     assert same == pytest.approx(F.cross_entropy(logits, labels).item())
 
 
-def test_er_ace_lets_the_stream_push_no_old_class_down(make):
+def test_er_aces_stream_does_not_lower_the_logits_of_old_classes(make):
     method, stream = make("er-ace")
     learn(method, stream, 2)
     task = stream.train[2]
@@ -38,7 +38,7 @@ def test_er_ace_lets_the_stream_push_no_old_class_down(make):
     labels = torch.tensor([4, 4, 5, 5, 4, 5])
     F.cross_entropy(method.masked(logits, labels), labels).backward()
     assert (logits.grad[:, :4] == 0).all()
-    assert (logits.grad[:, 4:] != 0).all()  # its own and those still to come
+    assert (logits.grad[:, 4:] != 0).all()  # the classes of the task and later ones
     logits.grad = None
     labels = torch.tensor([5, 5, 5, 5, 5, 5])  # the batch lacks one of the task's classes
     F.cross_entropy(method.masked(logits, labels), labels).backward()
@@ -59,7 +59,7 @@ def test_mean_ers_average_follows_its_decay(make):
     assert method.predictor is method.average.module
 
 
-def test_cls_er_keeps_near_the_average_that_is_surer_of_the_label(make):
+def test_cls_er_stays_near_the_average_with_the_more_probable_label(make):
     method, stream = make("cls-er")
     learn(method, stream, 2, steps=8)
     x = method.augment(batch_of(stream.train[0], 0).images)
@@ -77,23 +77,24 @@ def test_gdumbs_buffer_is_balanced(labels, size, seed):
     kept = greedily_balanced(labels, 0, size, source)
     assert len(kept) == min(size, len(labels)) == len(set(kept))
     have = Counter(labels[row] for row in kept)
-    for label, count in Counter(labels).items():  # a class lags only if there is no more of it
+    # A class has fewer rows only if all its rows are held.
+    for label, count in Counter(labels).items():
         assert have[label] >= min(count, max(have.values()) - 1)
 
 
-def test_gdumb_trains_on_its_buffer_alone_and_from_scratch(make):
+def test_gdumb_trains_only_on_its_buffer_and_from_scratch(make):
     method, stream = make("gdumb", passes=2)
     learn(method, stream, 1)
     first = copy.deepcopy(method.student.state_dict())
     with torch.no_grad():
         for parameter in method.student.parameters():
-            parameter.fill_(7)  # whatever was there is forgotten
+            parameter.fill_(7)  # GDumb does not use these weights
     method.end_task(stream.train[0])
     assert all(p.abs().max() < 6 for p in method.student.parameters())
     assert any(not torch.equal(first[k], v) for k, v in method.student.state_dict().items())
 
 
-def test_gdumb_trains_after_the_last_task_that_will_be_learnt(make):
+def test_gdumb_trains_after_the_last_task_to_be_learned(make):
     method, stream = make("gdumb", passes=1, anytime=False, stop_after=2)
     first = copy.deepcopy(method.student.state_dict())
     for task in stream.train:
@@ -113,7 +114,7 @@ def test_er_las_without_adjustment_is_er(make):
     assert losses[0] == losses[1]
 
 
-def test_statistics_stay_where_there_is_nothing_to_recompute_them_on(make):
+def test_statistics_do_not_change_if_the_buffer_is_too_small_to_recompute_them(make):
     method, _ = make("esmer")
     before = copy.deepcopy(method.predictor.state_dict())
     assert len(method.buffer) == 0
@@ -122,7 +123,7 @@ def test_statistics_stay_where_there_is_nothing_to_recompute_them_on(make):
         assert all(torch.equal(before[name], now[name]) for name in before)
 
 
-def test_gdumbs_learning_rate_starts_anew_on_ever_longer_cosines():
+def test_gdumbs_learning_rate_restarts_on_longer_and_longer_cosines():
     rates = [learning_rate(epoch) for epoch in range(9)]
     assert rates[0] == 0.005
     assert [epoch for epoch, rate in enumerate(rates) if rate == 0.05] == [1, 2, 4, 8]

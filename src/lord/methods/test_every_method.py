@@ -1,4 +1,4 @@
-"""What every method promises. These tests run over the registry, so a new method is tested too."""
+"""The contract of every method. The tests run over the registry, so they cover new methods too."""
 
 import copy
 import json
@@ -18,7 +18,7 @@ every_method = pytest.mark.parametrize("name", METHODS)
 
 
 def leaves(state, path=""):
-    """Yield (path, value) of everything in a nested state."""
+    """Yield the path and the value of everything in a nested state."""
     if isinstance(state, dict):
         for key, value in state.items():
             yield from leaves(value, f"{path}.{key}")
@@ -74,7 +74,7 @@ def test_predicting_changes_nothing(name, make):
 @every_method
 @pytest.mark.parametrize(("optimizer", "momentum"), [("sgd", 0.0), ("sgd", 0.9), ("muon", 0.6)])
 @pytest.mark.parametrize("reached", [(0, 1), (1, 3), (2, 2)])
-def test_it_goes_on_bit_for_bit_from_a_saved_state(name, make, optimizer, momentum, reached):
+def test_it_continues_bit_for_bit_from_a_saved_state(name, make, optimizer, momentum, reached):
     settings = {"optimizer": optimizer, "momentum": momentum, "schedule": "cosine"}
     if name.startswith("lord"):
         settings["rho"] = 0.5
@@ -107,7 +107,7 @@ def test_its_state_is_plain_values_and_tensors(name, make):
 
 
 @every_method
-def test_it_leaves_its_inputs_and_the_global_generator_alone(name, make):
+def test_it_does_not_change_its_inputs_or_the_global_generator(name, make):
     method, stream = make(name)
     before = torch.random.get_rng_state()
     images = [task.images.clone() for task in stream.train]
@@ -149,7 +149,7 @@ def to_meta(method):
 
 @every_method
 def test_a_step_never_waits_for_the_device(name, make):
-    """On the meta device, asking for a value is an error."""
+    """On the meta device, reading a value is an error."""
     method, stream = make(name)
     if method.traits.waits:
         pytest.skip("its traits say that it waits")

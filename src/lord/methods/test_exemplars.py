@@ -1,4 +1,4 @@
-"""Facts that characterise the baselines that choose what they keep, or correct what they say."""
+"""Characteristics of baselines that choose exemplars, or correct predictions."""
 
 import math
 
@@ -51,7 +51,7 @@ def test_herding_keeps_the_running_mean_near_the_mean(rows, count, seed):
     chosen = herded(features, count).tolist()
     assert len(chosen) == min(count, rows) == len(set(chosen))
     mean, total = features.mean(0), torch.zeros(5)
-    for place, row in enumerate(chosen, start=1):  # each is the best that was left
+    for place, row in enumerate(chosen, start=1):  # each is the best of the remaining rows
         left = [r for r in range(rows) if r not in chosen[: place - 1]]
         distances = {r: ((total + features[r]) / place - mean).norm().item() for r in left}
         assert distances[row] <= min(distances.values()) + 1e-5
@@ -65,7 +65,7 @@ def test_the_corners_of_the_polytope_are_equally_far_apart():
     torch.testing.assert_close(inner, wanted)
 
 
-def test_x_ders_stream_leaves_past_and_future_classes_alone(make):
+def test_x_ders_stream_has_no_gradient_for_past_and_future_classes(make):
     method, stream = make("x-der-rpc", alpha=0.0, beta=0.0, eta=0.0)
     learn(method, stream, 2, steps=8)
     method.begin_task(stream.train[2])
@@ -85,12 +85,12 @@ def test_x_ders_stream_leaves_past_and_future_classes_alone(make):
     assert (gradient[:, 4:6] != 0).all()
 
 
-def test_x_ders_transplanted_logits_stay_below_that_of_the_label(make):
+def test_x_ders_updated_logits_stay_below_that_of_the_label(make):
     method, _ = make("x-der-rpc")
     stored, now = torch.randn(6, 10).abs(), 9 * torch.randn(6, 10).abs()
     labels = torch.tensor([0, 1, 0, 1, 0, 1])
     at = (torch.arange(10) >= 2).expand(6, 10)
-    fresh = method.transplanted(stored, now, labels, at)
+    fresh = method.updated(stored, now, labels, at)
     assert torch.equal(fresh[:, :2], stored[:, :2])
     truth = stored.gather(1, labels[:, None]).squeeze(1)
     top = now[:, 2:].max(1).values
@@ -99,15 +99,15 @@ def test_x_ders_transplanted_logits_stay_below_that_of_the_label(make):
         assert fresh[row, 2:].max().item() == pytest.approx(limit.item(), rel=1e-5)
 
 
-def test_x_ders_transplanted_logits_do_not_explode_where_the_labels_is_not_positive(make):
+def test_x_ders_updated_logits_stay_finite_if_that_of_the_label_is_not_positive(make):
     method, _ = make("x-der-rpc")
     stored, now = -torch.rand(4, 10), 1e-3 * torch.rand(4, 10)
     at = (torch.arange(10) >= 2).expand(4, 10)
-    fresh = method.transplanted(stored, now, torch.tensor([0, 1, 0, 1]), at)
+    fresh = method.updated(stored, now, torch.tensor([0, 1, 0, 1]), at)
     assert torch.equal(fresh[:, 2:], now[:, 2:])
 
 
-def test_x_der_moves_running_statistics_only_with_its_first_draw(make):
+def test_only_x_ders_first_draw_updates_running_statistics(make):
     method, stream = make("x-der-rpc")
     learn(method, stream, 1)
     method.begin_task(stream.train[1])
@@ -119,19 +119,19 @@ def test_x_der_moves_running_statistics_only_with_its_first_draw(make):
     take(method, stream.train[1], 0)
     handle.remove()
     assert [momentum for momentum, _ in calls] == [0.0, 0.1, 0.0]
-    assert calls[1][1] == 32 + 16 // 1  # the draw, and the stream's share beside one old task
+    assert calls[1][1] == 32 + 16 // 1  # the draw, and the images of the batch that join it
 
 
-def test_x_der_keeps_what_the_first_draw_renewed(make):
+def test_x_der_keeps_logits_that_the_first_draw_updated(make):
     method, stream = make("x-der-rpc", buffer=32)
     learn(method, stream, 1)
     method.begin_task(stream.train[1])
     held = method.buffer.columns["logits"].clone()
-    both = method.buffer.draw(32), method.buffer.draw(32)  # each holds every image
+    both = method.buffer.draw(32), method.buffer.draw(32)  # each has every image of the buffer
     for number, draw in enumerate(both, 1):
         method._update(draw, torch.full_like(draw.logits, number))
     renewed = (method.buffer.columns["logits"] != held).any(1)
-    assert renewed.all()  # the first time an image is drawn, surely
+    assert renewed.all()  # the probability is 1 when an image is drawn first
 
 
 def test_x_der_refuses_tasks_that_share_classes(make):
@@ -154,7 +154,7 @@ def test_icarl_knows_new_classes_though_it_predicted_just_before_the_tasks_end(m
     assert (method.class_means()[list(task.classes)] != 0).any()
 
 
-def test_icarl_learns_the_labels_of_classes_that_are_back(make):
+def test_icarl_learns_the_labels_of_classes_that_recur(make):
     ends = []
     for shift in (0, 1):
         method, stream = make("icarl")
@@ -169,7 +169,7 @@ def test_icarl_learns_the_labels_of_classes_that_are_back(make):
     assert not torch.equal(*ends)
 
 
-def test_icarls_future_classes_are_no_part_of_its_loss(make):
+def test_icarls_loss_does_not_include_future_classes(make):
     """Source: Rebuffi et al. 2017, eq. for l(Theta): a sum over the classes observed so far."""
     method, stream = make("icarl")
     method.begin_task(stream.train[0])
@@ -189,8 +189,8 @@ def test_icarls_class_means_are_part_of_its_training(make):
     assert again.total > 20 * count.total  # of the means, of all exemplars, there was none left
 
 
-def test_x_der_renews_stored_logits_from_the_classes_just_learnt_on(make):
-    """Source: the authors' code, which at a task's end writes present and future slices anew."""
+def test_x_der_updates_stored_logits_of_the_newest_and_later_classes(make):
+    """Source: the authors' code, which updates present and future logits at the end of a task."""
     method, stream = make("x-der-rpc", buffer=60)
     learn(method, stream, 2)
     before = {name: column.clone() for name, column in method.buffer.held.items()}
@@ -204,14 +204,14 @@ def test_x_der_renews_stored_logits_from_the_classes_just_learnt_on(make):
     assert changed.tolist() == [False] * 4 + [True] * 6
 
 
-def test_fdr_keeps_as_much_as_fits_when_there_are_more_tasks_than_places(make):
+def test_fdr_fills_a_buffer_that_is_smaller_than_the_number_of_tasks(make):
     method, stream = make("fdr", buffer=3, replay=2)
     learn(method, stream, 5, steps=2)
     assert len(method.buffer) == 3
     assert method.buffer.held["task"].tolist() == [2, 3, 4]
 
 
-def test_er_tricks_correct_the_newest_classes_only_and_for_the_better(make):
+def test_er_tricks_correct_only_the_newest_classes_and_lower_the_loss(make):
     method, stream = make("er-tricks", lr=0.02)
     learn(method, stream, 2, steps=30)
     raw = method.student.eval()(method.augment.normalise(stream.test[0].images))
@@ -237,13 +237,13 @@ def test_er_tricks_learning_rate_falls_with_every_image(make):
     assert method.peak == pytest.approx(method.context.optimizer.lr * 0.999**48)
 
 
-def test_esmer_holds_back_what_is_unusual(make):
+def test_esmer_does_not_offer_images_with_unusual_losses(make):
     method, stream = make("esmer", settling=0.001, rate=1.0, decay=0.5)
     task = stream.train[0]
     learn(method, stream, 1, steps=40)
     offered = method.buffer.offered
     wrong = batch_of(task, 0)
-    labels = 1 - wrong.labels  # labels the average is sure are wrong
+    labels = 1 - wrong.labels  # the averaged network is sure that these labels are wrong
     method.step(type(wrong)(wrong.images, labels, wrong.places), Progress(0, 100))
     held_back = method.buffer.offered - offered
     method.step(wrong, Progress(0, 100))
@@ -259,7 +259,7 @@ def test_esmer_does_not_replay_a_single_image(make):
     assert math.isfinite(take(method, task, 0)["loss"].item())
 
 
-def test_esmer_offers_nothing_while_a_task_settles(make):
+def test_esmer_offers_no_images_at_the_start_of_a_task(make):
     method, stream = make("esmer", settling=0.5)
     method.begin_task(stream.train[0])
     half = method.context.steps(stream.train[0]) // 2

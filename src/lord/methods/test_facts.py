@@ -1,4 +1,4 @@
-"""Facts that characterise single methods and the terms they share."""
+"""Characteristics of single methods, and of the terms that they share."""
 
 import copy
 import math
@@ -31,14 +31,14 @@ def test_the_student_grows_over_the_stream_as_the_ladder_says(make):
 
 
 @pytest.mark.parametrize("growth", ["plain", "preserving", "none"])
-def test_the_first_task_finds_every_weight_as_initialised(make, growth):
+def test_the_first_task_starts_with_every_weight_as_initialised(make, growth):
     method, stream = make("lord", growth=growth)
     method.begin_task(stream.train[0])
     weights = [p for p in method.student.parameters() if p.dim() > 1]
     assert all((weight != 0).all() for weight in weights)
 
 
-def test_there_is_no_teacher_in_the_first_task_and_teachers_only_grow(make):
+def test_the_first_task_has_no_teacher_and_teachers_only_grow(make):
     method, stream = make("lord")
     method.begin_task(stream.train[0])
     assert method.teacher is None
@@ -59,7 +59,7 @@ def distilled(make):
     return method, x
 
 
-def test_distillation_reaches_the_teachers_selection_and_nothing_else(make):
+def test_distillation_changes_only_weights_of_the_teachers_selection(make):
     method, x = distilled(make)
     method.student.zero_grad()
     distillation(method.channels, method.student, method.teacher, x).backward()
@@ -74,7 +74,7 @@ def test_distillation_reaches_the_teachers_selection_and_nothing_else(make):
     assert any(teacher < student for teacher, student in sizes)
 
 
-def test_distillation_is_zero_where_the_sub_network_is_the_teacher(make):
+def test_distillation_is_zero_if_the_sub_network_is_the_teacher(make):
     method, stream = make("lord")
     learn(method, stream, 1)
     method.begin_task(stream.train[1])
@@ -83,14 +83,14 @@ def test_distillation_is_zero_where_the_sub_network_is_the_teacher(make):
     assert loss.item() == pytest.approx(0, abs=1e-10)
 
 
-def test_distillation_moves_no_running_statistics(make):
+def test_distillation_does_not_change_running_statistics(make):
     method, x = distilled(make)
     before = {name: b.clone() for name, b in method.student.named_buffers()}
     distillation(method.channels, method.student, method.teacher, x)
     assert all(torch.equal(b, before[name]) for name, b in method.student.named_buffers())
 
 
-def test_beginning_a_task_moves_no_running_statistics_of_active_channels(make):
+def test_beginning_a_task_does_not_change_running_statistics_of_active_channels(make):
     method, stream = make("lord")
     learn(method, stream, 1)
     stem = method.student.bn.running_mean.clone()  # a stream: not reordered
@@ -128,7 +128,7 @@ def test_all_batches_of_the_first_task_are_offered(make):
 
 
 def passes(method, monkeypatch, batch):
-    """Numbers of images the student's own passes see in a step."""
+    """Return the number of images in each pass of the student in a step."""
     seen = []
     hook = method.student.register_forward_pre_hook(lambda _, x: seen.append(len(x[0])))
     method.step(batch, Progress(0, 100))
@@ -191,7 +191,7 @@ def test_dark_experience_is_its_two_terms(make):
     assert torch.allclose(single, 0.3 * match + 0.7 * labels)
 
 
-def test_recomputed_statistics_are_those_of_the_buffer_and_are_taken_back(make):
+def test_recomputed_statistics_are_those_of_the_buffer_and_are_undone(make):
     method, stream = make("er")
     learn(method, stream, 2)
     before = {name: t.clone() for name, t in tensors_of(method.student).items()}
@@ -235,13 +235,13 @@ def test_schedules_over_a_task():
     ],
 )
 @pytest.mark.parametrize("name", ["lord", "der++"])
-def test_presets_carry_the_published_weights(name, preset, size, alpha, beta):
+def test_presets_have_the_published_weights(name, preset, size, alpha, beta):
     config = compose(name, {"data": "x", "buffer": size}, preset=preset)
     assert (config.settings.alpha, config.settings.beta) == (alpha, beta)
     assert config.optimizer.lr == 0.03
 
 
-def test_terms_gone_back_through_one_by_one_give_the_gradient_of_their_sum(make):
+def test_backward_passes_one_by_one_give_the_gradient_of_the_sum_of_terms(make):
     method, stream = make("lord", seed=4)
     learn(method, stream, 1)
     task = stream.train[1]
@@ -263,7 +263,7 @@ def test_terms_gone_back_through_one_by_one_give_the_gradient_of_their_sum(make)
         torch.testing.assert_close(after[name], old - 0.05 * gradient, atol=1e-6, rtol=1e-5)
 
 
-def test_lord_keeps_no_more_for_its_backward_passes_than_derpp(make):
+def test_lord_needs_no_more_memory_for_backward_passes_than_derpp(make):
     kept = {}
     for name in ("lord", "der++"):
         method, stream = make(name)

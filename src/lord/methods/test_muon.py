@@ -11,7 +11,7 @@ from lord.networks import ResNet18
 
 
 def newton_schulz(matrix):
-    """As it is commonly written, on the matrix itself."""
+    """Iterate on the matrix itself, as is common."""
     a, b, c = QUINTIC
     tall = matrix.shape[0] > matrix.shape[1]
     x = (matrix.T if tall else matrix) / (matrix.norm() + 1e-7)
@@ -29,7 +29,7 @@ def test_iterating_on_the_gram_matrix_is_iterating_on_the_matrix(rows, columns, 
     torch.testing.assert_close(Orthogonalise()(stack).double(), slow, atol=2e-3, rtol=0)
 
 
-def test_singular_values_come_near_one_and_singular_vectors_stay():
+def test_singular_values_become_nearly_one_and_singular_vectors_stay():
     stack = torch.randn(2, 16, 144, generator=torch.Generator().manual_seed(0))
     out = Orthogonalise()(stack)
     values = torch.linalg.svdvals(out)

@@ -1,4 +1,4 @@
-"""Facts that characterise the baselines on penalties, gradients and old outputs."""
+"""Characteristics of baselines with penalties, projected gradients or old outputs."""
 
 from dataclasses import replace
 
@@ -37,7 +37,7 @@ def test_lwf_holds_the_old_outputs_on_the_new_tasks_images(make):
     assert drift(30.0) < 0.3 * drift(0.0)
 
 
-def test_lwf_warms_up_the_new_classes_of_the_head_and_nothing_else(make):
+def test_lwfs_warm_up_changes_only_the_new_classes_of_the_head(make):
     method, stream = make("lwf")
     learn(method, stream, 1)
     before = {name: p.clone() for name, p in method.student.state_dict().items()}
@@ -79,7 +79,7 @@ def test_ewcs_fisher_information_is_the_mean_of_squared_gradients_weighted_by_li
     torch.testing.assert_close(method.fisher[place], wanted)
 
 
-def test_sis_importances_add_up_to_what_the_loss_fell_along_the_way(make):
+def test_sis_importances_add_up_to_the_fall_of_the_loss(make):
     method, stream = make("si", lr=0.001, c=0.0)
     task = stream.train[0]
     method.begin_task(task)
@@ -112,18 +112,18 @@ def test_a_gems_gradient_never_opposes_the_memorys(own, reference):
     assert (result @ r).item() >= -1e-5 * scale
     if (g @ r).item() >= 0:
         assert torch.equal(result, g)
-    elif r.norm() > 1e-3:  # the least change that will do
+    elif r.norm() > 1e-3:  # the least change that suffices
         assert (result @ r).item() == pytest.approx(0, abs=1e-5 * float(scale))
 
 
 @pytest.mark.parametrize(("offers", "held"), [("every", 200), ("last", 64)])
-def test_a_gems_buffer_takes_every_batch_or_one_at_each_tasks_end(make, offers, held):
+def test_a_gems_buffer_is_offered_every_batch_or_one_at_the_end_of_each_task(make, offers, held):
     method, stream = make("a-gem", offers=offers)
     learn(method, stream, 2, steps=20)
     assert len(method.buffer) == held
 
 
-def test_fdrs_buffer_has_images_of_each_task_in_equal_parts_however_they_were_sorted(make):
+def test_fdrs_buffer_has_equal_parts_of_each_task_in_any_order_of_images(make):
     method, stream = make("fdr", buffer=100)
     by_class = []
     for task in stream.train:

@@ -1,4 +1,4 @@
-"""Parts of LoRD switched off, or done in another way, by a setting."""
+"""Settings that switch parts of LoRD off, or replace them."""
 
 import torch
 
@@ -13,7 +13,7 @@ def test_without_growth_the_student_has_full_width_from_the_start(make):
     assert method.elastic.counts == method.channels.full
 
 
-def test_an_unpruned_teacher_is_the_student_as_the_last_task_left_it(make):
+def test_an_unpruned_teacher_is_the_student_at_the_end_of_the_last_task(make):
     method, stream = make("lord", candidates=0)
     learn(method, stream, 1)
     x = method.augment.normalise(stream.test[0].images)

@@ -23,29 +23,31 @@ class XDERConfig(BufferConfig, frozen=True):
     beta: NonNegative = 0.8
     """Weight of the replayed labels."""
     gamma: Share = 0.85
-    """Updated logits of later classes stay below this share of the logit of the image's class."""
+    """Updated logits of later classes are at most this share of the logit of the image's class."""
     eta: NonNegative = 0.01
     """Weight of the constraint on the logits of future classes."""
     margin: NonNegative = 0.5
-    """Margin by which those must stay below the logits of the image's task (m)."""
+    """Margin by which the largest logit of future classes must stay below the largest of the
+    image's task (m)."""
 
 
 class XDERRPC(Rehearsal[XDERConfig]):
     """DER++ with stored logits updated for later classes, and a fixed polytope as its head.
 
-    The stream learns the present classes apart from past and future ones. Loss: CE(stream) over
-    the present classes + alpha MSE(logits of draw 1, stored) + beta CE(draw 2) over the past
-    classes + eta * hinge(margin + largest future logit - largest logit of the image's task).
+    Loss: CE(stream) over the present classes + alpha MSE(logits of draw 1, stored) + beta
+    CE(draw 2) over the past classes + eta * hinge(margin + largest future logit - largest logit of
+    the image's task).
 
-    Stored logits of classes newer than their image take the present values. These are scaled down
-    to stay below the logit of the image's class, where that is positive. Running statistics move
-    with draw 1 only, which the stream's share of images joins. At the end of a task the buffer is
+    Logits stored for an image are updated for classes that came later: they take the student's
+    present values. If the logit of the image's class is positive, these are scaled down to stay
+    below it. Only the pass of draw 1 updates running statistics. Some images of the batch join that
+    pass: the batch size divided by the number of earlier tasks. At the end of a task the buffer is
     rebuilt with equally many images of each class. The polytope reads all outputs of the network's
-    head but the last.
+    head except the last.
 
-    Departures: the learning rate has no milestones. The authors' code also scales where the stored
-    logit of the image's class is negative, by ratios without bound. The published values for
-    S-CIFAR-100 are those of ten tasks.
+    Departures: the learning rate has no milestones. The authors' code scales down also if the
+    logit of the image's class is negative, and its ratios are then unbounded. The published values
+    for S-CIFAR-100 are those of ten tasks.
 
     >>> import lord
     >>> config = lord.compose("x-der-rpc", {"epochs": 1, "width": 4, "subset": 0.1})
@@ -68,10 +70,10 @@ class XDERRPC(Rehearsal[XDERConfig]):
         head = head_of(self.student)
         self.polytope = polytope(context.classes).to(head.weight.device)
         self.task_of = torch.full((context.classes,), -1)
-        """Task of each class; -1 for classes not met yet."""
+        """Index of the task of each class; -1 for classes not seen so far."""
         self.task = -1
         self.past = self.present = 0
-        """Number of classes met before this task, and with it."""
+        """Number of classes seen before this task, and including it."""
 
     @property
     def predictor(self) -> nn.Module:
@@ -81,10 +83,15 @@ class XDERRPC(Rehearsal[XDERConfig]):
         return with_head(self.student, reads @ head.weight[:-1], bias)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Return N x classes logits, in the student's present mode."""
+        """Return N x classes logits, in the student's current mode."""
         return self.polytope(self.student(x)[:, :-1]).float()
 
     def begin_task(self, task: Task) -> None:
+        """Prepare for a task.
+
+        Raises:
+            UserError: if the task has classes of earlier tasks.
+        """
         if min(task.classes) < self.present:
             raise UserError(
                 f"task {task.index + 1} has classes of earlier tasks",
@@ -123,25 +130,31 @@ class XDERRPC(Rehearsal[XDERConfig]):
         return {"loss": loss.detach()}
 
     def future_excess(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean excess of the largest future logit over the task's largest, plus margin.
+        """Return by how much the largest future logit, plus margin, exceeds the task's largest.
 
-        The mean is over images whose excess is positive.
+        It is the mean over the images with a positive excess.
+
+        Args:
+            logits: N x classes.
+            labels: N.
         """
         if self.present == logits.shape[1]:
             return logits.new_zeros(())
-        of = self.task_of.to(labels.device)
-        others = of[labels][:, None] != of[None, :]
-        own = logits.masked_fill(others, float("-inf")).max(1).values
-        excess = (self.config.margin + logits[:, self.present :].max(1).values - own).relu()
+        tasks = self.task_of.to(labels.device)
+        others = tasks[labels][:, None] != tasks[None, :]
+        largest = logits.masked_fill(others, float("-inf")).max(1).values
+        excess = (self.config.margin + logits[:, self.present :].max(1).values - largest).relu()
         return excess.sum() / (excess > 0).sum().clamp(min=1)
 
-    def transplanted(self, stored: Tensor, now: Tensor, labels: Tensor, at: Tensor) -> Tensor:
-        """Replace the stored logits marked by ``at``, staying below those of the labels.
+    def updated(self, stored: Tensor, now: Tensor, labels: Tensor, at: Tensor) -> Tensor:
+        """Return stored logits with some of them replaced by present ones.
+
+        The replacements stay below the stored logit of the image's class, if that is positive.
 
         Args:
             stored, now: N x classes, the stored and the present logits.
             labels: N.
-            at: N x classes, true where the present logits are wanted.
+            at: N x classes, true for the logits to replace.
         """
         truth = stored.gather(1, labels[:, None])
         low = torch.finfo(now.dtype).min
@@ -158,7 +171,7 @@ class XDERRPC(Rehearsal[XDERConfig]):
         accepted = coins < 1 / drawn[draw.rows]
         newer = (torch.arange(now.shape[1], device=now.device) >= self.past).expand_as(now)
         stored = self.buffer.columns["logits"][draw.rows]  # including updates by the other draw
-        fresh = self.transplanted(stored, now, draw.labels, newer)
+        fresh = self.updated(stored, now, draw.labels, newer)
         rows = torch.where(accepted[:, None], fresh, stored)
         self.buffer.columns["logits"][draw.rows] = rows
 
@@ -172,16 +185,16 @@ class XDERRPC(Rehearsal[XDERConfig]):
             now = torch.cat(parts)
             classes = torch.arange(now.shape[1], device=now.device)
             earlier = (classes < self.past).expand_as(now)
-            new["logits"] = self.transplanted(now, now, new["labels"], earlier)
+            new["logits"] = self.updated(now, now, new["labels"], earlier)
             new["drawn"] = torch.zeros_like(new["labels"])
             if held := self.buffer.held:
-                of = held["labels"]
-                kept = [(of == label).nonzero().flatten()[:each] for label in range(self.past)]
+                labels = held["labels"]
+                kept = [(labels == label).nonzero().flatten()[:each] for label in range(self.past)]
                 held = {name: column[torch.cat(kept)] for name, column in held.items()}
                 parts = [self.logits(self.augment(x)) for x in held["images"].split(CHUNK)]
                 later = (classes >= self.past).expand(len(held["labels"]), -1)
                 renewed = torch.cat(parts)
-                held["logits"] = self.transplanted(held["logits"], renewed, held["labels"], later)
+                held["logits"] = self.updated(held["logits"], renewed, held["labels"], later)
                 new = {name: torch.cat([held[name], new[name]]) for name in new}
         self.buffer.fill(**{name: column[: self.config.buffer] for name, column in new.items()})
 
