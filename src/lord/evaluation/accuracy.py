@@ -18,8 +18,8 @@ class Scores:
     """Accuracies and other measures of predictions, in percent.
 
     Attributes:
-        class_il: accuracy on each task, where the largest logit among all classes seen counts.
-        task_il: accuracy on each task, where only the classes of the image's task compete.
+        class_il: accuracy on each task, with predictions among all classes seen.
+        task_il: accuracy on each task, with predictions among the classes of the image's task.
         calibration: expected calibration error over all images in Class-IL. It is the mean
             distance between confidence and accuracy over 15 bins of confidence (Guo et al. 2017).
         recency: share of the images of earlier tasks that are predicted as a class of the newest
@@ -91,6 +91,7 @@ class _Tally:
         return torch.stack([hits.sum(), within.sum()])
 
     def calibration(self) -> float:
+        """Return the expected calibration error in percent."""
         images, confidence, right = self.bins
         return (100 * (confidence - right).abs().sum() / images.sum().clamp(min=1)).item()
 
@@ -109,12 +110,12 @@ def _check_logits(logits: object, images: int, largest: int) -> None:
 
 
 def _recency(confusion: Tensor, test: Sequence[Task]) -> float | None:
-    """The share of the earlier tasks' images that are predicted as a class of the newest task."""
+    """Return ``Scores.recency``: the share of earlier images that are predicted as a new class."""
     newest = set(test[-1].classes)
     if len(test) < 2 or any(newest & set(task.classes) for task in test[:-1]):
         return None
     new = torch.zeros(len(confusion), dtype=torch.bool, device=confusion.device)
     new[list(test[-1].classes)] = True
-    earlier = confusion[~new]  # these images belong to earlier tasks, which share no new class
+    earlier = confusion[~new]  # images of earlier tasks; they have no new class
     share: float = 100 * earlier[:, new].sum().item() / max(earlier.sum().item(), 1)
     return share

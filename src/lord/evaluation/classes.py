@@ -1,4 +1,4 @@
-"""What a run records about its classes: their confusion, and the contents of the buffer."""
+"""A run's figures about classes: their confusion, and the contents of the buffer."""
 
 from pathlib import Path
 
@@ -14,17 +14,17 @@ class Classes(msgspec.Struct, frozen=True, kw_only=True):
 
     names: list[str]
     statistics: str
-    """Batch-norm statistics behind the confusion: those of the run's headline accuracy."""
+    """Batch-norm statistics for the confusion: those of the run's headline accuracy."""
     confusion: list[list[int]]
     """Number of test images of each class (row) predicted as each class (column), in Class-IL."""
     held: list[int] | None = None
     """Number of images of each class in the buffer."""
     across: int = 0
-    """Images in each row of buffer.png, which has one row a class; 0 if there is no file."""
+    """Number of images in each row of buffer.png, which has a row for each class; 0 without it."""
 
 
 def read_classes(folder: Path) -> Classes | None:
-    """Return what the run in ``folder`` recorded about its classes; None if it recorded nothing.
+    """Read the figures about classes of the run in ``folder``; None if it has none.
 
     Raises:
         UserError: if the file is damaged.

@@ -1,4 +1,4 @@
-"""Read what a run writes while it trains (metrics.jsonl), before its record exists."""
+"""Read the journal that a run writes while it trains (metrics.jsonl)."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class Journal(msgspec.Struct, frozen=True):
 
 
 def read_journal(folder: Path) -> Journal:
-    """Read the journal of the run in ``folder``; it is empty if there is no file yet.
+    """Read the journal of the run in ``folder``; without a file it is empty.
 
     Lines of other kinds are skipped, and so is a line that is still being written.
     """

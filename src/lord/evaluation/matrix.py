@@ -47,7 +47,7 @@ def forgetting(matrix: Matrix) -> float | None:
 def backward_transfer(matrix: Matrix) -> float | None:
     """Return the mean change of accuracy since each task ended, over all tasks but the last.
 
-    It is negative where tasks are forgotten (Lopez-Paz and Ranzato 2017). None for a matrix of one
+    It is negative if tasks are forgotten (Lopez-Paz and Ranzato 2017). None for a matrix of one
     row.
 
     >>> backward_transfer([[90], [50, 80], [60, 85, 70]])

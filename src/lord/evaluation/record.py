@@ -14,7 +14,7 @@ Value = bool | int | float | str | list[Any] | None
 class Matrices(msgspec.Struct, frozen=True):
     """Accuracies in percent, after each task (row) on each task (column).
 
-    The recomputed ones exist only for methods with a buffer.
+    Accuracies with recomputed statistics exist only for methods with a buffer.
     """
 
     class_il: list[list[float]]
@@ -40,7 +40,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     preset: str
     seed: int
     statistics: str
-    """Batch-norm statistics behind the headline, forgetting and average_incremental."""
+    """Batch-norm statistics for the headline, forgetting and average_incremental."""
     class_il: float
     task_il: float
     class_il_recomputed: float | None
@@ -63,7 +63,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     buffer_bytes: int
     params: int
     label: str = ""
-    """The name of the variant, or else its method and settings as text."""
+    """The name of the variant; without a name, its method and settings as text."""
     variant: dict[str, Value] | None = None
     """The settings of the variant; None in records of old versions."""
     epochs: float | None = None
@@ -106,7 +106,7 @@ def read_record(folder: Path) -> RunRecord:
     """Read the record of a finished run.
 
     Raises:
-        UserError: if there is no record in ``folder``, or it is damaged.
+        UserError: if ``folder`` has no record, or the record is damaged.
     """
     file = folder / "summary.json"
     try:

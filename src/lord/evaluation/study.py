@@ -1,4 +1,4 @@
-"""Where the figures of a comparison come from: command, commit, versions and machine."""
+"""The origin of a comparison's figures: command, commit, versions and machine."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from lord.evaluation.record import Value
 
 
 class Study(msgspec.Struct, frozen=True, kw_only=True):
-    """The description of a comparison. A list has several entries where runs differ."""
+    """The description of a comparison. A list has several entries if runs differ."""
 
     command: str
-    """The command line, for a reader."""
+    """The command line, as text."""
     given: dict[str, Value] | None = None
     """The settings that the command gave to all runs; None in files of old versions.
 

@@ -1,4 +1,4 @@
-"""Checkpoints: plain values and tensors in one safetensors file, read whole or not at all."""
+"""Checkpoints: plain values and tensors in one safetensors file. A damaged file is not read."""
 
 import hashlib
 import json
@@ -17,20 +17,20 @@ from lord.storage.files import write_atomic
 FORMAT = 5
 """Version of the files that are written."""
 READABLE = (4, 5)
-"""Versions of the files that are read. States in them use other names, and those who load a state
-translate them."""
+"""Versions of the files that can be read. Names in older states differ; the code that loads a state
+translates them."""
 Packed = dict[str, Any]
 
 
 class UnreadableError(UserError):
-    """A checkpoint that may be whole, but that the system does not let us read."""
+    """A checkpoint that the system does not allow to read. The file may be whole."""
 
 
 def save_state(state: Any, path: Path) -> None:
     """Write a state: nested dicts, lists, tuples, plain values and tensors.
 
-    The checkpoint before it stays in the same folder until the next one. So one of them is whole,
-    whenever the process is killed. A tensor's memory order is kept too, because the last
+    The previous checkpoint stays in the same folder. So at least one of the two is whole if the
+    process is killed at any moment. A tensor's memory order is kept too, because the last
     bits of results may depend on it.
 
     Raises:
@@ -51,7 +51,7 @@ def save_state(state: Any, path: Path) -> None:
 def load_state(path: Path) -> tuple[Any, str | None]:
     """Read the last whole checkpoint.
 
-    Nothing in a file is executed.
+    Reading a file executes no code from it.
 
     Returns:
         The state; and a note if an older checkpoint was read because the last one is damaged,
@@ -79,7 +79,7 @@ def load_state(path: Path) -> tuple[Any, str | None]:
 
 
 def previous(path: Path) -> Path:
-    """Return the path of the checkpoint before the last one."""
+    """Return the path of the checkpoint before the last one at ``path``."""
     return path.with_name(f"{path.stem}-before{path.suffix}")
 
 
@@ -125,7 +125,7 @@ def _read(file: Path) -> Any:
         raise FileNotFoundError(file)
     try:
         file.open("rb").close()
-    except OSError as error:  # it may be whole, so it is not passed over
+    except OSError as error:  # it may be whole, so an older one must not replace it
         raise UnreadableError(f"cannot read the checkpoint '{file}': {error.strerror}") from None
     try:
         with safe_open(file, framework="pt") as opened:

@@ -16,17 +16,18 @@ T = TypeVar("T")
 
 
 def write_atomic(path: Path, write: Callable[[Path], T], keep: Path | None = None) -> T:
-    """Write a file in one step: a process killed at any moment leaves a whole file.
+    """Write a file in one step, so that it is whole if the process is killed at any moment.
 
-    ``write`` fills a temporary file in the same folder. That file reaches the disk, and is then
+    ``write`` fills a temporary file in the same folder. The file is synced to the disk, and then
     renamed to ``path``.
 
     Args:
+        path: the file to write.
         write: called with the temporary file's path.
-        keep: new name of the file that was at ``path``; without it, that file is replaced.
+        keep: new path of the file that was at ``path``; without it, that file is replaced.
 
     Returns:
-        What ``write`` returned.
+        The result of ``write``.
     """
     handle, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     os.close(handle)
@@ -45,7 +46,7 @@ def write_atomic(path: Path, write: Callable[[Path], T], keep: Path | None = Non
 
 
 def _umask() -> int:
-    """Return the permissions that new files do not get. Reading them means setting them."""
+    """Return the permissions that new files do not get. To read them, they must be set."""
     before = os.umask(0o077)
     os.umask(before)
     return before
@@ -56,7 +57,8 @@ def locked(folder: Path, doing: str, wait: float = 0) -> Iterator[None]:
     """Lock a folder inside the block. It is made if it does not exist.
 
     Args:
-        doing: what the process does, for the error message of others, such as "learning".
+        folder: the folder to lock.
+        doing: activity of this process, for errors in other processes, such as "learning".
         wait: seconds to wait for a process that holds the lock.
 
     Raises:
@@ -72,7 +74,7 @@ def locked(folder: Path, doing: str, wait: float = 0) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"cannot write to '{folder}': {error.strerror}") from None
     try:
-        for draft in folder.glob(".*.safetensors-????????"):  # of a process that was killed
+        for draft in folder.glob(".*.safetensors-????????"):  # files of a killed process
             with suppress(OSError):
                 draft.unlink()
         yield
@@ -81,14 +83,14 @@ def locked(folder: Path, doing: str, wait: float = 0) -> Iterator[None]:
             file.unlink()
         lock.release()
         if new:
-            with suppress(OSError):  # an error leaves no empty folder behind
+            with suppress(OSError):  # remove a folder that is still empty, after an error
                 folder.rmdir()
 
 
 def is_locked(folder: Path) -> bool:
     """Return whether a process holds the lock of a folder."""
     try:
-        if (folder / "lock").exists():  # a process that was killed leaves the file, not the lock
+        if (folder / "lock").exists():  # a killed process holds no lock, but its file stays
             FileLock(folder / "lock", timeout=0).acquire().lock.release()
     except Timeout:
         return True

@@ -1,4 +1,4 @@
-"""Checkpoints: what comes back, and what damage does."""
+"""Checkpoints: loaded states equal saved ones, and damaged files are noticed."""
 
 import errno
 import json
@@ -74,9 +74,7 @@ def saved_twice(folder):
 
 
 @given(st.integers(0, 10_000), st.integers(1, 255))
-def test_one_altered_byte_is_noticed_and_the_checkpoint_before_is_read(
-    tmp_path_factory, place, change
-):
+def test_after_one_altered_byte_the_previous_checkpoint_is_read(tmp_path_factory, place, change):
     file = saved_twice(tmp_path_factory.mktemp("state"))
     content = bytearray(file.read_bytes())
     content[place % len(content)] ^= change
@@ -100,7 +98,7 @@ def test_a_truncated_checkpoint_is_noticed(tmp_path, length):
     assert "is damaged" in note
 
 
-def test_without_a_whole_checkpoint_both_are_named(tmp_path):
+def test_the_error_names_both_checkpoints_if_both_are_damaged(tmp_path):
     file = saved_twice(tmp_path)
     file.write_bytes(b"no")
     previous(file).write_bytes(b"no")
@@ -149,7 +147,7 @@ def test_hostile_content_with_a_correct_checksum_is_refused(tmp_path, text):
         load_state(tmp_path / "s.safetensors")
 
 
-def test_a_full_disk_leaves_the_checkpoint_that_was_there(tmp_path, monkeypatch):
+def test_a_full_disk_does_not_damage_the_existing_checkpoint(tmp_path, monkeypatch):
     file = saved_twice(tmp_path)
 
     def full(path):

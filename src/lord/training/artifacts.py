@@ -32,14 +32,14 @@ from lord.training.loop import TRAINING, Loop
 
 @dataclass(frozen=True)
 class Outcome:
-    """A run that has been trained.
+    """A run after training.
 
     Attributes:
-        method: trained.
-        loop: at the end of the stream.
+        method: the trained method.
+        loop: the loop at the end of the stream.
         matrices: accuracy after each task.
         meter: FLOPs and seconds of each phase, on this process.
-        wall: seconds of the whole run.
+        wall: seconds that the whole run took.
     """
 
     method: AnyMethod
@@ -65,7 +65,16 @@ def write_artifacts(
     """Write model, classes, accuracies and record.
 
     The model has the batch-norm statistics of the record's headline. Every process must call this,
-    as all share the passes that recompute them; a folder without a path writes nothing.
+    because all processes share the passes that recompute them. A folder without a path writes no
+    files.
+
+    Args:
+        folder: folder to write to.
+        config: the run's configuration.
+        outcome: the run after training.
+        classes: names of the classes.
+        shape: channels, height and width of the images.
+        record: summary of the run.
     """
     method, recompute = outcome.method, record.statistics == "recomputed"
     with recomputed_statistics(method) if recompute else nullcontext():
@@ -86,7 +95,10 @@ def record_of(
     """Make the summary of a run.
 
     Args:
-        processes: their number. Each is assumed to have had an equal share.
+        config: the run's configuration.
+        outcome: the run after training.
+        device: the device it ran on.
+        processes: number of processes. Each is assumed to do an equal share of the FLOPs.
         missed: share of a pass's FLOPs that is not counted.
     """
     matrices, method = outcome.matrices, outcome.method

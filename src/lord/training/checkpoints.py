@@ -1,4 +1,4 @@
-"""Checkpoints of a run: when they are written, and what is read back."""
+"""Write checkpoints of a run at intervals, and read them."""
 
 import os
 import time
@@ -14,7 +14,7 @@ from lord.training.folder import CHECKPOINT, RunFolder
 from lord.training.loop import Loop
 
 PARENT = "LORD_PARENT"
-"""Environment variable with the process that started a run. The run stops once that is gone."""
+"""Environment variable with the ID of the process that started a run. The run stops if it ends."""
 PARTS = {"config", "data", "metrics", "wall", "threads", "loop"}
 
 
@@ -22,7 +22,7 @@ class Saved(NamedTuple):
     """The checkpoint of a run.
 
     Attributes:
-        state: its parts by name.
+        state: parts of the state by name.
         note: a warning, if the newest checkpoint was damaged and this is the one before it.
     """
 
@@ -34,9 +34,10 @@ class Checkpoints:
     """Write a checkpoint when a task has ended, and at intervals. Called between steps.
 
     Args:
-        loop: what is saved.
+        loop: the loop to save.
+        config: the run's configuration.
         data: key of the images.
-        folder: where it is saved.
+        folder: folder to write to.
         start: when the run began, by ``time.perf_counter``.
         world: number of processes.
     """
@@ -73,8 +74,9 @@ def read_checkpoint(config: RunConfig, data: str, out: Path) -> Saved | None:
     """Read the checkpoint in a run's folder; None if there is none.
 
     Args:
-        config: of the run that continues. It must be the same, but for ``checkpoint_every``.
+        config: configuration of the run that continues. Only ``checkpoint_every`` may differ.
         data: key of the images, which must be the same.
+        out: the run's folder.
 
     Raises:
         UserError: if anything differs, or no checkpoint can be read.
@@ -90,7 +92,7 @@ def read_checkpoint(config: RunConfig, data: str, out: Path) -> Saved | None:
     difference(state["config"], flat(config), out, free=("checkpoint_every",))
     if state["data"] != data:
         raise UserError(
-            f"the images differ from those with which '{out}' was begun",
+            f"the images differ from those of the run in '{out}'",
             field="data",
             given=config.data.data,
             hint="choose another `out`, or set `overwrite`",

@@ -1,4 +1,4 @@
-"""Files about a run's classes, for its page: their confusion, and a picture of the buffer."""
+"""Write files about a run's classes: their confusion, and a picture of the buffer."""
 
 from pathlib import Path
 
@@ -13,19 +13,20 @@ from lord.rehearsal import Buffer
 from lord.storage import write_atomic, write_text
 
 A_CLASS, IN_ALL, SIDE = 10, 200, 32
-"""Images shown: at most per class, at most in all, and their side in pixels."""
+"""Most images of a class, most images of all classes, and their side in pixels."""
 
 
 def write_classes(
     folder: Path, names: tuple[str, ...], statistics: str, last: Scores, buffer: Buffer | None
 ) -> None:
-    """Write classes.json and, where there is a buffer, buffer.png.
+    """Write classes.json and, for a buffer of images, buffer.png.
 
     Args:
-        names: of the classes.
+        folder: folder to write to.
+        names: names of the classes.
         statistics: batch-norm statistics with which ``last`` was measured.
         last: scores after the last task.
-        buffer: at the end of the run; None for methods without one.
+        buffer: buffer at the end of the run; None for methods without one.
     """
     held, across = None, 0
     rows = _pictures(buffer) if buffer is not None else None
@@ -46,7 +47,7 @@ def write_classes(
 
 
 def _pictures(buffer: Buffer) -> tuple[Tensor, Tensor] | None:
-    """Return the images and labels in the buffer; None if it holds something else, or nothing."""
+    """Return the images and labels in the buffer; None if it is empty or has no images."""
     images, labels = (buffer.held.get(name) for name in ("images", "labels"))
     if images is None or labels is None or not len(images):
         return None

@@ -36,16 +36,16 @@ from lord.training.sections import (
 )
 
 NEAREST = {"s-cifar100-10x10": "s-cifar100", "s-cifar100": "s-cifar10"}
-"""The stream that published settings are taken from, for streams without any."""
+"""Stream without published settings -> stream to take them from."""
 
 
 FREE = ("threads", "checkpoint_every")
-"""Settings that may differ from those of a finished run that is kept. Results do not depend on
-them, except that the number of threads decides the last bits."""
+"""Settings that may differ from those of a finished run that is not repeated. They do not affect
+results, except that the number of threads affects the last bits."""
 
 
 class RunConfig(Config, frozen=True):
-    """Everything that decides a run's outcome. ``compose`` makes it."""
+    """All settings of a run. ``compose`` makes it."""
 
     variant: Variant
     """The method, and the settings that were given for it."""
@@ -68,12 +68,12 @@ class RunConfig(Config, frozen=True):
 
     @property
     def label(self) -> str:
-        """What tables and folders call the variant."""
+        """The variant's name in tables and folders."""
         return self.variant.label
 
     @property
     def protocol(self) -> Protocol:
-        """What the preset says of the stream."""
+        """The stream of the preset."""
         return PRESETS[self.preset]
 
 
@@ -91,16 +91,16 @@ def compose(
     0.25
 
     Args:
-        method: its name, or a variant of it: ``lord:rho=0.25``. The variant's settings replace
-            those of ``given``.
+        method: name of a method, or a variant of it: ``lord:rho=0.25``. The variant's settings
+            replace those of ``given``.
         given: settings by name, as in a configuration file: of the run (``epochs``) and of the
             method (``rho``), or of one method only (``lord.rho``).
-        preset: the stream. Without it, the digits if ``data`` is not given, else "images".
+        preset: name of the stream. The default is "digits", or "images" if ``data`` is given.
         seed: seed of network, class order, batches, augmentation and the method's decisions.
         beside: other methods of the comparison, which ``given`` may have settings for.
 
     Raises:
-        UserError: names the setting, what was given and what is allowed.
+        UserError: if a setting is unknown or not allowed.
     """
     variant = as_variant("method", method)
     recipe = METHODS[choose("method", variant.method, METHODS)]
@@ -130,10 +130,11 @@ def compose(
 
 
 def _check_names(variant: Variant, given: object) -> None:
-    """Check that settings have names, and that a variant's name is its own.
+    """Check the names of settings and of the variant.
 
     Raises:
-        UserError: names what is wrong.
+        UserError: if settings have no names, or the variant has the name of a method. Also if a
+            setting of the method has the name of a setting of every run.
     """
     expect("given", given or {}, Mapping, "settings by name")
     for name in given if isinstance(given, Mapping) else ():
@@ -153,10 +154,10 @@ def _check_names(variant: Variant, given: object) -> None:
 def _concerning(
     method: str, given: Mapping[str, Value], beside: Collection[str] = ()
 ) -> dict[str, Value]:
-    """Return the settings that concern ``method``; others must concern a method beside it."""
+    """Return the settings for ``method``. All others must be for a method in ``beside``."""
     known, values = known_settings(), {}
     given = current(given, [method, *beside])
-    # Settings of one method come last, and so replace those of all, in whatever order they stand.
+    # Settings of one method replace those of all methods, in any order, because they come last.
     for name, value in sorted(given.items(), key=lambda item: "." in item[0]):
         owner, _, setting = name.rpartition(".")
         methods = [choose("method", owner, METHODS)] if owner else [method, *beside]
@@ -188,7 +189,7 @@ def stream_of(config: RunConfig, data: ImageData) -> Stream:
                 f"is for images of {needs} {what}, '{config.data.data}' has {has}",
                 field="preset",
                 given=config.preset,
-                hint="the preset 'images' takes any",
+                hint="the preset 'images' accepts any images",
             )
     stream = make_stream(data, config.stream, config.seed)
     if (last := config.stream.stop_after or 0) > len(stream.train):
@@ -200,7 +201,7 @@ def stream_of(config: RunConfig, data: ImageData) -> Stream:
 def published(method: str, preset: str, given: Mapping[str, Value]) -> dict[str, Value]:
     """Return a method's published settings for a stream, for the nearest published buffer size.
 
-    A stream without published settings gets those of the nearest stream that has some.
+    A stream without published settings gets those of a similar stream. See ``NEAREST``.
     """
     streams, stream = METHODS[method].published, preset
     while stream not in streams and stream in NEAREST:
@@ -212,12 +213,12 @@ def published(method: str, preset: str, given: Mapping[str, Value]) -> dict[str,
             "buffer", given.get("buffer", PRESETS[preset].settings.get("buffer", 0)), float
         )
     except UserError:
-        size = 0.0  # refused later, as another type
+        size = 0.0  # a later check refuses it
     return rows[min(rows, key=lambda row: abs(row - size))]
 
 
 def flat(config: RunConfig) -> dict[str, Any]:
-    """Return the whole configuration by setting names, as ``config.yaml`` holds it."""
+    """Return the whole configuration by setting names, as in ``config.yaml``."""
     values: dict[str, Any] = {
         "method": config.variant.text,
         "preset": config.preset,
@@ -240,19 +241,22 @@ def difference(
     folder: Path,
     free: Collection[str] = FREE,
 ) -> None:
-    """Check that a run in ``folder`` had the configuration that is wanted now.
+    """Check that a run in ``folder`` had the same configuration as the run to make now.
 
     Args:
+        before: configuration of the run in ``folder``, by setting names.
+        now: configuration of the run to make.
+        folder: to name in the error.
         free: settings that may differ.
 
     Raises:
-        UserError: names the first setting that differs.
+        UserError: if a setting differs. It names the first one.
     """
     before = current(before, [as_variant("method", before["method"]).method])
     for name in sorted(before.keys() | now.keys()):
         if name in free or before.get(name) == now.get(name):
             continue
-        # A file changes the form of some values, such as tuples. That is no difference.
+        # Values such as tuples have another form in a file. That does not count as a difference.
         old, new = (yaml.safe_load(yaml.safe_dump(each.get(name))) for each in (before, now))
         if old != new:
             raise UserError(

@@ -19,7 +19,7 @@ from lord.storage import remove_state, write_json, write_text
 
 RESULTS = ("summary.json", "metrics.jsonl", "model.safetensors", "classes.json", "buffer.png")
 METADATA = ("accuracy.json", "environment.json")
-"""Files of a run that are worth nothing without its results."""
+"""Files of a run that are removed together with its results."""
 CHECKPOINT = "checkpoint.safetensors"
 CONFIG = "config.yaml"
 MADE = "# of this run, complete: 'lord run --config' repeats it\n"
@@ -64,7 +64,7 @@ def claim(folder: Path, *, overwrite: bool) -> None:
 
 
 def check_apart(folder: Path, images: str) -> None:
-    """Check that results are not written among the images, where they would look like a class.
+    """Check that results are not written among the images, because they would look like a class.
 
     Raises:
         UserError: if ``folder`` lies inside the folder of the images.
@@ -81,12 +81,12 @@ def check_apart(folder: Path, images: str) -> None:
 
 
 def holds_run(folder: Path) -> bool:
-    """Whether ``folder`` holds any file of a run."""
+    """Return whether ``folder`` holds any file of a run."""
     return is_ours(folder) or any((folder / name).exists() for name in RESULTS)
 
 
 def is_ours(folder: Path) -> bool:
-    """Whether a run was begun in ``folder``."""
+    """Return whether a run was begun in ``folder``."""
     file = folder / CONFIG
     return file.is_file() and file.read_bytes().startswith(MADE.encode())
 
@@ -97,20 +97,26 @@ def write_config(folder: Path, values: dict[str, Any]) -> None:
 
 
 class RunFolder:
-    """Write the files of a run. Without a path, nothing is written."""
+    """Write the files of a run. Without a path, it writes no files."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
 
     def config(self, values: dict[str, Any]) -> None:
+        """Write config.yaml."""
         if self.path:
             write_config(self.path, values)
 
     def environment(self, device: torch.device, data_key: str) -> None:
+        """Write environment.json, with the device and the key of the images."""
         self.json("environment.json", environment() | {"device": str(device), "data_key": data_key})
 
     def metric(self, **values: Any) -> None:
-        """Append one line to metrics.jsonl."""
+        """Append one line to metrics.jsonl.
+
+        Raises:
+            UserError: if it cannot be written.
+        """
         if self.path:
             try:
                 with (self.path / "metrics.jsonl").open("a") as file:
@@ -131,12 +137,13 @@ class RunFolder:
             os.truncate(self.path / "metrics.jsonl", length)
 
     def json(self, name: str, value: Any) -> None:
+        """Write plain values to a file as JSON."""
         if self.path:
             write_json(self.path / name, value)
 
 
 def environment() -> dict[str, Any]:
-    """Return versions and machine, so that a figure can be traced back."""
+    """Return the versions and the machine of this process, to document the origin of figures."""
     return {
         "lord": version("lord-cl"),
         "commit": _commit(),

@@ -1,4 +1,4 @@
-"""The loop over tasks, epochs and batches. It knows no method and no file."""
+"""The loop over tasks, epochs and batches. It is the same for all methods, and writes no files."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -16,33 +16,38 @@ from lord.networks import seeded
 from lord.streams import Cursor, Stream, Task, batch_count
 
 INTERVAL = 25
-"""Steps between two looks at the loss. Each look waits for the device."""
+"""Steps between two checks of the loss. Each check waits for the device."""
 TRAINING = ("search", "step", "recompute")
-"""Phases that count as training. The phase of evaluation is reported apart."""
+"""Phases that count as training. The phase of evaluation is reported separately."""
 SAVED = ("steps", "images", "task", "begun", "pending", "untrained", "before", "between")
-"""Attributes of a loop that are saved as they are."""
+"""Attributes of a loop that are saved without conversion."""
 
 
 class Watcher(Protocol):
-    """Receives news at intervals: a progress bar, a file."""
+    """Receives the progress of a loop, to show or to store it. Tasks count from 0."""
 
-    def task_begins(self, task: int, tasks: int, images: int, done: int) -> None: ...
-    def trained(self, task: int, step: int, images: int, scalars: dict[str, float]) -> None: ...
-    def task_ended(self, task: int, trained: Scores, recomputed: Scores | None) -> None: ...
+    def task_begins(self, task: int, tasks: int, images: int, done: int) -> None:
+        """Called before a task with the number of its images over all epochs, and those done."""
+
+    def trained(self, task: int, step: int, images: int, scalars: dict[str, float]) -> None:
+        """Called at intervals with the images and the mean scalars since the last call."""
+
+    def task_ended(self, task: int, trained: Scores, recomputed: Scores | None) -> None:
+        """Called with the scores after a task, with trained and with recomputed statistics."""
 
 
 class Loop:
     """Train a method on a stream, and score it after each task.
 
     Args:
-        method: new, or with a loaded state.
+        method: an untrained method, or one with a loaded state.
         stream: the tasks to learn and to score.
-        epochs, batch: passes over each task, and images of a step.
+        epochs, batch: passes over each task, and number of images in a step.
         evaluate_every: steps between evaluations within a task; 0 for none.
         generator: on the CPU, for the order of images.
-        meter: already entered. Its phases are those of training, and "evaluate".
+        meter: counts costs in the phases of training and in "evaluate". It must be entered.
         autocast: makes the context in which passes run.
-        watcher: receives news at intervals.
+        watcher: receives the progress.
     """
 
     def __init__(
@@ -63,22 +68,22 @@ class Loop:
         self.seed = generator.initial_seed()
         self.meter, self.autocast, self.watcher = meter, autocast, watcher
         self.pause: Callable[[], None] = lambda: None
-        """Called between steps, where the state is complete."""
+        """Called between steps, when the state is complete."""
         self.evaluate_every = evaluate_every
         self.steps = self.images = self.task = 0
         self.cursor = Cursor(batch, generator)
-        """The place within the task."""
+        """The position within the task."""
         self.begun = False
         """Whether the method has begun the task."""
         self.pending: list[dict[str, Tensor]] = []
-        """Scalars of the steps since the last look."""
+        """Scalars of the steps since the last check of the loss."""
         self.scores: list[tuple[Scores, Scores | None]] = []
         self.untrained: list[float] = []
         self.before: list[float] = []
         self.between: list[tuple[int, list[float]]] = []
 
     def run(self) -> Matrices:
-        """Train to the end of the stream from the present place."""
+        """Train from the current position to the end of the stream."""
         if not self.untrained:
             self.untrained = [self._score_unseen(task) for task in self.stream.test]
         while self.task < len(self.stream.train):
@@ -100,7 +105,7 @@ class Loop:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything the rest of the run depends on, and what was measured so far."""
+        """Return everything that the rest of the run depends on, and all measurements so far."""
         saved = {name: getattr(self, name) for name in SAVED}
         return saved | {
             **self.cursor.state_dict(),
@@ -191,7 +196,7 @@ class Loop:
         self.watcher.task_ended(task.index, trained, recomputed)
 
     def _seen(self, task: Task) -> tuple[Callable[[Tensor], Tensor], Sequence[Task], int]:
-        """Return the arguments with which ``score`` scores all tasks up to ``task``."""
+        """Return the arguments of ``score`` for all tasks up to ``task``."""
         last = len(self.stream.test) if self.method.traits.joint else task.index + 1
         tests = tuple(self.stream.test[:last])
         return self.method.predict, tests, 1 + max(max(test.classes) for test in tests)
@@ -203,15 +208,18 @@ class Loop:
 
     @contextmanager
     def recomputed(self) -> Iterator[None]:
-        """Inside, the student has statistics recomputed on the buffer, which counts as training."""
+        """Recompute the student's statistics on the buffer, inside a ``with`` block.
+
+        The cost counts as training.
+        """
         with ExitStack() as stack:
-            with self._phase("recompute"):  # phases do not nest: entered here, left later
+            with self._phase("recompute"):  # ends before the block, as phases cannot be nested
                 stack.enter_context(recomputed_statistics(self.method))
             yield
 
     @contextmanager
     def _phase(self, phase: str) -> Iterator[None]:
-        """Inside, costs count towards a phase, and randomness depends on the place in the run."""
+        """Count the costs of a block as a phase, and seed it by the position in the run."""
         randomness = seeded(phase, self.seed, self.task, self.steps)
         with self.meter.phase(phase), self.autocast(), randomness:
             yield

@@ -17,7 +17,7 @@ from lord.training.trackers import Tracker
 
 
 class Speed(ProgressColumn):
-    """Images per second, once it is known."""
+    """A column with the images per second."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.0f} images/s" if task.speed else "")
@@ -53,10 +53,12 @@ class RunLog:
             self.tracker.close()
 
     def task_begins(self, task: int, tasks: int, images: int, done: int) -> None:
+        """Start a bar for the task."""
         name = f"task {task + 1} of {tasks}"
         self.current = self.bar.add_task(name, total=images, completed=done, loss=float("nan"))
 
     def trained(self, task: int, step: int, images: int, scalars: dict[str, float]) -> None:
+        """Write the scalars of the last steps, and advance the bar."""
         self.folder.metric(kind="train", task=task, step=step, **scalars)
         self.steps = step
         if self.tracker:
@@ -64,6 +66,7 @@ class RunLog:
         self.bar.update(self.current, advance=images, loss=scalars["loss"])
 
     def task_ended(self, task: int, trained: Scores, recomputed: Scores | None) -> None:
+        """Write the accuracies after a task, and show their mean."""
         rows = {"class_il": trained.class_il, "task_il": trained.task_il}
         if recomputed:
             rows["class_il_recomputed"] = recomputed.class_il

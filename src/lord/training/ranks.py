@@ -7,7 +7,7 @@ of all images on every process. Before an optimizer steps, gradients are average
 DistributedDataParallel allows one module and one backward pass only. Here a student is replaced as
 it grows, lends its weights to a teacher's module, and has several backward passes a step.
 
-Two things differ from one process. Batch-norm normalises each share by itself, and running
+Two things differ from a run on one process. Batch-norm normalises each share separately. Running
 statistics are the mean over shares (DistributedDataParallel keeps those of the first process).
 """
 
@@ -43,7 +43,10 @@ class Ranks:
         return self.rank == 0
 
     def shares(self, rows: int) -> list[int]:
-        """Return the rows of a batch for each process; one entry if all take the whole batch."""
+        """Return the number of a batch's rows for each process.
+
+        A batch too small to split has one entry: each process takes all of it.
+        """
         if rows < 2 * self.world:
             return [rows]
         return [(rows + self.world - 1 - rank) // self.world for rank in range(self.world)]
@@ -70,13 +73,13 @@ SINGLE = Ranks()
 
 
 def here() -> Ranks:
-    """Return the number torchrun gave this process; the only one without torchrun."""
+    """Return the numbers that torchrun gave this process. Without torchrun, it is the only one."""
     return Ranks(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
 
 
 @contextmanager
 def joined(device: str) -> Iterator[Ranks]:
-    """Inside, the processes of a run are connected, and their optimizers use averaged gradients.
+    """Connect the processes of a run, and average gradients before each optimizer step.
 
     Raises:
         LostError: if another process is lost, or this one receives SIGTERM. torchrun sends SIGTERM
@@ -93,23 +96,23 @@ def joined(device: str) -> Iterator[Ranks]:
     import_module("torch._dynamo")
     dist.init_process_group("nccl" if device == "cuda" else "gloo")
     handle = register_optimizer_step_pre_hook(lambda optimizer, *_: _average_gradients(optimizer))
-    before = signal.signal(signal.SIGTERM, partial(_told_to_stop, ranks))
+    before = signal.signal(signal.SIGTERM, partial(_on_sigterm, ranks))
     try:
         yield ranks
     except RuntimeError as error:
-        said = first_line(error)
-        if "gloo" not in said.lower() and not isinstance(error, dist.DistError):
+        message = first_line(error)
+        if "gloo" not in message.lower() and not isinstance(error, dist.DistError):
             raise
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # already ending, with a message
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # this process is ending
         raise _lost(ranks, "lost another process") from None
     finally:
         handle.remove()
     signal.signal(signal.SIGTERM, before)
-    dist.barrier()  # a process that leaves early would look lost
+    dist.barrier()  # the others would take a process that ends early for lost
     dist.destroy_process_group()
 
 
-def _told_to_stop(ranks: Ranks, number: int, _: object) -> None:
+def _on_sigterm(ranks: Ranks, number: int, _: object) -> None:
     signal.signal(number, signal.SIG_IGN)
     raise _lost(ranks, "received SIGTERM, or another process is lost")
 
@@ -122,7 +125,7 @@ def _lost(ranks: Ranks, what: str) -> LostError:
 
 
 def spread(network: nn.Module, ranks: Ranks) -> None:
-    """Make a network, and every network made from it, process only this process's share."""
+    """Let this process pass only its share of each batch through a network and copies of it."""
     if ranks.world == 1:
         return
     rows: list[int] = []  # sizes of the batches being passed
@@ -154,18 +157,18 @@ class _Gathered(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, own: Tensor, shares: list[int], rank: int) -> Tensor:
+    def forward(ctx: Any, output: Tensor, shares: list[int], rank: int) -> Tensor:
         ctx.shares, ctx.rank = shares, rank
-        padded = own.new_zeros((max(shares), *own.shape[1:]))
-        padded[: len(own)] = own
+        padded = output.new_zeros((max(shares), *output.shape[1:]))
+        padded[: len(output)] = output
         parts = [torch.empty_like(padded) for _ in shares]
         dist.all_gather(parts, padded)
         return torch.cat([part[:size] for part, size in zip(parts, shares, strict=True)])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        own = gradients[0].split(ctx.shares)[ctx.rank]
-        return own * len(ctx.shares), None, None
+        gradient = gradients[0].split(ctx.shares)[ctx.rank]
+        return gradient * len(ctx.shares), None, None
 
 
 def _average_gradients(optimizer: Optimizer) -> None:
@@ -188,4 +191,5 @@ def _mean(tensors: list[Tensor]) -> None:
     dist.all_reduce(flat)
     flat /= dist.get_world_size()
     for tensor, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
-        tensor.data.copy_(part.view_as(tensor))  # past autograd, which saves the statistics unused
+        # Autograd saved the statistics but does not read them, so it need not see the change.
+        tensor.data.copy_(part.view_as(tensor))

@@ -30,7 +30,7 @@ from lord.training.trackers import CheckedTracker, library
 
 @dataclass(frozen=True)
 class Options:
-    """Where a run's results go. With the defaults nothing is written or shown."""
+    """Where a run writes its results, as in ``run``. By default, it writes and shows nothing."""
 
     out: Path | None = None
     overwrite: bool = False
@@ -59,14 +59,14 @@ def run(
         config: made by ``compose``.
         out: folder for the results; None to write nothing.
         overwrite: replace results that are in ``out`` already.
-        resume: continue from the last checkpoint in ``out``, if there is one. The result is that
-            of a run that was never stopped.
-        track: tensorboard, mlflow or wandb, to receive the figures too.
+        resume: continue from the last checkpoint in ``out``, if there is one. The result is the
+            same as without the interruption.
+        track: tensorboard, mlflow or wandb. The figures are logged to it too.
         console: for warnings, and for a progress bar if it is a terminal.
 
     Raises:
         UserError: for data that does not fit, a folder that holds results, or a loss that is not
-            finite. Everything written until then stays.
+            finite. Files written until then stay.
     """
     expect("config", config, RunConfig, "a RunConfig, as made by lord.compose")
     folder = None if out is None else as_path("out", out)
@@ -171,7 +171,7 @@ def _make_loop(
 def _continue(
     loop: Loop, saved: Saved, folder: RunFolder, console: Console | None, world: int
 ) -> None:
-    """Put a loop, and the folder's metrics, where the checkpoint was written."""
+    """Set a loop, and the metrics in the folder, back to the checkpoint."""
     state, note = saved
     flops = {phase: count // world for phase, count in state["loop"]["flops"].items()}
     loop.load_state_dict(state["loop"] | {"flops": flops})

@@ -21,13 +21,13 @@ class TrainingConfig(Config, frozen=True):
     epochs: Count = 1
     """Passes over each task's images."""
     batch: AtLeastTwo = 32
-    """Images of a step."""
+    """Number of images in a step."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of forward and backward passes. bf16 uses autocast."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Device to train on. auto: a GPU if there is one."""
     threads: Annotated[int, Meta(ge=0, le=1024)] = 0
-    """CPU threads; 0 for one a core."""
+    """Number of CPU threads; 0 for one per core."""
     evaluate_every: Natural = 0
     """Steps between evaluations within a task, which measure the stability gap; 0 for none."""
     checkpoint_every: NonNegative = 60.0
@@ -41,27 +41,28 @@ SECTIONS: dict[str, type[Config]] = {
     "optimizer": OptimizerConfig,
     "training": TrainingConfig,
 }
-"""Parts of a run's configuration. A setting's name is unique over these and all methods, so a file
-and the command line can list settings side by side."""
+"""Parts of a run's configuration. A setting's name is unique over these parts and all methods, so a
+file and the command line can list settings without their part."""
 SHARED = frozenset(name for section in SECTIONS.values() for name in fields(section))
-"""Settings of every run, whatever its method."""
+"""Settings that runs of all methods have."""
 
 
 def known_settings() -> frozenset[str]:
-    """Names of the settings of all runs and all methods."""
+    """Return the names of the settings of all runs and all methods."""
     return SHARED.union(*(recipe.settings for recipe in METHODS.values()))
 
 
 def current(values: Mapping[str, Value], methods: Collection[str]) -> dict[str, Value]:
-    """Bring settings that an earlier version wrote up to date.
+    """Convert settings that an earlier version wrote to those of this version.
 
-    Removed settings are left out if they have their default, which changes nothing.
+    Removed settings are left out if they have their default, because they have no effect then.
 
     >>> current({"rho": 0.5, "every": 1}, ["lord"]), current({"pruned": False}, ["lord"])
     ({'rho': 0.5}, {'candidates': 0})
 
     Args:
-        methods: the methods they are for.
+        values: settings by name.
+        methods: methods that the settings are for.
     """
     kept: dict[str, Value] = {}
     for name, value in values.items():
@@ -77,12 +78,12 @@ def current(values: Mapping[str, Value], methods: Collection[str]) -> dict[str, 
 
 
 def settings_of(method: str) -> tuple[str, ...]:
-    """Names of a method's settings; none for an unknown method."""
+    """Return the names of a method's settings; none for an unknown method."""
     return METHODS[method].settings if method in METHODS else ()
 
 
 def _equal(value: Value, default: Value) -> bool:
-    """Whether a value, which may be text, equals a default."""
+    """Return whether a value, which may be text, equals a default."""
     try:
         return bool(msgspec.convert(value, type(default), strict=False) == default)
     except msgspec.ValidationError:
@@ -90,7 +91,7 @@ def _equal(value: Value, default: Value) -> bool:
 
 
 def removed(setting: str, value: Value) -> UserError:
-    """Return the error for a removed setting that changes something."""
+    """Return the error for a removed setting with a value that would have an effect."""
     return UserError(
         "cannot be used: this setting was removed after version 0.1",
         field=setting,

@@ -1,4 +1,4 @@
-"""Everything a run is made of: device, threads, method and stream."""
+"""Make the parts of a run: device, threads, method and stream."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,10 +22,17 @@ def make_method(
     device: torch.device,
     ranks: Ranks = SINGLE,
 ) -> tuple[AnyMethod, Stream]:
-    """Make the untrained method of a run, and the stream as it learns it, on ``device``.
+    """Make the untrained method of a run, and the stream that it learns, on ``device``.
+
+    Args:
+        config: the run's configuration.
+        data: the run's images.
+        stream: all tasks cut from the images.
+        device: device for the method and the stream.
+        ranks: the processes that share the passes.
 
     Raises:
-        UserError: for several processes, if the method cannot be split over them.
+        UserError: if the method cannot be split over several processes.
     """
     traits = METHODS[config.method].method.traits
     if ranks.world > 1 and not traits.splits:
@@ -58,26 +65,26 @@ def make_method(
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device a setting names; auto is a GPU where one is available.
+    """Return the device that a setting names; auto is a GPU if one is available.
 
     Raises:
-        UserError: for cuda without a GPU.
+        UserError: if the setting is cuda and no GPU is available.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("is not available", field="device", given=name, hint="give 'cpu' or 'auto'")
+        raise UserError("is not available", field="device", given=name, hint="set 'cpu' or 'auto'")
     return torch.device(name)
 
 
 def make_generator(seed: int, purpose: int, device: torch.device | str = "cpu") -> Generator:
-    """Make the generator of one purpose, so that no purpose disturbs another's randomness."""
+    """Make the generator for one purpose, so that purposes do not affect each other's numbers."""
     return Generator(device).manual_seed(1_000_003 * purpose + seed)
 
 
 @contextmanager
 def threads(number: int) -> Iterator[None]:
-    """Inside, PyTorch uses this number of CPU threads; 0 leaves it as it is."""
+    """Set PyTorch's number of CPU threads, inside a ``with`` block; 0 does not change it."""
     before = torch.get_num_threads()
     torch.set_num_threads(number or before)
     try:

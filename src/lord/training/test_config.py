@@ -18,7 +18,7 @@ def test_setting_names_are_unique_over_all_sections_and_methods():
         assert not set(shared) & set(method.settings)
 
 
-def test_presets_then_published_values_then_what_is_given():
+def test_presets_published_values_and_given_values_replace_each_other_in_this_order():
     assert compose("er", {"data": "x"}, preset="s-cifar10").optimizer.lr == 0.1
     assert compose("lord", {"data": "x"}, preset="s-cifar10").optimizer.lr == 0.03
     assert compose("er", {"data": "x", "lr": 0.5}, preset="s-cifar10").optimizer.lr == 0.5
@@ -30,7 +30,7 @@ def test_the_nearest_published_buffer_size_is_used():
     assert (near.settings.beta, near.settings.buffer) == (1.0, 4000)
 
 
-def test_the_preset_follows_the_data_where_none_is_given():
+def test_without_a_preset_the_data_decides():
     assert compose("lord").preset == "digits"
     assert compose("lord", {"data": "photos"}).preset == "images"
 
@@ -80,7 +80,7 @@ def test_a_seed_is_an_integer(seed):
         compose("er", seed=seed)
 
 
-def test_a_variant_given_in_python_is_that_of_its_text():
+def test_a_variant_from_python_equals_that_from_text():
     one = compose(Variant("lord", {"rho": 0.25}), {"rho": 1.0})
     other = compose("lord:rho=0.25")
     assert one.settings == other.settings
@@ -93,19 +93,19 @@ def test_a_named_variant_is_called_by_its_name():
     assert folder_name(config) == "tuned-seed0"
 
 
-def test_a_preset_for_other_images_asks_for_them():
+def test_a_preset_without_images_needs_the_data_setting():
     with refused("data", problem=re.compile("'s-cifar10' needs the path")):
         compose("er", preset="s-cifar10")
 
 
 @pytest.mark.parametrize("text", ["- 1\n- 2", "a: [", "7"])
-def test_a_file_that_is_no_configuration_is_named(tmp_path, text):
+def test_a_file_that_is_not_a_configuration_is_named(tmp_path, text):
     (tmp_path / "c.yaml").write_text(text)
     with refused(None, problem=re.compile("c.yaml")):
         read_yaml(tmp_path / "c.yaml")
 
 
-def test_a_variants_folder_is_one_folder_whatever_its_values():
+def test_the_folder_name_of_a_variant_has_no_slash():
     config = compose("sgd:data=a/b:epochs=2", seed=3)
     assert folder_name(config) == "sgd,data=a_b,epochs=2-seed3"
 
@@ -114,7 +114,7 @@ OLD = {"start": 0, "late": 0.0, "every": 1, "distill_every": 1, "pruned": True}
 """Settings of version 0.1 that were removed, at their defaults."""
 
 
-def test_removed_settings_at_their_defaults_change_nothing():
+def test_removed_settings_with_their_defaults_have_no_effect():
     assert compose("lord", OLD) == compose("lord")
     assert compose("lord:every=1").settings == compose("lord").settings
     assert compose("er", {"lord.every": 1}, beside=["lord"]) == compose("er")
@@ -126,13 +126,13 @@ def test_an_unpruned_teacher_is_now_a_search_without_candidates():
 
 
 @pytest.mark.parametrize("name", ["every", "start", "late", "distill_every"])
-def test_a_removed_setting_that_would_change_something_is_refused(name):
+def test_a_removed_setting_with_an_effect_is_refused(name):
     for given in ({name: 2}, {f"lord.{name}": 2}):
         with refused(name, given=2, problem=re.compile("removed after version 0.1")):
             compose("lord", given)
 
 
-def test_a_run_of_version_0_1_is_kept_or_refused_by_what_its_settings_did(tmp_path):
+def test_a_run_of_version_0_1_is_refused_only_if_its_settings_had_another_effect(tmp_path):
     config = flat(compose("lord", {"candidates": 80}))
     difference(config | OLD, config, tmp_path)
     with refused("every", given=None, problem=re.compile("a run with 2")):

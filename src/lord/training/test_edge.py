@@ -1,4 +1,4 @@
-"""On a small machine: one thread, 1 GiB of memory for data."""
+"""Runs on a small machine, with one thread and 1 GiB of memory for data."""
 
 import os
 import resource
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def run_within(limit, line, out):
-    """The command with its data (heap and anonymous mappings) limited, on one thread."""
+    """Run a command on one thread, with a limit to its heap and anonymous mappings."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "lord", *line.split(), "--threads", "1", "--quiet", "--out", out],
@@ -33,14 +33,14 @@ def run_within(limit, line, out):
     return read_record(out)
 
 
-def test_the_digits_are_learnt_within_one_gib(tmp_path):
+def test_the_digits_are_learned_within_one_gib(tmp_path):
     record = run_within(GIB, "run --method lord+ --epochs 3", tmp_path / "a")
     assert len(record.matrices.class_il) == 5
     assert 0 < record.peak_bytes < GIB
     assert record.state_bytes < 20e6
 
 
-def test_a_part_of_cifar10_is_learnt_within_one_gib(cifar10, tmp_path):
+def test_a_part_of_cifar10_is_learned_within_one_gib(cifar10, tmp_path):
     line = f"run --method lord+ --preset s-cifar10 --data {cifar10} --subset 0.02 --width 16"
     load_images(DataConfig(data=str(cifar10)))  # decoded once, before
     mapped = 60_000 * 3 * 32 * 32  # counts as data, but stays on the disk
@@ -49,6 +49,6 @@ def test_a_part_of_cifar10_is_learnt_within_one_gib(cifar10, tmp_path):
     assert 0 < record.peak_bytes < GIB
 
 
-def test_the_limit_is_one(tmp_path):
+def test_the_memory_limit_has_an_effect(tmp_path):
     with pytest.raises(AssertionError):
         run_within(GIB // 16, "run --method lord+ --epochs 1", tmp_path / "a")

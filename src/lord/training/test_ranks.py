@@ -1,4 +1,4 @@
-"""One run on two processes, started by torchrun as a user would; one of them killed."""
+"""Runs on two processes that torchrun starts, and runs that lose a process."""
 
 import os
 import re
@@ -80,7 +80,7 @@ def start(*line, processes=2, log=None):
 
 
 @given(st.integers(1, 300), st.integers(2, 8))
-def test_shares_are_even_and_no_image_is_left_out_or_alone(rows, world):
+def test_shares_are_even_and_have_every_image_and_at_least_two(rows, world):
     shares = Ranks(0, world).shares(rows)
     assert sum(shares) == rows
     assert max(shares) - min(shares) <= 1
@@ -88,7 +88,7 @@ def test_shares_are_even_and_no_image_is_left_out_or_alone(rows, world):
 
 
 def alike(tmp_path, method):
-    """Runs on one process and on two; returns the largest difference of a weight."""
+    """Run on one process and on two. Return the largest difference of a weight."""
     (tmp_path / "plain.py").write_text(PLAIN)
     line = ["-m", "lord", "run", "--method", method, "--plugin", tmp_path / "plain.py"]
     line += ["--network", "plain", "--width", 8, "--epochs", 1, "--quiet"]
@@ -102,7 +102,7 @@ def alike(tmp_path, method):
     return max((weights[name] - split[name]).abs().max().item() for name in weights)
 
 
-def test_two_processes_learn_what_one_does(tmp_path):
+def test_two_processes_give_the_same_weights_as_one(tmp_path):
     assert alike(tmp_path, "lord:candidates=8") < 1e-4
 
 
@@ -111,11 +111,11 @@ def test_two_processes_learn_what_one_does(tmp_path):
     "method",
     ["lord+", "er-las", "er-ace", "der++", "mean-er", "x-der-rpc", "gdumb:passes=8", "fdr"],
 )
-def test_two_processes_learn_what_one_does_by_any_method(tmp_path, method):
+def test_two_processes_give_the_same_weights_as_one_with_every_method(tmp_path, method):
     assert alike(tmp_path, method) < 1e-3
 
 
-def test_the_model_with_recomputed_statistics_is_left_too(tmp_path):
+def test_a_model_with_recomputed_statistics_is_written(tmp_path):
     line = ["-m", "lord", "run", "--method", "er:statistics=recomputed", "--epochs", 1]
     assert start(*line, "--width", 8, "--quiet", "--out", tmp_path / "run").wait() == 0
     assert read_record(tmp_path / "run").statistics == "recomputed"
@@ -166,7 +166,7 @@ def kill_second(process):
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes by /proc")
 @pytest.mark.parametrize("end", [kill_second, subprocess.Popen.terminate])
-def test_a_run_whose_process_dies_or_is_stopped_says_so_and_can_go_on(tmp_path, end):
+def test_a_run_that_loses_a_process_reports_it_and_can_be_resumed(tmp_path, end):
     out = tmp_path / "run"
     line = ["-m", "lord", "run", "--method", "er", "--width", 8, "--epochs", 40, "--quiet"]
     line += ["--checkpoint-every", 0.5, "--out", out]

@@ -1,4 +1,4 @@
-"""Runs that are stopped and go on, among them real processes that are killed."""
+"""Runs that are stopped and resumed, and processes that are killed."""
 
 import json
 import os
@@ -28,7 +28,7 @@ class StoppedError(Exception):
 
 
 def stopped_after(steps, config, out, monkeypatch):
-    """Run until so many steps are done in this process, then stop as if killed between steps."""
+    """Run for a number of steps, then stop as if the process was killed between steps."""
     taken, real = 0, Loop._step
 
     def step(self, *arguments):
@@ -55,7 +55,7 @@ def outcome(folder):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_run_stopped_twice_ends_as_if_never_stopped(tmp_path, monkeypatch, method):
+def test_a_run_stopped_twice_has_the_results_of_one_never_stopped(tmp_path, monkeypatch, method):
     own = {"gdumb": {"passes": 3}, "lord": {"candidates": 8}, "lord+": {"candidates": 8}}
     config = compose(method, SMALL | own.get(method, {}))
     run(config, tmp_path / "whole")
@@ -129,7 +129,7 @@ def test_a_folder_holds_one_run_at_a_time(tmp_path):
     assert not (tmp_path / "config.yaml").exists()
 
 
-def test_a_state_read_to_the_cpu_goes_to_where_the_network_is():
+def test_a_state_read_to_the_cpu_moves_to_the_device_of_the_network():
     state = {"rows": [torch.zeros(2), (torch.ones(1), 3)], "name": None}
     there = moved(state, torch.device("meta"))
     assert there["rows"][0].is_meta
@@ -137,14 +137,14 @@ def test_a_state_read_to_the_cpu_goes_to_where_the_network_is():
     assert (there["rows"][1][1], there["name"]) == (3, None)
 
 
-def test_overwriting_forgets_the_checkpoint(tmp_path, monkeypatch):
+def test_overwriting_removes_the_checkpoint(tmp_path, monkeypatch):
     stopped_after(9, compose("er", SMALL), tmp_path, monkeypatch)
     run(compose("er", SMALL | {"lr": 0.2}), tmp_path, overwrite=True)
     assert not list(tmp_path.glob("checkpoint*"))
 
 
 def killed_and_resumed(folder, kills, source):
-    """Run the command, kill it at random moments, resume it until it is done; returns kills."""
+    """Run a command. Kill and resume it at random moments until it ends. Return the kills."""
     line = "run --method lord --set candidates=8 --width 8 --epochs 2 --threads 1"
     line += f" --checkpoint-every 0 --quiet --resume --out {folder}"
     command = [sys.executable, "-m", "lord", *line.split()]
@@ -167,10 +167,10 @@ def check_kills(tmp_path, kills, seed):
     print(f"{done} kills in {runs} runs, each of which ended the same")
 
 
-def test_a_killed_process_goes_on_and_ends_the_same(tmp_path):
+def test_a_killed_run_that_is_resumed_has_the_same_results(tmp_path):
     check_kills(tmp_path, 2, seed=0)
 
 
 @pytest.mark.slow
-def test_many_kills_change_nothing(tmp_path):
+def test_many_kills_do_not_change_results(tmp_path):
     check_kills(tmp_path, int(os.environ.get("LORD_KILLS", "12")), seed=1)

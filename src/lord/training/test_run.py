@@ -22,7 +22,7 @@ SMALL = {"epochs": 1, "width": 8, "threads": 1}
 
 
 @pytest.mark.parametrize("method", ["lord", "sgd", "joint"])
-def test_a_run_leaves_everything_needed_to_understand_and_use_it(tmp_path, method):
+def test_a_run_writes_all_files(tmp_path, method):
     record = run(compose(method, SMALL), tmp_path / "run")
     assert sorted(file.name for file in (tmp_path / "run").iterdir()) == [
         "accuracy.json",
@@ -42,7 +42,7 @@ def test_a_run_leaves_everything_needed_to_understand_and_use_it(tmp_path, metho
     assert environment["torch"] == torch.__version__
 
 
-def test_a_buffer_of_something_else_than_images_is_not_pictured(tmp_path):
+def test_a_buffer_without_images_has_no_picture(tmp_path):
     buffer = Buffer(4, torch.Generator())
     write_classes(tmp_path, ("a", "b"), "trained", Scores([50.0], [50.0], 0.0, None), buffer)
     assert read_classes(tmp_path).held is None
@@ -86,7 +86,7 @@ def test_lord_costs_less_than_the_same_rehearsal_at_full_width():
     assert 0 < lord.search_flops < lord.training_flops
 
 
-def test_the_same_seed_gives_the_same_run_and_another_another():
+def test_equal_seeds_give_equal_runs_and_others_do_not():
     first, again, other = (run(compose("lord", SMALL, seed=seed)) for seed in (1, 1, 2))
     assert first.matrices == again.matrices
     assert first.training_flops == again.training_flops
@@ -97,7 +97,7 @@ def test_bf16_learns_too():
     assert run(compose("der++", SMALL | {"precision": "bf16", "epochs": 2})).task_il > 80
 
 
-def test_results_are_not_overwritten_unasked(tmp_path):
+def test_results_are_overwritten_only_on_request(tmp_path):
     run(compose("sgd", SMALL), tmp_path)
     before = (tmp_path / "summary.json").read_bytes()
     with refused("out", hint=re.compile("`overwrite`")):
@@ -107,7 +107,7 @@ def test_results_are_not_overwritten_unasked(tmp_path):
     assert read_record(tmp_path).method == "er"
 
 
-def test_a_loss_that_is_no_number_stops_the_run_names_the_step_and_keeps_what_was_written(
+def test_a_loss_that_is_not_finite_stops_the_run_and_the_error_names_the_step(
     tmp_path,
 ):
     with refused(None, problem=re.compile(r"(nan|inf) at step \d+, in task 1")):
@@ -116,13 +116,13 @@ def test_a_loss_that_is_no_number_stops_the_run_names_the_step_and_keeps_what_wa
     assert not (tmp_path / "summary.json").exists()
 
 
-def test_threads_are_given_back():
+def test_the_number_of_threads_is_restored():
     before = torch.get_num_threads()
     run(compose("sgd", SMALL | {"threads": before + 1}))
     assert torch.get_num_threads() == before
 
 
-def test_a_file_is_whole_or_not_there(tmp_path):
+def test_a_file_is_complete_or_absent(tmp_path):
     (tmp_path / "a").write_text("old")
 
     def fail(draft):
@@ -154,14 +154,14 @@ def test_real_images_run_through_every_level(cifar10):
 
 
 @pytest.mark.slow
-def test_the_demo_shows_what_it_claims():
+def test_the_demo_has_the_documented_results():
     sgd, derpp, lord = (run(compose(m, {"threads": 1})) for m in ("sgd", "der++", "lord"))
     assert lord.class_il > sgd.class_il + 20
-    assert lord.class_il > derpp.class_il - 6  # one seed of the three the demo has
+    assert lord.class_il > derpp.class_il - 6  # one of the three seeds of the demo
     assert lord.training_flops < 0.85 * derpp.training_flops
 
 
-def test_evaluation_within_tasks_shows_the_stability_gap_and_changes_nothing_else():
+def test_evaluation_within_tasks_adds_only_the_stability_gap():
     plain = run(compose("er", SMALL | {"epochs": 2}))
     close = run(compose("er", SMALL | {"epochs": 2, "evaluate_every": 5}))
     assert plain.matrices.between == []
@@ -175,7 +175,7 @@ def test_evaluation_within_tasks_shows_the_stability_gap_and_changes_nothing_els
     assert close.eval_flops > plain.eval_flops
 
 
-def test_transfer_is_forward_where_tasks_resemble_each_other():
+def test_forward_transfer_is_positive_for_similar_tasks():
     turned = run(compose("er", SMALL | {"epochs": 2, "lr": 0.1}, preset="rotated-digits"))
     assert len(turned.matrices.before) == len(turned.matrices.untrained) == 10
     assert turned.forward_transfer > 10
@@ -216,7 +216,7 @@ def test_a_tracker_that_fails_is_named_in_one_line(tmp_path, monkeypatch):
         run(compose("er", SMALL), tmp_path, track="mlflow")
 
 
-def test_a_run_goes_on_with_as_many_threads_as_it_was_begun_with(tmp_path):
+def test_a_resumed_run_has_the_threads_of_its_start(tmp_path):
     seen = []
 
     class Counting(METHODS["sgd"].method):

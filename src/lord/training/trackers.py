@@ -1,4 +1,4 @@
-"""Trackers that receive a run's figures too. The library of each is an optional extra."""
+"""Log a run's figures to trackers. Their libraries are optional extras."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,15 +10,25 @@ from lord.config import UserError, choose, first_line
 
 
 class Tracker(Protocol):
-    """Receives figures by name at a step. ``name`` is the name of the run."""
+    """Receives the figures of a run.
+
+    Args:
+        name: name of the run.
+        folder: folder of the run.
+        settings: settings of the run by name.
+    """
 
     def __init__(self, name: str, folder: Path, settings: dict[str, Any]) -> None: ...
-    def log(self, values: dict[str, float], step: int) -> None: ...
-    def close(self) -> None: ...
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        """Store figures by name at a step."""
+
+    def close(self) -> None:
+        """Finish the run."""
 
 
 class TensorBoard:
-    """Event files in the run's folder."""
+    """Write event files to the run's folder."""
 
     def __init__(self, name: str, folder: Path, settings: dict[str, Any]) -> None:
         summary = library("tensorboard")
@@ -33,7 +43,7 @@ class TensorBoard:
 
 
 class MLflow:
-    """A run of the active experiment."""
+    """Log to a run of the active MLflow experiment."""
 
     def __init__(self, name: str, folder: Path, settings: dict[str, Any]) -> None:
         self.mlflow = library("mlflow")
@@ -48,7 +58,7 @@ class MLflow:
 
 
 class WandB:
-    """A run of the project ``lord``."""
+    """Log to a run of the Weights & Biases project ``lord``."""
 
     def __init__(self, name: str, folder: Path, settings: dict[str, Any]) -> None:
         wandb = library("wandb")
@@ -69,7 +79,7 @@ TRACKERS: dict[str, Callable[[str, Path, dict[str, Any]], Tracker]] = {
 
 
 class CheckedTracker:
-    """A tracker whose errors, such as a missing server, become a ``UserError``."""
+    """Convert errors of a tracker, such as a missing server, to a ``UserError``."""
 
     def __init__(self, kind: str, name: str, folder: Path, settings: dict[str, Any]) -> None:
         self.kind = kind
@@ -98,7 +108,7 @@ def library(kind: str) -> Any:
     """Import and return the library of a tracker.
 
     Raises:
-        UserError: if no such tracker exists, or its library is not installed.
+        UserError: if the tracker is unknown, or its library is not installed.
     """
     choose("track", kind, TRACKERS)
     try:
