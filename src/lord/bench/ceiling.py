@@ -11,14 +11,14 @@ from torch import Tensor
 from lord.networks.pointwise import ONEDNN_BLOCK
 
 SECONDS = 2.0
-"""A product that takes longer is not measured."""
+"""Longest time that one matrix product may take."""
 
 
 class Convolution(NamedTuple):
     """A convolution as it is called in a step."""
 
     shape: tuple[int, ...]
-    """Of the input."""
+    """Shape of the input."""
     weights: tuple[int, ...]
     """Shape of the weight."""
     stride: tuple[int, ...]
@@ -35,7 +35,9 @@ def matmul_ceiling(device: torch.device, dtype: torch.dtype, size: int = 2048) -
     """Return the FLOP/s of a large square matrix product.
 
     Args:
-        size: rows of the matrices. There are fewer where one product would take seconds, such as in
+        device: device to measure.
+        dtype: type of the numbers.
+        size: most rows of the matrices. They have fewer if one product would take seconds, as in
             bf16 on a CPU without bf16 arithmetic.
     """
     rows = min(size, 256)
@@ -58,6 +60,8 @@ def bare_seconds(
 
     Args:
         calls: how often each convolution is called, as ``convolution_calls`` returns it.
+        device: device to measure.
+        dtype: type of the numbers.
     """
     return sum(count * _bare(_safe(call, device), device, dtype) for call, count in calls.items())
 
@@ -81,7 +85,7 @@ def wait(device: torch.device) -> None:
 
 
 def _safe(call: Convolution, device: torch.device) -> Convolution:
-    """Return what ``StridedPointwise`` runs instead of a convolution that crashes oneDNN."""
+    """Replace a convolution that crashes oneDNN by the one that ``StridedPointwise`` runs."""
     pointwise = call.weights[2:] == (1, 1) and call.padding == (0, 0)
     if device.type != "cpu" or not pointwise or call.weights[1] >= ONEDNN_BLOCK:
         return call

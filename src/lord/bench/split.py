@@ -90,7 +90,7 @@ class StepProfile:
         self._pop()
         if isinstance(output, Tensor) and output.requires_grad:
             part = f"backward {self._passes}"
-            # The gradient of a pass's output is complete when the pass's backward begins.
+            # Autograd calls this when the backward of the pass begins.
             output.register_hook(lambda gradient: self._rename(part))
 
     def _rename(self, part: str) -> None:

@@ -1,4 +1,4 @@
-"""Time the training steps of several methods, beside the limit of the hardware."""
+"""Time the training steps of several methods, and measure the limit of the hardware."""
 
 import statistics
 import time
@@ -36,7 +36,7 @@ class StepCost(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of the student, at its width in this task."""
     seconds: float
     images_per_s: float
-    """Images of the stream, without those replayed."""
+    """Images of the stream; replayed images do not count."""
     flops: int
     bare_s: float
     """Seconds of the step's convolutions, run one by one without a training loop."""
@@ -78,7 +78,7 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
     steps: list[StepCost]
 
     def total(self, method: str, pick: Callable[[StepCost], float]) -> float:
-        """Return the sum of a cost over tasks, with equal weights."""
+        """Return the sum of a cost over tasks. All tasks have the same weight."""
         return sum(pick(step) for step in self.steps if step.method == method)
 
     def share(self, method: str, reference: str, pick: Callable[[StepCost], float]) -> float:
@@ -89,8 +89,8 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
         """Compare the saving in seconds with the saving in FLOPs; 1 is ideal.
 
         Returns:
-            The share of the reference's seconds divided by the share of its FLOPs: for whole steps,
-            and for their bare convolutions.
+            The share of the reference's seconds, divided by the share of the reference's FLOPs. The
+            first number is for whole steps, the second for their bare convolutions.
         """
         flops = self.share(method, reference, lambda step: step.flops)
         whole = self.share(method, reference, lambda step: step.seconds)
@@ -107,17 +107,17 @@ def bench(
 ) -> Bench:
     """Time ``steps`` steps of each method in each task of the stream.
 
-    Every task begins as in a run, with growth and teacher search, after a few steps of each task
-    before it. Methods take turns, so that a change of the machine's load affects all of them.
+    A few steps of each earlier task come first. So every task begins as in a run, with growth and
+    teacher search. Methods take turns, so a change of the machine's load affects all of them.
 
     Args:
         configs: one for each method. They differ only in the method.
         steps: timed steps of each method in each task.
-        task: the only task that is timed, counted from 1; None for all tasks.
+        task: the only task to time, counted from 1; None for all tasks.
         say: called with a line of text for each task.
 
     Raises:
-        UserError: if there is no such task, or a method learns all tasks at once.
+        UserError: if the stream has no task of this number, or a method learns all tasks at once.
     """
     first = configs[0].training
     device = pick_device(first.device)
@@ -175,7 +175,7 @@ def _timed(timers: "Sequence[_Timer]", steps: int) -> list[StepCost]:
 
 
 class _Timer:
-    """Times one method in one task. Creating it begins the task."""
+    """Time one method in one task. Creating the timer begins the task."""
 
     def __init__(
         self,

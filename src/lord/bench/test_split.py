@@ -23,7 +23,7 @@ class Nap:
 
 
 class Slow(nn.Module):
-    """Sleeps in the forward pass, and longer in the backward pass."""
+    """Sleep in the forward pass, and longer in the backward pass."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a comparison showed, in one sentence."""
+"""The result of a comparison in one sentence."""
 
 from collections.abc import Sequence
 
@@ -9,8 +9,8 @@ from lord.reporting.tables import Row, reference_of, summarise
 def conclusion(records: Sequence[RunRecord]) -> str:
     """Return one sentence about the cheapest method that is as accurate as the reference.
 
-    The reference is the most expensive der++, or the cheapest method where there is none. If no
-    cheaper method is as accurate, the sentence says that.
+    The reference is the most expensive der++; without der++, the cheapest method. If no cheaper
+    method is as accurate, the sentence says that.
     """
     rows = summarise(records)
     reference = reference_of(rows)

@@ -7,23 +7,23 @@ from lord.config import UserError, parse_variant
 
 
 class Shown(NamedTuple):
-    """A variant to be named."""
+    """A variant to show in a table, a picture or a page."""
 
     method: str
     settings: Mapping[str, str]
     """Values as text, by setting."""
     name: str = ""
-    """The name that its author gave it."""
+    """The name that the user gave it; empty without one."""
 
     @property
     def text(self) -> str:
-        """The variant as it is typed: ``lord+:pace=4:epochs=3``."""
+        """The variant as users type it: ``lord+:pace=4:epochs=3``."""
         head = f"{self.name}={self.method}" if self.name else self.method
         return ":".join([head, *(f"{name}={value}" for name, value in self.settings.items())])
 
     @property
     def about(self) -> str:
-        """All settings in words, after the method where the variant has a name.
+        """All settings in words. If the variant has a name, the method comes first.
 
         >>> Shown("der++", {"lr": "0.03", "optimizer": "sgd"}).about
         'lr 0.03, optimizer sgd'
@@ -33,9 +33,9 @@ class Shown(NamedTuple):
 
 
 def read_text(text: str) -> Shown:
-    """Read a variant from its text, as configuration files and records of old versions hold it.
+    """Read a variant from its text in a configuration file, or in a record of an old version.
 
-    Text of another form is taken as the name of a method.
+    Text that is not a variant is taken as the name of a method.
 
     >>> read_text("lord+:pace=4:epochs=3")
     Shown(method='lord+', settings={'pace': '4', 'epochs': '3'}, name='')
@@ -60,10 +60,10 @@ def as_text(settings: Mapping[str, object]) -> dict[str, str]:
 
 
 def short_names(variants: Sequence[Shown]) -> list[str]:
-    """Name each variant by its method and only the settings that tell it from the others.
+    """Name each variant by its method and the settings in which it differs from the others.
 
-    A variant with a given name has that name in place of the method. Equal variants get equal
-    names, and different variants different ones. The order of the variants does not matter.
+    If the user gave a variant a name, it replaces the method. Equal variants get equal names, and
+    different variants different ones. The order of the variants does not matter.
 
     >>> short_names([read_text("er:lr=0.1"), read_text("der++:lr=0.1"), read_text("der++:lr=1")])
     ['er', 'der++ (lr 0.1)', 'der++ (lr 1)']
@@ -76,9 +76,9 @@ def short_names(variants: Sequence[Shown]) -> list[str]:
 
 
 def telling_settings(variants: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return few settings, in alphabetical order, that tell all different variants apart.
+    """Return a few settings, in alphabetical order, that tell all different variants apart.
 
-    Settings are added one by one. The next one is that which splits the variants into most groups.
+    They are chosen one by one: next is the setting that splits the variants into the most groups.
 
     >>> telling_settings([{"lr": "0.1", "tau": "1"}, {"lr": "0.2", "tau": "1"}, {}])
     ['lr']

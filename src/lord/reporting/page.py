@@ -31,6 +31,9 @@ def page(title: str, rows: Sequence[Row], study: Study | None, pictures: Sequenc
     """Return the page as Markdown.
 
     Args:
+        title: title of the page.
+        rows: a row for each variant.
+        study: description of the comparison; None if it is not known.
         pictures: names of the picture files in the page's folder.
     """
     reference = reference_of(rows, study.against if study else None)
@@ -82,7 +85,7 @@ def _flops(record: RunRecord) -> float:
 
 
 def _origin(rows: Sequence[Row], study: Study | None) -> str:
-    """Return stream and seeds, and the command, versions and machines where they are known."""
+    """Return stream and seeds, and the command, versions and machines if they are known."""
     seeds = sorted({record.seed for row in rows for record in row.records})
     lines = [f"Stream: {', '.join(sorted({r.preset for row in rows for r in row.records}))}. "]
     lines[0] += f"Seeds: {', '.join(map(str, seeds))}."

@@ -118,7 +118,7 @@ def accuracy_matrices(rows: Sequence[Row], file: Path) -> None:
 
 
 def _write_values(panel: Axes, mean: np.ndarray) -> None:
-    """Write each value into its cell, in an ink that stands out."""
+    """Write each value into its cell, in a colour with enough contrast."""
     for i, j in zip(*np.nonzero(~np.isnan(mean)), strict=True):
         ink = "white" if mean[i, j] < 60 else "black"
         panel.text(j, i, f"{mean[i, j]:.0f}", ha="center", va="center", color=ink, size=8)

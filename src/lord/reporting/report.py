@@ -23,22 +23,22 @@ PICTURES: dict[str, Callable[[Sequence[Row], Path], None]] = {
     "accuracy_matrices.png": accuracy_matrices,
 }
 MADE = "<!-- made by 'lord report'"
-"""Begins the last line of every page. A README.md without it is never replaced."""
+"""Start of the last line of every page. A README.md without it is not replaced."""
 MATRICES = 12
-"""With more rows than this, the accuracy matrices are not drawn."""
+"""Most rows for which accuracy matrices are drawn."""
 
 
 def find_studies(folder: Path) -> dict[Path, list[RunRecord]]:
     """Return the records of each comparison or single run in a folder and the folders below it.
 
     Raises:
-        UserError: if there is none.
+        UserError: if no finished run is found.
     """
     check_folder(folder)
     found: dict[Path, list[RunRecord]] = {}
     for file in sorted(folder.rglob("summary.json")):
         place = file.parent
-        # The folder of a run belongs to the comparison around it, unless it was asked for.
+        # The folder of a run belongs to the comparison around it, unless the caller named it.
         if place != folder and (place / "accuracy.json").is_file():
             place = place.parent
         if place not in found and (records := find_records(place)):
@@ -66,8 +66,8 @@ def readable(name: str) -> str:
 def find_records(folder: Path) -> list[RunRecord]:
     """Return the records in a folder, ordered by seed.
 
-    They are those of the finished runs in a comparison's folder, else that of the run in the
-    folder, else those in a comparison's summary.
+    For the folder of a comparison, they are those of its finished runs; for the folder of a run,
+    its record. Otherwise, they are taken from a comparison's summary.
 
     Raises:
         UserError: if they cannot be read.
@@ -81,7 +81,7 @@ def find_records(folder: Path) -> list[RunRecord]:
 
 
 def _read_summary(folder: Path) -> list[RunRecord]:
-    """Return the records in a comparison's summary.json; none if there is no such file."""
+    """Return the records in a comparison's summary.json; none without the file."""
     file = folder / "summary.json"
     if not file.is_file():
         return []
@@ -94,7 +94,7 @@ def _read_summary(folder: Path) -> list[RunRecord]:
 
 
 def write_report(folder: Path, records: Sequence[RunRecord]) -> list[Path]:
-    """Write the page and the pictures, and for a comparison summary.json; return the files.
+    """Write the page and the pictures, and summary.json for a comparison. Return the files.
 
     Raises:
         UserError: if the folder cannot be written, or a file in it was not made by a report.
@@ -123,7 +123,7 @@ def _check_replaceable(page: Path, summary: Path | None) -> None:
     """Check that the files to replace were made by a report.
 
     Raises:
-        UserError: names the file that was not.
+        UserError: if one was not. It names the file.
     """
     if page.is_file() and MADE.encode() not in page.read_bytes():
         raise not_ours(page)

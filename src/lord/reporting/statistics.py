@@ -33,7 +33,12 @@ class Difference:
 
 
 def paired(one: Row, other: Row, pick: Pick) -> Difference | None:
-    """Return ``one`` minus ``other``; None where they share no seed or a value is missing."""
+    """Return ``one`` minus ``other``; None if they share no seed or a value is missing.
+
+    Args:
+        one, other: the rows to compare.
+        pick: returns the value of a record.
+    """
     mine, theirs = ({r.seed: pick(r) for r in row.records} for row in (one, other))
     both = [(mine[seed], theirs[seed]) for seed in mine.keys() & theirs.keys()]
     values = [(a, b) for a, b in both if a is not None and b is not None]
@@ -55,7 +60,7 @@ def paired(one: Row, other: Row, pick: Pick) -> Difference | None:
 
 
 def least_p(seeds: int) -> float:
-    """Return the smallest p value that a paired permutation test of so many seeds can reach.
+    """Return the smallest p value that a paired permutation test over the seeds can reach.
 
     >>> least_p(3), least_p(6)
     (0.25, 0.03125)
@@ -64,7 +69,7 @@ def least_p(seeds: int) -> float:
 
 
 def caution(seeds: Sequence[int]) -> str | None:
-    """Return a warning where there are too few seeds to tell methods apart, else None."""
+    """Return a warning if the seeds are too few to tell methods apart, else None."""
     fewest = min(seeds, default=1)
     if least_p(fewest) < LEVEL:
         return None

@@ -1,4 +1,4 @@
-"""Tables with one row a variant: means and standard deviations over seeds."""
+"""Tables with a row for each variant: means and standard deviations over seeds."""
 
 import statistics
 from collections import Counter
@@ -23,7 +23,7 @@ UNCOUNTED = 0.01
 """Share of a pass's FLOPs that may be missed without a warning, such as small products."""
 
 Pick = Callable[[RunRecord], float | None]
-"""Takes a value from a record; None where the record has none."""
+"""A function that returns a value of a record; None if the record does not have it."""
 Kind = frozenset[tuple[str, object]]
 """Settings that runs have in common, with their values."""
 
@@ -35,9 +35,9 @@ class Row:
     Attributes:
         name: short and unique among the rows.
         curve: short name without the epochs, shared by the rows of a curve over budgets.
-        variant: the method and the settings of the variant. They include the settings that tell it
-            from other runs with the same label.
-        records: one for each seed.
+        variant: the method and its settings. They include those that distinguish it from other
+            runs with the same label.
+        records: a record for each seed.
     """
 
     name: str
@@ -47,16 +47,16 @@ class Row:
 
     @property
     def label(self) -> str:
-        """The variant as it is typed: ``lord+:pace=4:epochs=3``."""
+        """The variant as users type it: ``lord+:pace=4:epochs=3``."""
         return self.variant.text
 
     @property
     def family(self) -> str:
-        """The variant without its epochs, as it is typed."""
+        """The variant without its epochs, as users type it."""
         return without_epochs(self.variant).text
 
     def mean(self, pick: Pick) -> float | None:
-        """Return the mean over seeds; None where a run has no value."""
+        """Return the mean over seeds; None if a run has no value."""
         values = [value for value in map(pick, self.records) if value is not None]
         return statistics.fmean(values) if len(values) == len(self.records) else None
 
@@ -96,7 +96,7 @@ def summarise(records: Sequence[RunRecord]) -> list[Row]:
     """Return a row for each variant, the cheapest first.
 
     Runs of a variant that differ in more than the seed get separate rows. The settings that differ
-    are added to the row's settings, and so is a repeat of the same run.
+    are added to the row's settings. A repetition of the same run also gets a separate row.
     """
     groups: dict[str, list[RunRecord]] = {}
     for record in records:
@@ -117,9 +117,9 @@ def summarise(records: Sequence[RunRecord]) -> list[Row]:
 
 
 def _alike(records: Sequence[RunRecord]) -> list[tuple[dict[str, str], list[RunRecord]]]:
-    """Group runs that differ only in their seed, each group with the settings that tell it apart.
+    """Group runs that differ only in their seed. Each group has the settings that distinguish it.
 
-    A seed counts once in a group. The same run again goes to another group.
+    A group has each seed at most once. A repetition of a run goes to another group.
     """
     known = set.intersection(*(set(record.settings) for record in records))
     groups: dict[Kind, list[RunRecord]] = {}
@@ -135,7 +135,7 @@ def _alike(records: Sequence[RunRecord]) -> list[tuple[dict[str, str], list[RunR
 
 
 def _kind(record: RunRecord, known: Collection[str]) -> Kind:
-    """Return what runs of different seeds must have in common.
+    """Return the values that runs of different seeds must have in common.
 
     Args:
         known: the settings to compare; records of old versions hold fewer of them.
@@ -153,8 +153,8 @@ def _flops(record: RunRecord) -> float:
 def reference_of(rows: Sequence[Row], against: str | None = None) -> Row:
     """Return the row that the others are compared with.
 
-    It is the variant with the label ``against`` if there is one, else the most expensive der++,
-    else the first.
+    It is the variant with the label ``against``. Without one, it is the most expensive der++;
+    without der++, it is the first row.
     """
     named = [row for row in rows if label_of(row.records[0]) == against]
     derpp = [row for row in rows if row.variant.method == "der++"]
@@ -193,7 +193,7 @@ def _cells(rows: Sequence[Row], reference: Row) -> tuple[list[str], list[list[st
 
 
 def legend(rows: Sequence[Row]) -> list[list[str]]:
-    """Return name and settings of each row that has settings which its name leaves out."""
+    """Return name and settings of each row with settings that its name leaves out."""
     return [[row.name, row.variant.about] for row in rows if row.name != full_name(row.variant)]
 
 
@@ -201,7 +201,9 @@ def grid(head: Sequence[str], body: Sequence[Sequence[str]], numbers: bool = Tru
     """Return a Markdown table.
 
     Args:
-        numbers: whether all columns but the first are aligned right.
+        head: names of the columns.
+        body: the cells of each row.
+        numbers: align all columns except the first right.
     """
     rule = ["---"] + ["---:" if numbers else "---"] * (len(head) - 1)
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *body))
@@ -216,7 +218,7 @@ def markdown(rows: Sequence[Row], reference: Row | None = None) -> str:
 
 
 def missing(rows: Sequence[Row]) -> str | None:
-    """Return a warning where not all FLOPs are counted, else None."""
+    """Return a warning if not all FLOPs are counted, else None."""
     shares = {row.name: max(record.uncounted for record in row.records) for row in rows}
     if max(shares.values(), default=0) < UNCOUNTED:
         return None

@@ -10,14 +10,14 @@ def test_it_names_the_cheapest_method_that_is_as_accurate_as_the_reference():
     )
 
 
-def test_it_says_so_when_no_cheaper_method_is_as_accurate():
+def test_it_says_if_no_cheaper_method_is_as_accurate():
     worse = record("er", 0, 50.0, 1e12)
     assert conclusion([*RECORDS[:2], worse]) == (
         "No cheaper method was as accurate as der++ (62.0 ± 2.8 %, 2 seeds)."
     )
 
 
-def test_of_one_method_it_tells_accuracy_and_cost():
+def test_for_a_single_method_it_has_accuracy_and_cost():
     assert conclusion([record("er", 0, 50.0, 1e12)]) == (
         "er reached 50.0 % Class-IL with 1e+12 training FLOPs (1 seed)."
     )

@@ -26,7 +26,7 @@ def test_only_the_settings_that_tell_variants_apart_are_named():
     assert names("der++", labels[0]) == ["der++", "der++ (lr 0.03)"]
 
 
-def test_as_many_settings_are_named_as_it_takes():
+def test_several_settings_are_named_if_one_is_not_enough():
     found = names("lord+:pace=2:epochs=3", "lord+:pace=4:epochs=3", "lord+:pace=4:epochs=5")
     assert found == [
         "lord+ (epochs 3, pace 2)",

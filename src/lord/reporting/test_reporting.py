@@ -58,7 +58,7 @@ def test_the_table_shows_means_deviations_and_costs_relative_to_derpp():
     assert "a multiply-add is 2 FLOPs" in table
 
 
-def test_unlike_runs_of_a_method_are_not_averaged(tmp_path):
+def test_different_runs_of_a_method_are_not_averaged(tmp_path):
     longer = [[90.0], [60.0, 80.0], [50.0, 60.0, 70.0]]
     records = [
         record("er", 0, 60.0, 1e12, params=100),

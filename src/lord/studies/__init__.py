@@ -1,4 +1,4 @@
-"""Studies, which consist of many runs: comparisons, ablations and searches for settings."""
+"""Studies, which consist of many runs: comparisons, ablations and hyperparameter searches."""
 
 from lord.studies.ablation import ABLATIONS, variants
 from lord.studies.compare import compare, write_study

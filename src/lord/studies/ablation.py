@@ -1,4 +1,4 @@
-"""Ablations: variants of LoRD in which a part is left out or works in another way."""
+"""Ablations: variants of LoRD in which a part is left out or replaced."""
 
 from lord.config import Variant, parse_variant
 
@@ -53,15 +53,20 @@ PLUS = {
 ABLATIONS: dict[str, dict[str, dict[str, float]]] = {"lord": LORD, "lord+": PLUS}
 """Method -> study -> settings -> epochs as a multiple of the first variant's.
 
-The first variant is the one that the others are compared with. Variants that replay less train
-longer, so that all cost about the same."""
+The others are compared with the first variant. Variants that replay less train longer, so that all
+cost about the same."""
 
 
 def variants(method: str, study: str, epochs: int) -> list[Variant]:
-    """Return the variants of a study; the first is the one that the others are compared with.
+    """Return the variants of a study. The others are compared with the first one.
 
     >>> [variant.text for variant in variants("lord+", "rehearsal", 3)][:2]
     ['lord+', 'lord+:replay=16:epochs=4']
+
+    Args:
+        method: name of the method.
+        study: name of the study.
+        epochs: epochs of the first variant.
     """
     found = []
     for settings, times in ABLATIONS[method][study].items():

@@ -1,4 +1,4 @@
-"""Comparisons: many runs, each in its own process. Finished runs are not repeated."""
+"""Comparisons: many runs, each in a separate process. Finished runs are not repeated."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
@@ -18,9 +18,9 @@ from lord.training.config import RunConfig, difference, flat, folder_name, strea
 from lord.training.folder import CHECKPOINT, CONFIG, check_apart, is_ours
 
 Images = dict[DataConfig, ImageData]
-"""Loaded images by their configuration."""
+"""Configuration of images -> loaded images."""
 ENVIRONMENT = {"commit", "lord", "torch", "python", "processor", "cores", "device", "date"}
-"""What a run's environment.json must hold to be part of a study's description."""
+"""Entries of a run's environment.json that the description of a study needs."""
 
 
 def compare(
@@ -39,12 +39,12 @@ def compare(
     Args:
         configs: made by ``lord.compose``. Each run gets the folder ``out/<label>-seed<seed>``.
         out: folder for the runs' folders. Finished runs in it are not repeated.
-        jobs: processes at a time; 0 for one per core. They share the cores equally.
+        jobs: number of processes at a time; 0 for one per core. They share the cores equally.
         overwrite: repeat finished runs.
         plugin: Python file that each run loads.
         engine: ``local``, or ``ray`` for a Ray cluster.
-        address: of the cluster; None to start one on this machine.
-        report: called with one line for each run that ended or was found finished.
+        address: address of the cluster; None to start a cluster on this machine.
+        report: called with one line for each run that ends or is finished already.
 
     Raises:
         UserError: if a finished run in ``out`` had another configuration, or a run failed.
@@ -87,7 +87,7 @@ def _check_arguments(configs: Sequence[RunConfig], out: Path, jobs: int) -> None
 
 
 def _check_built_in(config: RunConfig) -> None:
-    """Refuse what this program registered: the processes of the runs do not know it."""
+    """Refuse names that this program registered, because the processes of the runs lack them."""
     for field, name, known in (
         ("network", config.network.network, (*OUR_NETWORKS, *LIBRARIES)),
         ("method", config.method, BUILT_IN),
@@ -105,7 +105,7 @@ def _folders(out: Path, configs: Sequence[RunConfig]) -> dict[Path, RunConfig]:
     """Return the folder of each run.
 
     Raises:
-        UserError: if two different runs would have the same one.
+        UserError: if two different runs would have the same folder.
     """
     folders: dict[Path, RunConfig] = {}
     for config in configs:
@@ -113,13 +113,13 @@ def _folders(out: Path, configs: Sequence[RunConfig]) -> dict[Path, RunConfig]:
             raise UserError(
                 f"two different variants are called '{config.label}'",
                 field="configs",
-                hint="give each another name",
+                hint="give them different names",
             )
     return folders
 
 
 def _finished(folders: Mapping[Path, RunConfig], report: Callable[[str], None]) -> list[Path]:
-    """Find the finished runs, after a check that each had the configuration it would have now."""
+    """Find the finished runs, and check that each had the same configuration as now."""
     found = [folder for folder in folders if finished(folder)]
     for folder in found:
         difference(read_yaml(folder / CONFIG), flat(folders[folder]), folder)
@@ -141,7 +141,7 @@ def _check_images(folder: Path, config: RunConfig, images: Images) -> None:
 
 
 def load_all(configs: Sequence[RunConfig]) -> Images:
-    """Load the images of all runs, each set once, and check that they fit the streams.
+    """Load the images of all runs, each data set once, and check that they fit the streams.
 
     Raises:
         UserError: if images cannot be read, or a stream cannot be made of them.
@@ -190,6 +190,9 @@ def write_study(
     """Write study.json: the command of a comparison, and the versions and machines of its runs.
 
     Args:
+        out: folder of the comparison.
+        configs: configurations of the runs.
+        command: the command line.
         given: settings that the command gave to all runs.
         against: label of the variant that the others are compared with.
     """

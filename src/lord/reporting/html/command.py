@@ -8,7 +8,7 @@ from lord.evaluation.record import Value
 from lord.reporting.names import Shown
 
 FLAGS = ("preset", "plugin")
-"""Given as flags; all other settings are given with ``--set``."""
+"""Settings that are given as flags. All others are given with ``--set``."""
 
 
 def repeat_from_file(folder: Path) -> str:
@@ -26,8 +26,10 @@ def repeat_from_settings(
     """Return the command that repeats a run of a comparison, from the comparison's settings.
 
     Args:
+        variant: variant of the run.
+        seed: seed of the run.
         given: settings of the comparison. ``lord.rho`` is a setting of one method.
-        known: names of the run's settings; others are left out. Empty where they are not known.
+        known: names of the run's settings; others are left out. Empty if they are not known.
 
     >>> given = {"preset": "digits", "width": 16, "rho": 1.0, "lord.lr": 0.1}
     >>> repeat_from_settings(Shown("er", {}), 2, given, known=["width", "lr"])
@@ -47,7 +49,7 @@ def repeat_from_settings(
 
 
 def _typed(value: Value) -> str:
-    """Write a value as it is typed on a command line."""
+    """Return a value as text for a command line."""
     if isinstance(value, list):
         return "/".join(",".join(map(str, task)) for task in value)
     return str(value).lower() if isinstance(value, bool) else str(value)

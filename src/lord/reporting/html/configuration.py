@@ -1,4 +1,4 @@
-"""Read the configuration files of runs, again only when they change."""
+"""Read the configuration files of runs. They are read again only after a change."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -9,7 +9,7 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_config(folder: Path) -> dict[str, object]:
-    """Return the configuration of the run in a folder; empty if there is none."""
+    """Return the configuration of the run in a folder; empty without a file."""
     file = folder / "config.yaml"
     try:
         return _parsed(file, file.stat().st_mtime_ns)

@@ -1,4 +1,4 @@
-"""Gather all runs below a folder, finished or in progress, as the plain data of a page."""
+"""Gather all runs below a folder, finished or in progress, as plain data for a page."""
 
 import base64
 import io
@@ -46,19 +46,19 @@ class ShownRun(msgspec.Struct, kw_only=True):
     label: str
     """The variant as text."""
     row: str = ""
-    """Short name of the variant: runs with the same one differ only in the seed."""
+    """Short name of the variant. Runs with the same name differ only in the seed."""
     curve: str = ""
-    """Short name without the epochs: rows with the same one are budgets of one variant."""
+    """Short name without the epochs. Rows with the same name are budgets of one variant."""
     about: str = ""
     """All settings of the variant, in words."""
     whole: bool = True
-    """Whether the short name tells all settings."""
+    """Whether the short name has all settings."""
     seed: int
     preset: str
     command: str
-    """Repeats the run; empty where its settings are not known."""
+    """Command that repeats the run; empty if its settings are not known."""
     record: RunRecord | None
-    """None while the run is in progress."""
+    """Record of the run; None while it is in progress."""
     matrices: Matrices | None
     task: int = 0
     """Number of finished tasks."""
@@ -66,7 +66,7 @@ class ShownRun(msgspec.Struct, kw_only=True):
     step: int = 0
     losses: list[tuple[int, float]] = []
     written: float | None = None
-    """When its journal was last written, in seconds since 1970."""
+    """Time of the last entry in its journal, in seconds since 1970."""
     settings: dict[str, object] = {}
     environment: dict[str, object] = {}
     classes: Classes | None = None
@@ -99,11 +99,12 @@ def gather(folder: Path, heavy: int = HEAVY) -> Page:
     """Gather the runs in a folder and the folders below it.
 
     Args:
-        heavy: the largest number of bytes for confusion matrices and thumbnails. Runs for which
-            nothing is left are shown without them.
+        folder: the folder to search.
+        heavy: most bytes for confusion matrices and thumbnails. Runs beyond this limit are shown
+            without them.
 
     Raises:
-        UserError: if there is no such folder, or a file in it cannot be read.
+        UserError: if the folder does not exist, or a file in it cannot be read.
     """
     check_folder(folder)
     budget = Budget(heavy)
@@ -134,7 +135,7 @@ class Budget:
 
 
 def _places(folder: Path) -> dict[Path, list[Path]]:
-    """Return the folder of each comparison with the folders of its runs, where they exist."""
+    """Return the folder of each comparison, with the folders of its runs if they exist."""
     found: dict[Path, list[Path]] = {}
     marks = (file.parent for name in ("config.yaml", "summary.json") for file in folder.rglob(name))
     for place in sorted(set(marks)):
@@ -198,10 +199,10 @@ def _run(folder: Path, budget: Budget) -> ShownRun:
 
 
 def _stored(record: RunRecord, study: Study | None) -> ShownRun:
-    """Show a run of which only the record exists."""
+    """Return a run from its record, if its folder is gone."""
     label, command = label_of(record), ""
     if study and study.given is not None and (not study.labels or label in study.labels):
-        # Records of old versions hold only some settings: those say nothing about the others.
+        # Records of old versions hold only some settings; the values of others are not known.
         known = record.settings if "epochs" in record.settings else ()
         command = repeat_from_settings(variant_of(record), record.seed, study.given, known)
     return ShownRun(
@@ -218,7 +219,7 @@ def _stored(record: RunRecord, study: Study | None) -> ShownRun:
 
 
 def _tasks(config: dict[str, object]) -> int | None:
-    """Return the number of tasks, where the configuration tells it."""
+    """Return the number of tasks, if the configuration has it."""
     split = _of(list, config.get("split"))
     return len(split) if split is not None else _of(int, config.get("tasks"))
 
@@ -236,7 +237,7 @@ def _add_classes(run: ShownRun, folder: Path, budget: Budget) -> None:
 
 
 def _sheet(file: Path) -> str | None:
-    """Return a picture as a data URI, as WebP where that is smaller; None if it is damaged."""
+    """Return a picture as a data URI, as WebP if that is smaller; None if it is damaged."""
     try:
         data, kind = file.read_bytes(), "png"
         with Image.open(file) as picture, io.BytesIO() as draft:

@@ -139,7 +139,7 @@ def test_other_files_named_config_yaml_are_not_runs(study, tmp_path):
     assert [each.name for each in gather(tmp_path).studies] == ["c"]
 
 
-def test_unlike_runs_of_a_label_are_not_averaged(study, tmp_path):
+def test_different_runs_of_a_label_are_not_averaged(study, tmp_path):
     for name, lr in (("a", 0.1), ("b", 0.001)):
         shutil.copytree(study / "er-seed0", tmp_path / name)
         file = tmp_path / name / "summary.json"

@@ -1,4 +1,4 @@
-"""The page in a real browser."""
+"""Tests of the page in a browser."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""The page served by a process."""
+"""The page that `lord report` serves."""
 
 import http.client
 import re
@@ -13,7 +13,7 @@ from lord.reporting.html.conftest import LORD
 
 @pytest.fixture
 def served(tmp_path):
-    # Background jobs of a shell ignore Ctrl-C. The tests may be one, and children inherit that.
+    # Background jobs of a shell, and their children, ignore Ctrl-C. The tests may be one of them.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     words = [*LORD, "report", "--watch", str(tmp_path)]
     with subprocess.Popen(words, stdout=-1, stderr=-1, text=True) as process:

@@ -17,11 +17,12 @@ def watch(folder: Path, port: int, say: Callable[[str], None]) -> None:
     """Serve the page of a folder until interrupted.
 
     Args:
-        port: 0 for any free port.
-        say: called with the address, and at the end.
+        folder: the folder with the runs.
+        port: port to listen on; 0 for any free port.
+        say: called with lines of text: the address, and a last one at the end.
 
     Raises:
-        UserError: if there is no such folder, or the port cannot be used.
+        UserError: if the folder does not exist, or the port cannot be used.
     """
     gather(folder)  # an error appears here, before the address is shown
     try:
@@ -40,7 +41,7 @@ def watch(folder: Path, port: int, say: Callable[[str], None]) -> None:
 
 
 class Server(ThreadingHTTPServer):
-    """HTTP server that answers only requests for its address."""
+    """HTTP server that answers only requests to its address."""
 
     daemon_threads = True
 
@@ -89,4 +90,4 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Log nothing: an open page asks every two seconds."""
+        """Write no log, because an open page sends a request every two seconds."""

@@ -14,7 +14,7 @@ from lord.storage import write_atomic
 
 FILE = "report.html"
 MADE = b'<meta name="generator" content="lord report">'
-"""Part of every page. A report.html without it is never replaced."""
+"""Mark of every page. A report.html without it is not replaced."""
 STYLES = ("uplot/uPlot.min.css", "style.css", "parts.css")
 SCRIPTS = (
     "uplot/uPlot.iife.min.js",
@@ -27,8 +27,8 @@ def write_page(folder: Path) -> Path:
     """Write report.html with the runs in a folder and the folders below it.
 
     Raises:
-        UserError: if there are no runs, the folder cannot be written, or a report.html in it was
-            not made by a report.
+        UserError: if no run is found, the folder cannot be written, or it has a report.html that
+            was not made by a report.
     """
     page = gather(folder)
     if not page.studies:
@@ -58,7 +58,7 @@ def render(data: str, *, live: bool = False) -> str:
     """
     style = "\n".join(_text(name) for name in STYLES)
     script = "\n".join(_text(name) for name in SCRIPTS)
-    # Browsers run only these scripts and styles, whatever the name of a class or variant holds.
+    # Browsers run only these scripts and styles, even if a class or variant is named like a script.
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
         f"img-src data:; connect-src {'self' if live else 'none'!r}; "
@@ -74,7 +74,7 @@ def render(data: str, *, live: bool = False) -> str:
 
 
 def inert(data: str) -> str:
-    """Escape JSON for a script element: no character keeps a meaning in HTML.
+    """Escape JSON for a script element, so that no character has a meaning in HTML.
 
     >>> inert('["</script>"]')
     '["\\\\u003c/script\\\\u003e"]'

@@ -15,7 +15,7 @@ from lord.config import UserError
 from lord.studies.engines.local import cores
 
 SOCKET_PATH_ROOM = 30
-"""Letters that a temporary folder's name may have, so that Ray's sockets fit into their limit."""
+"""Most letters in a temporary folder's name. Longer paths exceed the limit of Ray's sockets."""
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def connected(address: str | None) -> Iterator[tuple[ModuleType, bool]]:
 
 
 def _connect(ray: ModuleType, address: str | None, folder: str | None) -> None:
-    """Connect to the cluster at ``address``, or start one whose files go to ``folder``."""
+    """Connect to the cluster at ``address``, or start one with its files in ``folder``."""
     options: dict[str, object] = {"address": address}
     if folder is not None:
         options = {"address": "local", "num_cpus": cores(), "_temp_dir": folder}
@@ -65,10 +65,10 @@ def _connect(ray: ModuleType, address: str | None, folder: str | None) -> None:
 
 
 def _check_address(address: str) -> None:
-    """Refuse an address where nothing listens. Ray itself would try for minutes.
+    """Check that a server listens at an address. Ray itself would try for minutes.
 
     Raises:
-        UserError: if it has another form, or refuses connections.
+        UserError: if the address has another form, or refuses connections.
     """
     client = "start the study on a node of the cluster" if "://" in address else None
     host, _, port = address.rpartition(":")
@@ -93,8 +93,8 @@ def _import_ray(*, start: bool) -> ModuleType:
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if start and "ray" not in sys.modules and not os.environ.get("RAY_AUTH_MODE"):
-        # Anybody who reaches a cluster without a token can run programs on it. Ray would write a
-        # token to a file. This one is known only to the processes of the cluster started here.
+        # Without a token, everybody who can reach a cluster can run programs on it. Ray would write
+        # a token to a file. Only the processes of the cluster started here know this token.
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
@@ -117,7 +117,7 @@ def _temporary_folder() -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """The cause of an error of Ray in one line: its type and first line of text."""
+    """Return the cause of a Ray error in one line: its type, and the first line of its text."""
     cause = getattr(error, "cause", None) or error
     lines = str(cause).strip().splitlines()
     if isinstance(cause, UserError) and lines:

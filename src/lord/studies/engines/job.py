@@ -1,4 +1,4 @@
-"""The jobs of a study, and what all engines share."""
+"""The jobs of a study, and the code that all engines share."""
 
 import os
 import signal
@@ -27,24 +27,24 @@ class Job:
 
     config: RunConfig
     folder: Path
-    """On this machine. If it holds a checkpoint, the run continues from that."""
+    """Folder of the run on this machine. If it holds a checkpoint, the run continues from it."""
     images: ImageData
     """The images that ``config.data`` names, loaded once for all runs of a study."""
 
 
 class Engine(Protocol):
-    """Run jobs, several at a time. Yield each job that ended with its error, or None.
+    """Run jobs, several at a time. Yield each job that ended, with its error or None.
 
-    An engine takes the next job when it has room, after its caller has dealt with all jobs that
+    An engine takes the next job when a slot is free, after its caller has processed all jobs that
     ended. So the next job may depend on the results of earlier ones. If the next job has to wait
     for a running one to end, ``jobs`` gives None instead. Closing the generator stops the running
     jobs; they can be continued later.
 
     Args:
-        slots: runs at a time; 0 for one per core.
+        slots: number of runs at a time; 0 for one per core.
         plugin: Python file that each run loads.
         should_stop: called for the running jobs repeatedly; a job is stopped if it returns true.
-        address: of a cluster, for an engine that uses one.
+        address: address of a cluster, for an engine that uses one.
     """
 
     def __call__(
@@ -59,7 +59,7 @@ class Engine(Protocol):
 
 
 def take_jobs(source: Iterator[Job | None], has_room: Callable[[], bool]) -> Iterator[Job]:
-    """Take jobs while there is room and a job is ready."""
+    """Take jobs while a slot is free and a job is ready."""
     while has_room():
         job = next(source, None)
         if job is None:
@@ -68,10 +68,12 @@ def take_jobs(source: Iterator[Job | None], has_room: Callable[[], bool]) -> Ite
 
 
 def divide_cores(cores: int, slots: int, jobs: Iterable[Job | None]) -> tuple[int, int]:
-    """Return the runs at a time, and the CPU threads of a run that sets no number of threads.
+    """Return the number of runs at a time, and the CPU threads of a run that does not set them.
 
     Args:
-        slots: runs at a time; 0 for one per core, or fewer if there are fewer jobs.
+        cores: number of cores to share.
+        slots: number of runs at a time; 0 for one per core. Fewer jobs than that need fewer.
+        jobs: the jobs to run. Their number is used if it is known.
 
     >>> divide_cores(8, 0, iter([])), divide_cores(8, 3, iter([])), divide_cores(2, 5, iter([]))
     ((8, 1), (3, 2), (5, 1))
@@ -100,7 +102,9 @@ def start(folder: Path, plugin: Path | None, key: str | None) -> "subprocess.Pop
     """Start the run configured in a folder, as a process that ends when this one does.
 
     Args:
-        key: of the decoded images in the cache; None if they are not there.
+        folder: folder of the run, with its config.yaml.
+        plugin: Python file that the run loads.
+        key: key of the decoded images in the cache; None if the cache does not have them.
     """
     command = [sys.executable, "-m", "lord", "run", "--resume", "--quiet"]
     command += ["--config", str(folder / CONFIG), "--out", str(folder)]
@@ -128,6 +132,6 @@ def failure(folder: Path, code: int) -> str | None:
 
 
 def last_message(folder: Path, code: int) -> str:
-    """Return the last line a run wrote to its log, or else its exit code."""
+    """Return the last line that a run wrote to its log; without one, its exit code."""
     lines = (folder / "log.txt").read_text(errors="replace").strip().splitlines()
     return lines[-1].removeprefix("error: ") if lines else f"ended with code {code}"

@@ -20,7 +20,7 @@ from lord.studies.engines.job import (
 )
 
 POLL = 0.1
-"""Seconds between two looks at the running processes."""
+"""Seconds between two checks of the running processes."""
 
 
 def run_here(
@@ -34,7 +34,7 @@ def run_here(
     """Run jobs as processes; see ``Engine``. A run that is killed is not repeated.
 
     Raises:
-        UserError: for an address, or a folder that cannot be written.
+        UserError: if ``address`` is given, or a folder cannot be written.
     """
     if address is not None:
         raise UserError(
@@ -62,7 +62,7 @@ def run_here(
 
 
 def cores() -> int:
-    """The CPU cores of this machine that this process may use."""
+    """Return the number of CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -71,7 +71,7 @@ def cores() -> int:
 def _ended(
     running: dict[Job, "subprocess.Popen[bytes]"], should_stop: Callable[[Job], bool]
 ) -> list[tuple[Job, str | None]]:
-    """The jobs that ended, each with its error or None; stop those that should stop."""
+    """Return the jobs that ended, each with its error or None. Stop those that should stop."""
     ended: list[tuple[Job, str | None]] = []
     for job, process in running.items():
         code = process.poll()

@@ -30,9 +30,9 @@ from lord.training.folder import CHECKPOINT
 
 LOG = logging.getLogger(__name__)
 RETRIES = 3
-"""Times a run that died is repeated before it has made any progress."""
+"""How many times in a row a run may die without progress and still be repeated."""
 PIECE = 64 * 2**20
-"""Bytes of images handed to the cluster at a time."""
+"""Size in bytes of a piece of the images that is sent to the cluster."""
 POLL = 0.2
 """Seconds to wait for a report."""
 PATIENCE = 10.0
@@ -75,19 +75,19 @@ def run_on_ray(
 
 @dataclass
 class RunningJob:
-    """A job on some node of the cluster."""
+    """A job that runs on a node of the cluster."""
 
     job: Job
     deaths: int = 0
-    """Times it died since its last progress."""
+    """How many times it died since its last progress."""
 
 
 class ClusterRuns:
-    """The running jobs of a study on a cluster, and what they share.
+    """The running jobs of a study on a cluster.
 
     Args:
-        slots: runs at a time; 0 for as many as the cluster has room for.
-        jobs: their number, where known, decides the threads of a run.
+        slots: number of runs at a time; 0 for as many as the cluster has room for.
+        jobs: the jobs to run. If their number is known, it decides the threads of a run.
         ours: whether the cluster was started by this process, on this machine.
     """
 
@@ -135,7 +135,7 @@ class ClusterRuns:
                 yield from self._receive(stream, report)
 
     def stop(self, *jobs: Job) -> None:
-        """Cancel the tasks of some jobs, by default all, and wait until they have cleaned up."""
+        """Cancel the tasks of the given jobs, or of all, and wait until they have cleaned up."""
         streams = [stream for stream, run in self.running.items() if not jobs or run.job in jobs]
         for stream in streams:
             del self.running[stream]
@@ -173,7 +173,7 @@ class ClusterRuns:
         self.running[remote.remote(order)] = run
 
     def _images(self, job: Job) -> tuple[str | None, Parcel | None]:
-        """Return the key of the images in a node's cache, and what fills the cache if needed.
+        """Return the key of the images in a node's cache, and the images to fill the cache with.
 
         The digits need neither. Nodes on this machine share its cache and need only the key.
         """
@@ -212,7 +212,7 @@ class ClusterRuns:
 
 
 def gpu_share(gpus: int, slots: int) -> float:
-    """Return the GPUs of a run: a whole one, or a share if there are more runs than GPUs.
+    """Return the GPUs of a run: one, or a share of one if runs outnumber GPUs.
 
     >>> gpu_share(0, 4), gpu_share(4, 0), gpu_share(4, 3), gpu_share(4, 6)
     (0, 1, 1, 0.5)
@@ -242,11 +242,12 @@ def _write(content: bytes, draft: Path) -> None:
 
 
 def pack(images: ImageData, put: Callable[[np.ndarray], Reference], size: int = PIECE) -> Parcel:
-    """Hand images to the cluster in pieces.
+    """Send images to the cluster in pieces.
 
     Args:
+        images: the images to send.
         put: stores a piece in the cluster and returns a reference to it.
-        size: of a piece, in bytes.
+        size: size of a piece in bytes.
     """
     arrays = {}
     for name in ("train_images", "train_labels", "test_images", "test_labels"):

@@ -67,7 +67,7 @@ def test_a_node_with_another_version_refuses_the_run(tmp_path):
     assert "the study was started with 1.0" in report.error
 
 
-def test_an_error_on_a_node_is_reported_at_home(tmp_path):
+def test_an_error_on_a_node_is_reported_where_the_study_runs(tmp_path):
     config = compose("sgd", {"epochs": 9, "width": 8, "threads": 1, "lr": 1e30})
     prepare(Job(config, tmp_path, None), 1)
     files = {"config.yaml": (tmp_path / "config.yaml").read_bytes()}
@@ -140,7 +140,7 @@ def test_an_address_without_the_ray_engine_is_refused():
 
 
 def family(pid):
-    """All descendants of a process."""
+    """Return all descendants of a process."""
     return [each for child in children(pid) for each in (child, *family(child))]
 
 
@@ -189,7 +189,7 @@ def test_runs_continue_after_their_workers_are_killed(lord, tmp_path):  # noqa: 
 @pytest.mark.slow
 @needs_ray
 @needs_linux
-def test_after_ctrl_c_nothing_is_left_and_the_study_continues(lord, tmp_path):  # noqa: F811
+def test_after_ctrl_c_no_process_is_left_and_the_study_continues(lord, tmp_path):  # noqa: F811
     out, here = tmp_path / "study", set(Path("/tmp").glob("lord-r*"))
     process = lord(f"{STUDY} --engine ray --jobs 2 --checkpoint-every 1 --out {out}")
     wait_for(lambda: list(out.glob(f"*/{CHECKPOINT}")), 300)

@@ -1,7 +1,7 @@
 """A run on a node of a cluster, in a temporary folder.
 
 The node shares no files with the machine that started the study. A task starts the run as a
-process, watches its folder, and sends its files home.
+process, watches its folder, and sends its files back.
 """
 
 import os
@@ -28,9 +28,9 @@ from lord.studies.engines.job import last_message, start
 from lord.training.folder import CHECKPOINT, CONFIG
 
 POLL = 0.2
-"""Seconds between two looks at a run's folder."""
+"""Seconds between two checks of a run's folder."""
 RESUMED_FROM = (CONFIG, "environment.json", "metrics.jsonl", CHECKPOINT)
-"""Files from which a run resumes, in the order they are written at home: the checkpoint last."""
+"""Files from which a run resumes, in the order in which they are sent back: the checkpoint last."""
 
 Files = dict[str, bytes]
 Reference = object
@@ -44,12 +44,12 @@ class Parcel:
     key: str
     notes: dict[str, list[str]]
     arrays: dict[str, tuple[str, tuple[int, ...], list[Reference]]]
-    """For each array its type, its shape, and references to consecutive pieces of its rows."""
+    """Type and shape of each array, and references to consecutive pieces of its rows."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """All that a node needs to know for a run."""
+    """Everything that a node needs for a run."""
 
     name: str
     files: Files = field(repr=False)
@@ -89,7 +89,8 @@ def run_order(order: Order, get: Callable[[Reference], np.ndarray]) -> Iterator[
     """Start a run. Report its files at every checkpoint and at the end.
 
     Args:
-        get: fetches the object of a reference to this node.
+        order: the run to start.
+        get: fetches an object to this node by its reference.
     """
     for name, wanted in order.versions.items():
         if (found := versions()[name]) != wanted:
@@ -115,13 +116,13 @@ def run_order(order: Order, get: Callable[[Reference], np.ndarray]) -> Iterator[
             yield from _watch(folder, process)
         finally:
             if process.poll() is None:
-                process.kill()  # what it wrote after its last checkpoint is not needed
+                process.kill()  # files that are newer than the checkpoint are not needed
                 process.wait()
 
 
 @contextmanager
 def _run_folder() -> Iterator[Path]:
-    """Make a temporary folder and remove it at the end, with those that killed tasks left."""
+    """Make a temporary folder. Remove it at the end, with the folders of killed tasks."""
     place = Path(tempfile.gettempdir())
     for folder in place.glob("lord-run-*-*"):
         owner = folder.name.split("-")[2]
@@ -168,7 +169,7 @@ def _watch(folder: Path, process: "subprocess.Popen[bytes]") -> Iterator[Report]
 
 
 def _checkpoint_time(folder: Path) -> int | None:
-    """When the last checkpoint was written."""
+    """Return when the last checkpoint was written."""
     with suppress(FileNotFoundError):
         return (folder / CHECKPOINT).stat().st_mtime_ns
     return None
