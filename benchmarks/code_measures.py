@@ -1,4 +1,4 @@
-"""Measure the source and its text: lines a room, long functions, `Any`, words a sentence.
+"""Measure the source and its text: lines per room, long functions, `Any`, words per sentence.
 
     python benchmarks/code_measures.py . --out measures.json
 
@@ -21,7 +21,7 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def sources(package: Path) -> Iterator[tuple[Path, str, ast.Module]]:
-    """Each file of the package that is no test: path within it, text, syntax tree."""
+    """Return each file of the package, without tests: path in the package, text, syntax tree."""
     for file in sorted(package.rglob("*.py")):
         if not file.name.startswith(("test_", "conftest")):
             text = file.read_text()
@@ -39,7 +39,7 @@ def branches(function: ast.AST) -> int:
 
 
 def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of a function without its docstring and decorators."""
+    """Count the lines of a function without its docstring and decorators."""
     lines = (function.end_lineno or 0) - function.lineno + 1
     first = function.body[0]
     if ast.get_docstring(function) is not None:
@@ -48,7 +48,7 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def longest(trees: Iterable[tuple[Path, ast.Module]], count: int = 10) -> list[dict[str, object]]:
-    """The longest functions, with their lines and branches."""
+    """Return the longest functions, with their lines and branches."""
     found = [
         (body_lines(node), branches(node), f"{path}:{node.name}")
         for path, tree in trees
@@ -60,12 +60,12 @@ def longest(trees: Iterable[tuple[Path, ast.Module]], count: int = 10) -> list[d
 
 
 def any_count(tree: ast.Module) -> int:
-    """How often `Any` is used as a name, its import not counted."""
+    """Count how often `Any` is used as a name. Its import does not count."""
     return sum(isinstance(node, ast.Name) and node.id == "Any" for node in ast.walk(tree))
 
 
 def markdown_prose(text: str) -> str:
-    """Paragraphs and list items of a Markdown page, without code, tables, headings and markup."""
+    """Return paragraphs and list items of Markdown, without code, tables, headings and markup."""
     text = re.sub(r"^(```|~~~|:::).*?^\1\s*$", "", text, flags=re.S | re.M)
     text = re.sub(r"(?<=\n\n)( {4}.*\n)+", "", text)
     text = re.sub(r"<!--.*?-->|^<.*?>$|!\[.*?\]\(.*?\)", "", text, flags=re.S | re.M)
@@ -75,7 +75,7 @@ def markdown_prose(text: str) -> str:
 
 
 def docstring_prose(tree: ast.Module) -> str:
-    """All docstrings of a file, those of attributes included, without doctests."""
+    """Return all docstrings of a file, also those of attributes, without doctests."""
     texts = [
         inspect.cleandoc(node.value.value)
         for node in ast.walk(tree)
@@ -89,7 +89,7 @@ def docstring_prose(tree: ast.Module) -> str:
 
 
 def sentence_lengths(prose: str) -> list[int]:
-    """Words of each sentence of two words or more; a blank line ends a sentence too."""
+    """Count the words of each sentence of two words or more. A blank line ends a sentence too."""
     ends = r"(?<=[.!?])[\s)*]+(?=[A-Z0-9`'\"(*])|\n\s*\n"
     sentences = re.split(ends, re.sub(r"``?[^`]+``?", "code", prose))
     lengths = [len(re.findall(r"\S*\w\S*", sentence)) for sentence in sentences]
@@ -97,7 +97,7 @@ def sentence_lengths(prose: str) -> list[int]:
 
 
 def spread(lengths: list[int]) -> dict[str, float]:
-    """Median and 95th percentile of words a sentence."""
+    """Return the median and the 95th percentile of words per sentence."""
     if len(lengths) < 2:
         return {"sentences": len(lengths)}
     p95 = statistics.quantiles(lengths, n=20, method="inclusive")[-1]
@@ -105,7 +105,7 @@ def spread(lengths: list[int]) -> dict[str, float]:
 
 
 def measure(folder: Path) -> dict[str, object]:
-    """All measures of a checkout."""
+    """Return all measures of a checkout."""
     files = list(sources(folder / "src" / "lord"))
     lines: Counter[str] = Counter()
     for path, text, _ in files:

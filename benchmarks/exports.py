@@ -2,7 +2,7 @@
 
     python benchmarks/exports.py --data cifar10/ --out results/exports
 
-A learner meets CIFAR-10 two classes at a time. After each session it is exported at its current
+A learner learns CIFAR-10 two classes at a time. After each session it is exported at its current
 width, as ONNX in fp32 and int8 and as pt2.
 """
 
@@ -26,12 +26,12 @@ from lord.storage import write_text
 from lord.training.folder import environment
 
 IMAGES = 1000
-"""Test images compared."""
+"""Number of test images to compare."""
 REPEATS, WARM_UP = 30, 2
 
 
 def milliseconds(call: Callable[[Any], object], argument: object) -> float:
-    """Return the median time of a call, after two calls that do not count."""
+    """Return the median time of a call, after two calls to warm up."""
     times = []
     for _ in range(REPEATS + WARM_UP):
         start = time.perf_counter()

@@ -1,8 +1,8 @@
-"""Teach a learner five weeks of photographs, and compare with one that is killed in week three.
+"""Teach a learner five weeks of photos, and compare it with a learner killed in week three.
 
     python benchmarks/five_weeks.py --data cifar10/ --out results/five-weeks
 
-Each week is one call of ``lord learn``, as from a shell. Reports test accuracy for each seed, and
+Each week is one ``lord learn`` command. Reports test accuracy for each seed, and
 whether the killed learner ends with the same weights and buffer bit for bit.
 """
 
@@ -33,9 +33,9 @@ WEEKS = (
 )
 """Images of each class by week."""
 KILLED_WEEK = 2
-"""Index of the week whose session is killed."""
+"""Index of the week in which the session is killed."""
 CHECKPOINTS = 2
-"""Checkpoints a session writes before it is killed."""
+"""Number of checkpoints that a session writes before it is killed."""
 
 
 def write_weeks(images: ImageData, root: Path) -> list[Path]:
@@ -118,7 +118,7 @@ def run_seeds(
 def run_killed(
     weeks: list[Path], images: ImageData, state: Path, first: list[str]
 ) -> tuple[float, Learner, dict[str, object]]:
-    """Teach a learner with a kill; return its accuracy, the learner, and what the kill left."""
+    """Teach a learner with a kill. Return its accuracy, the learner, and its state at the kill."""
     after_kill: dict[str, object] = {}
     for number, week in enumerate(weeks):
         options = [] if number else first

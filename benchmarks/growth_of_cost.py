@@ -24,8 +24,8 @@ CPU = torch.device("cpu")
 STEPS = 12
 PROGRESS = Progress(0, 1)  # the learning rate is constant
 EARLY = {"der++": 5, "lord": 25}
-"""The early task that is timed. LoRD's student reaches its full width only after about as many
-tasks as its ladder has levels."""
+"""The early task to time. LoRD's student has its full width by then: the number of tasks is about
+the number of levels of its ladder."""
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def measure(name: str, buffer: int, arguments: argparse.Namespace) -> dict[str, 
 
 
 def fill(method: AnyMethod, task: Task, size: int) -> None:
-    """Offer images of the task to the buffer until it holds as many as a real run's would."""
+    """Offer images of the task to the buffer until it is as full as in a real run."""
     while len(method.buffer) < min(size, 500 * (task.index + 1)):
         rows = torch.randint(len(task.labels), (500,))
         images, labels = task.images[rows], task.labels[rows]

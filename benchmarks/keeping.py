@@ -1,10 +1,10 @@
-"""Compare buffers for a learner whose classes come unevenly: a reservoir or equal shares.
+"""Compare buffers for a learner with uneven classes: a reservoir, or equal shares.
 
     python benchmarks/keeping.py --data cifar10/ --out results/keeping
 
 Four common classes come for eight weeks. Three rare classes come only in the first two weeks. The
-buffer holds 200 images. Measures test accuracy for each class, and how many images of it the buffer
-holds at the end.
+buffer holds 200 images. Measures each class's test accuracy, and its images in the buffer at the
+end.
 """
 
 import argparse
@@ -34,7 +34,7 @@ BUFFERS: dict[str, dict[str, object]] = {
 
 
 def trained(images: ImageData, settings: dict[str, object], seed: int) -> Learner:
-    """Return a learner that has learned all weeks; no image comes twice."""
+    """Return a learner that has learned all weeks. No image is used twice."""
     learner = Learner(buffer=200, seed=seed, **settings)
     used = Counter[str]()
     for week in WEEKS:

@@ -30,11 +30,11 @@ TIMM = (
     *("deit_tiny_patch16_224", "mixer_s32_224", "repvgg_a0", "ghostnet_100"),
 )
 LARGE = ("vit", "deit", "mixer")
-"""Parts of the names of models that take only images of 224 pixels."""
+"""Models with these words in their names accept only images of 224 pixels."""
 
 
 def describe(name: str) -> dict[str, object]:
-    """Return a model's channel groups and its FLOPs at half of the channels, or the refusal."""
+    """Return a model's channel groups and its FLOPs at half of the channels, or the error."""
     side = 224 if any(word in name for word in LARGE) else 96
     try:
         network = build_network(NetworkConfig(network=name), classes=4, channels=3)

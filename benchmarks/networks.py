@@ -3,7 +3,7 @@
     python benchmarks/networks.py --data cifar10/ --out results/networks
 
 Writes each family's channel groups and its FLOPs at each level. Then trains on CIFAR-10: lord and
-der++ with the protocol's optimizer, lord+ and logit-adjusted der++ with that of lord+.
+der++ use the protocol's optimizer; lord+ and logit-adjusted der++ use that of lord+.
 """
 
 import argparse
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument(
         "--networks",
         default="vgg,mobilenet,densenet,convnext,vit,mlp",
-        help="families to train, by comma",
+        help="families to train (comma-separated)",
     )
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=0, help="runs at a time; 0 for one per core")

@@ -78,7 +78,7 @@ def multiply(study: Path, runs: int) -> None:
 
 
 def seconds_to_load(browser: Browser, page: Path, runs: int) -> tuple[float, float]:
-    """Return the seconds until the table is shown, and from then until all runs are in it."""
+    """Return the seconds until the table is shown, and then until it has all runs."""
     context = browser.new_context(offline=True)
     tab = context.new_page()
     start = time.perf_counter()

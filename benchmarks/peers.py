@@ -39,7 +39,7 @@ BATCH, BUFFER, IMAGES = 32, 500, 2000
 
 
 class Images(Dataset):
-    """A task's images in the form Avalanche expects."""
+    """A task's images in the form that Avalanche expects."""
 
     def __init__(self, task: Task) -> None:
         self.images, self.targets = task.images[:IMAGES], task.labels[:IMAGES].tolist()
@@ -52,7 +52,7 @@ class Images(Dataset):
 
 
 class Clock(SupervisedPlugin):
-    """Seconds of each training iteration, data loading included."""
+    """Record the seconds of each training iteration, with data loading."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -140,7 +140,7 @@ def measure(data: str, width: int, threads: int, times: dict[str, list[float]]) 
 
 
 def compare(times: dict[str, list[float]]) -> dict[str, dict[str, float]]:
-    """Return each method's speed, and how many times it is as fast as Avalanche."""
+    """Return each method's speed, and its speed relative to Avalanche's."""
     table = {}
     for key, seconds in times.items():
         images = 3 * BATCH if "der++" in key else 2 * BATCH

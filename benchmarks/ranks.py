@@ -22,7 +22,7 @@ RUN = (
     "-m lord run --preset s-cifar10 --subset 0.05 --stop-after 2 --validation 0.005 --epochs 1 "
     "--buffer 500 --quiet"
 )
-"""It scores few images, since scoring is not timed."""
+"""A run with few images to score, because scoring is not timed."""
 WAYS = {
     "one process": "--threads 1",
     "two processes": "--threads 1",
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def seconds(data: str, way: str, run: str) -> float:
-    """Return a run's training seconds, as its summary states them."""
+    """Return a run's training seconds from its summary."""
     launch = "-m torch.distributed.run --standalone --nproc-per-node 2 " * (way == "two processes")
     with tempfile.TemporaryDirectory() as folder:
         command = shlex.split(f"{launch}{RUN} {WAYS[way]} {run}")

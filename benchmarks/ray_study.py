@@ -1,10 +1,10 @@
-"""Compare a study on a Ray cluster, one of whose workers is killed, with the study without Ray.
+"""Compare a study on a Ray cluster, with a worker killed, with the same study without Ray.
 
     python benchmarks/ray_study.py --out results/ray/study.json
 
 The study has twelve runs on the digits, two at a time: first as local processes, then on a cluster
 of two workers. Reports whether all summaries and weights are equal bit for bit, whether a finished
-run ran again, and what Ray costs. Linux only: it reads /proc.
+run ran again, and the overhead of Ray. It needs Linux, because it reads /proc.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def start_and_stop() -> float:
 
 
 def study(out: Path, options: str, *, kill: bool = False) -> dict[str, Any]:
-    """Run the study; return its seconds, those of its runs, and what the kill caused."""
+    """Run the study. Return its seconds, those of its runs, and the effects of the kill."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "lord", *shlex.split(f"{STUDY} {options}"), "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

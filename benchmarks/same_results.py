@@ -4,7 +4,8 @@
 
 Three parts run in both commits: every method on the digits, five methods on 2 % of CIFAR-10, and a
 learner that learns three folders of images. Results are compared bit by bit, without timings and
-memory. The exit code is 1 if anything differs. A folder that holds `src` may stand for a commit.
+memory. The exit code is 1 if anything differs. You can give a folder that holds `src` in place of
+a commit.
 """
 
 import argparse
@@ -40,12 +41,12 @@ FILES = {
 }
 TIMINGS = {"wall_s", "step_s", "search_s", "recompute_s", "eval_s", "images_per_s", "peak_bytes"}
 ALLOWED = ("settings.", "label", "variant")
-"""Fields that summary.json may have in one commit only; those that begin so."""
+"""Fields that summary.json may have in only one commit, by the start of their names."""
 
 
 @contextlib.contextmanager
 def checked_out(commit: str, folder: Path) -> Iterator[Path]:
-    """A worktree of the commit at ``folder``; or ``commit`` itself, if it is a folder."""
+    """Make a worktree of the commit at ``folder``. If ``commit`` is a folder, return it."""
     if (Path(commit) / "src").is_dir():
         yield Path(commit).resolve()
         return
@@ -58,7 +59,7 @@ def checked_out(commit: str, folder: Path) -> Iterator[Path]:
 
 
 def import_from(tree: Path, module: str) -> Any:
-    """Import a module of ``lord`` from ``tree``, in a process that has not imported it yet."""
+    """Import a module of ``lord`` from ``tree``. Call this in a new process."""
     sys.path.insert(0, str(tree / "src"))
     os.environ["OMP_NUM_THREADS"] = "1"
     found = importlib.import_module(module)
@@ -71,7 +72,7 @@ def method_names(tree: Path) -> list[str]:
 
 
 def call(*words: object) -> None:
-    """Run a ``lord`` command in this process. An error is printed; its results are then missing."""
+    """Run a ``lord`` command in this process. It prints an error; then results are missing."""
     sys.argv = ["lord", *map(str, words)]
     try:
         runpy.run_module("lord", run_name="__main__")
@@ -82,7 +83,7 @@ def call(*words: object) -> None:
 
 
 def run_all(tree: Path, out: Path, runs: list[str], data: str | None) -> None:
-    """Run what ``runs`` names, such as `digits/er`, with the package of ``tree``."""
+    """Run the names in ``runs``, such as `digits/er`, with the package in ``tree``."""
     os.environ["LORD_CACHE"] = str(out / "cache")
     lord = import_from(tree, "lord")
     streams = {"digits": (), "cifar10": ("--preset", "s-cifar10", "--data", data, "--subset", 0.02)}
@@ -112,7 +113,7 @@ def run_learner(lord: Any, out: Path) -> None:
 
 
 def draw_images(folder: Path, classes: str, seed: int) -> None:
-    """Write 24 noisy colour images of each class, a folder a class."""
+    """Write 24 noisy colour images of each class, with a folder for each class."""
     source = np.random.default_rng(seed)
     for name in classes.split():
         (folder / name).mkdir(parents=True)
@@ -123,7 +124,7 @@ def draw_images(folder: Path, classes: str, seed: int) -> None:
 
 
 def flat(value: Any, name: str = "") -> dict[str, Any]:
-    """The leaves of nested dictionaries by dotted name; lists are leaves."""
+    """Return the leaves of nested dictionaries by dotted name. Lists are leaves."""
     if not isinstance(value, dict):
         return {name: value}
     parts = (flat(each, f"{name}.{key}" if name else key) for key, each in value.items())
@@ -131,7 +132,7 @@ def flat(value: Any, name: str = "") -> dict[str, Any]:
 
 
 def read(file: Path) -> dict[str, Any]:
-    """What a file holds, by name: tensors as their type, shape and bytes."""
+    """Return the content of a file by name; a tensor as its type, shape and bytes."""
     if file.suffix == ".safetensors":
         return {k: (str(t.dtype), t.shape, t.tobytes()) for k, t in load_file(file).items()}
     if file.suffix == ".json":
@@ -141,7 +142,7 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def difference(base: Path, head: Path, one_sided: set[str]) -> str:
-    """Name the first field in which two files differ; empty where none does.
+    """Name the first field in which two files differ; empty if they are equal.
 
     Args:
         one_sided: takes the allowed fields that only one file has.
@@ -164,7 +165,7 @@ def main() -> int:
     parser.add_argument("base", help="commit or folder")
     parser.add_argument("head", nargs="?", default="HEAD", help="commit or folder")
     parser.add_argument("--data", type=Path, help="CIFAR-10; without it, that part is skipped")
-    parser.add_argument("--only", default="", help="runs that begin so, such as digits/er")
+    parser.add_argument("--only", default="", help="start of the names of runs, like digits/er")
     options = parser.parse_args()
     data = str(options.data.resolve()) if options.data else None
     spawn = multiprocessing.get_context("spawn")

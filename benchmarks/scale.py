@@ -1,4 +1,4 @@
-"""Measure what one run costs its study in bytes and seconds, to estimate the cost of thousands.
+"""Measure the cost of a run to its study in bytes and seconds, to estimate that of thousands.
 
     python benchmarks/scale.py --out results/ray/scale.json
 
@@ -33,7 +33,7 @@ from lord.training.config import difference
 from lord.training.folder import CHECKPOINT, environment
 
 MANY = 300
-"""Records and jobs to average over."""
+"""Number of records and jobs to average over."""
 IMAGES: dict[str, Any] = {"preset": "s-cifar10", "tasks": 2, "epochs": 1, "buffer": 500}
 
 
@@ -102,7 +102,7 @@ def sizes(folder: Path, method: str, settings: dict[str, Any]) -> dict[str, Any]
 
 
 def study(scratch: Path) -> dict[str, Any]:
-    """Return what each run costs the process that starts the study's runs."""
+    """Return the cost of each run to the process that starts the study's runs."""
     folder = scratch / "er-8-digits"
     config = compose("er", {"width": 8, "epochs": 1})
     images = load_images(config.data)
@@ -132,7 +132,7 @@ def study(scratch: Path) -> dict[str, Any]:
 
 
 def data(scratch: Path) -> dict[str, Any]:
-    """Return what it costs to decode an image, and to check its file by a hash."""
+    """Return the cost to decode an image, and to hash its file."""
     file = scratch / "bytes"
     file.write_bytes(bytes(2 * 10**8))
     seconds = ms(lambda: content_key([file], file), 3) / 1000
@@ -159,7 +159,7 @@ def ms(call: Callable[[], object], times: int = 50) -> float:
 
 
 def held(make: Callable[[], list[Any]]) -> tuple[list[Any], int]:
-    """Return what ``make`` makes, and the bytes of memory of one item."""
+    """Return the items that ``make`` makes, and the bytes of memory of one item."""
     tracemalloc.start()
     made = make()
     size = tracemalloc.get_traced_memory()[0] // len(made)

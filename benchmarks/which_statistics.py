@@ -42,7 +42,7 @@ COMMON = {
     "schedule": "triangle",
 }
 IMAGES = 500
-"""Images behind each kind of statistics: as many as the buffer holds."""
+"""Number of images for each kind of statistics. It is the size of the buffer."""
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="folder of CIFAR-10, in any layout")
     parser.add_argument("--runs", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--out", type=Path, required=True, help="JSON file for the results")
-    parser.add_argument("--methods", default=",".join(METHODS), help="variants, by comma")
+    parser.add_argument("--methods", default=",".join(METHODS), help="variants (comma-separated)")
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
     data = load_images(DataConfig(data=arguments.data))
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def train_and_score(config: RunConfig, data: ImageData, folder: Path) -> dict[str, float]:
-    """Train in ``folder``; return Class-IL in % by the images behind the statistics."""
+    """Train in ``folder``. Return Class-IL in % by the images that the statistics come from."""
     trained: list[AnyMethod] = []
     with mock.patch.object(
         import_module("lord.training.run"),

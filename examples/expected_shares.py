@@ -4,10 +4,10 @@
         --methods lord:tau=1:rho=0.25,lord-expected:tau=1:rho=0.25
 
 If only some steps rehearse, the other steps have no image of an old class. ``lord`` adjusts by the
-shares within a step, so it leaves the old classes out of the loss of those steps. Here they stay in
-the loss, with the share they have over many steps.
+shares within a step, so the loss of those steps leaves the old classes out. This method keeps them
+in the loss, with their share over many steps.
 
-The step is that of ``lord`` where passes are not merged.
+The step is that of ``lord`` without ``merged``.
 """
 
 from functools import partial
@@ -76,6 +76,6 @@ class ExpectedShares(LoRD):
         return {"loss": torch.stack(terms).sum()}
 
     def _count(self, labels: Tensor) -> None:
-        """Add a step's labels to the moving average; a step with more labels weighs more."""
+        """Add a step's labels to the moving average. A step with more labels has more weight."""
         counts = class_shares(labels, len(self.shares)) * len(labels)
         self.shares = 0.98 * self.shares + 0.02 * counts  # only their proportions matter

@@ -5,8 +5,8 @@
 
 The whole method is ``step``: it draws, computes its loss, updates the student and offers the batch
 to the buffer. The command line and configuration files accept the settings of ``HardERConfig`` and
-check their types. FLOPs, seconds and bytes are counted from outside, the extra forward pass
-included.
+check their types. FLOPs, seconds and bytes are counted from outside, so the extra forward pass
+counts too.
 """
 
 import torch
@@ -20,7 +20,7 @@ class HardERConfig(BufferConfig, frozen=True):
     """Settings of ER and the size of the pool."""
 
     pool: Count = 64
-    """Samples drawn, of which the hardest are replayed."""
+    """Number of samples to draw. The hardest of them are replayed."""
 
 
 @register

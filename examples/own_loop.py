@@ -2,7 +2,7 @@
 
     python examples/own_loop.py
 
-Any source of uint8 images and labels can be the stream. ``method.step`` makes its own update and
+Any source of uint8 images and labels can be the stream. ``method.step`` updates the student and
 returns tensors, which stay on the device.
 """
 

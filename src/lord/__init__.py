@@ -38,7 +38,7 @@ PUBLIC = {
     "register_network": "lord.networks",
     "run": "lord.training",
 }
-"""What is public here, and where it lives. Loaded at first use, since torch takes a second."""
+"""Public names and their modules, which load at first use because torch takes a second."""
 
 __all__ = [*PUBLIC, "__version__"]
 

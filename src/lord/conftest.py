@@ -1,4 +1,4 @@
-"""What the tests share. Two processes on two cores: one thread each."""
+"""Fixtures and helpers of all tests. Tests run in several processes, so each uses one thread."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ from PIL import Image
 from lord.config import UserError
 
 torch.set_num_threads(1)
-settings.register_profile("lord", deadline=None)  # a busy machine is no failure
+settings.register_profile("lord", deadline=None)  # a slow machine is not a failure
 settings.load_profile("lord")
 os.environ.setdefault("LORD_CACHE", tempfile.mkdtemp(prefix="lord-test-cache-"))
 
@@ -29,7 +29,7 @@ REAL = Path(os.environ.get("LORD_DATA", Path(__file__).parents[3] / "shared" / "
 
 @pytest.fixture
 def cifar10() -> Path:
-    """CIFAR-10 as parquet, where it is there."""
+    """Return the folder of CIFAR-10 as parquet; skip the test without it."""
     if not (REAL / "cifar10").is_dir():
         pytest.skip("no cifar10/ in $LORD_DATA (parquet in the Hugging Face layout)")
     return REAL / "cifar10"
@@ -37,7 +37,7 @@ def cifar10() -> Path:
 
 @pytest.fixture
 def tiny_imagenet() -> Path:
-    """Tiny-ImageNet as parquet, where it is there."""
+    """Return the folder of Tiny-ImageNet as parquet; skip the test without it."""
     if not (REAL / "tiny-imagenet").is_dir():
         pytest.skip("no tiny-imagenet/ in $LORD_DATA (parquet in the Hugging Face layout)")
     return REAL / "tiny-imagenet"
@@ -61,7 +61,7 @@ def photos(tmp_path: Path, pixels: np.ndarray) -> Path:
 
 
 def stamp(file: Path) -> int | None:
-    """When it was written last."""
+    """Return when a file was last written; None if it does not exist."""
     with contextlib.suppress(FileNotFoundError):
         return file.stat().st_mtime_ns
     return None
@@ -70,14 +70,14 @@ def stamp(file: Path) -> int | None:
 def killed(
     process: subprocess.Popen[bytes], file: Path, before: int | None, source: random.Random
 ) -> bool:
-    """Kill it at a random moment, once ``file`` is no longer that of ``before``.
+    """Kill a process at a random moment, once ``file`` was written after ``before``.
 
     Returns:
-        Whether it was still there to be killed.
+        Whether the process was still running.
     """
     until = time.monotonic() + 60
     while stamp(file) == before and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.01)  # until it has come a step further
+        time.sleep(0.01)  # until the process has made progress
     time.sleep(source.random())
     process.kill()
     return process.wait() == -signal.SIGKILL
@@ -85,9 +85,10 @@ def killed(
 
 @contextlib.contextmanager
 def refused(field: str | None, **parts: object) -> Iterator[None]:
-    """Inside, a ``UserError`` about ``field`` is raised.
+    """Check that the block raises a ``UserError`` about ``field``.
 
     Args:
+        field: name of the argument or setting; None for an error without one.
         parts: other attributes the error must have, such as ``given``, ``allowed`` or ``hint``.
             A compiled pattern is searched for in the attribute's text.
     """

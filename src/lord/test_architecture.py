@@ -1,4 +1,4 @@
-"""The house stands as it was drawn: rooms, and no way round them."""
+"""Packages import only the packages that the contracts in pyproject.toml allow."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ FILES = sorted(file for file in PACKAGE.rglob("*.py") if not file.name.startswit
 
 
 def test_rooms_import_only_what_they_may(tmp_path):
-    """The contracts in pyproject.toml, on the package without its tests."""
+    """Check the contracts in pyproject.toml on the package without its tests."""
     hidden = shutil.ignore_patterns("test_*", "conftest.py", "__pycache__")
     shutil.copytree(PACKAGE, tmp_path / "lord", ignore=hidden)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
@@ -25,11 +25,11 @@ def test_rooms_import_only_what_they_may(tmp_path):
     assert "0 broken" in done.stdout
 
 
-def test_every_file_is_read_in_one_sitting():
+def test_every_file_is_short():
     long = {str(file) for file in FILES if len(file.read_text().splitlines()) > 300}
     assert not long
 
 
-def test_nothing_needs_torch_before_a_command_runs():
+def test_torch_is_imported_only_when_a_command_runs():
     check = "import sys, lord, lord.cli.main; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", check], check=True)
