@@ -62,7 +62,7 @@ def test_two_comparisons_cannot_use_a_folder_at_the_same_time(tmp_path):
 
 def test_a_finished_run_with_other_settings_is_refused(tmp_path):
     compare(configs("sgd"), tmp_path, report=lambda _: None)
-    with refused("lr", given=0.2, problem=re.compile("holds a run with 0.03")):
+    with refused("lr", given=0.2, problem=re.compile("differs from 0.03")):
         compare(configs("sgd", lr=0.2), tmp_path)
 
 

@@ -253,14 +253,15 @@ def difference(
         UserError: if a setting differs. It names the first one.
     """
     before = current(before, [as_variant("method", before["method"]).method])
-    for name in sorted(before.keys() | now.keys()):
+    names = sorted(before.keys() | now.keys())
+    for name in sorted(names, key="method".__ne__):  # another method has other settings, too
         if name in free or before.get(name) == now.get(name):
             continue
         # Values such as tuples have another form in a file. That does not count as a difference.
         old, new = (yaml.safe_load(yaml.safe_dump(each.get(name))) for each in (before, now))
         if old != new:
             raise UserError(
-                f"'{folder}' holds a run with {before.get(name)!r}",
+                f"differs from {before.get(name)!r}, with which the run in '{folder}' was made",
                 field=name,
                 given=now.get(name),
                 hint="choose another `out`, or set `overwrite`",

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 
@@ -87,8 +88,10 @@ def test_a_finished_run_is_not_repeated(tmp_path):
 
 def test_a_finished_run_with_other_settings_is_refused(tmp_path):
     run(compose("sgd", SMALL), tmp_path)
-    with refused("buffer"):  # the first setting that differs
+    with refused("method", given="er", problem=re.compile("differs from 'sgd'")):
         run(compose("er", SMALL), tmp_path, resume=True)
+    with refused("width"):
+        run(compose("sgd", SMALL | {"width": 4}), tmp_path, resume=True)
 
 
 def test_other_images_are_refused_when_resuming(tmp_path, monkeypatch):
