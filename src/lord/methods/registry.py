@@ -1,5 +1,6 @@
 """The methods by name. To add a method, add it to ``METHODS``, or register it in a plug-in."""
 
+import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -115,6 +116,7 @@ def register(method: type[AnyMethod]) -> type[AnyMethod]:
         raise UserError(
             f"{method.__qualname__}.Config is not a lord.methods.MethodConfig", field="plugin"
         )
+    _check_step(method)
     defaults = method.Config()
     build(method.Config, {name: getattr(defaults, name) for name in fields(method.Config)})
     known = METHODS[method.name].method if method.name in METHODS else method
@@ -128,3 +130,16 @@ def register(method: type[AnyMethod]) -> type[AnyMethod]:
         )
     METHODS[method.name] = recipe_of(method)
     return method
+
+
+def _check_step(method: type[AnyMethod]) -> None:
+    """Check that a method's step can be called with a batch and the progress."""
+    signature = inspect.signature(method.step)
+    try:
+        signature.bind("self", "batch", "progress")
+    except TypeError:
+        raise UserError(
+            f"{method.__qualname__} defines step{signature}",
+            field="plugin",
+            allowed="step(self, batch, progress)",
+        ) from None

@@ -90,6 +90,13 @@ class Torn(METHODS["er"].method):
         return super().step(batch, progress)
 
 
+class Earlier(METHODS["sgd"].method):
+    name = "earlier"
+
+    def step(self, batch):
+        return {}
+
+
 class Named(METHODS["sgd"].method):
     name = "named"
 
@@ -124,6 +131,7 @@ class Unset(METHODS["sgd"].method):
         (Wrong, "times", {"given": 0, "allowed": "an integer, at least 1"}),
         (Dashed, "plugin", {"problem": re.compile("'-x'")}),
         (Half, "plugin", {"problem": re.compile("Half lacks step")}),
+        (Earlier, "plugin", {"problem": "Earlier defines step(self, batch)"}),
         (Unset, "plugin", {"problem": re.compile("Unset.Config")}),
         (nn.Linear, "plugin", {"given": nn.Linear}),
         (5, "plugin", {"given": 5}),
