@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from lord.config import load_plugin
+from lord.config import UserError, load_plugin
 
 if TYPE_CHECKING:
     from lord.learner import Learner
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 def load_learner(state: Path, plugin: Path | None = None) -> "Learner":
     """Load a plug-in and the learner in a folder."""
     from lord.learner import Learner
+    from lord.storage import previous
 
+    if not (state.exists() or previous(state).exists()):
+        raise UserError("does not exist", field="state", given=state, hint="'lord learn' makes it")
     if plugin:
         load_plugin(plugin)
     with warnings_printed():

@@ -61,7 +61,8 @@ def _decode_one(picture: Encoded, resize: int | None) -> np.ndarray:
     except UnidentifiedImageError:
         raise UserError(f"cannot read the image '{name}': unknown format") from None
     except OSError as error:
-        raise UserError(f"cannot read the image '{name}': {first_line(error)}") from None
+        why = error.strerror or first_line(error)  # an error of a decoder has no strerror
+        raise UserError(f"cannot read the image '{name}': {why}") from None
     except Exception as error:  # decoders raise all kinds of errors for damaged files
         raise UserError(f"cannot decode the image '{name}': {first_line(error)}") from None
     return pixels[:, :, None] if pixels.ndim == 2 else pixels

@@ -160,6 +160,13 @@ def test_class_folders_may_have_names_that_are_not_utf8(photos):
     assert load(photos).classes == ("ant", "caf\\xe8", "caf\\xe9")  # two, not one
 
 
+def test_an_image_that_does_not_exist_is_named_once(tmp_path):
+    file = tmp_path / "gone.png"
+    problem = f"cannot read the image '{file}': No such file or directory"
+    with refused(None, problem=problem):
+        decode([(str(file), file.read_bytes)], 8)
+
+
 def test_a_broken_link_and_an_unreadable_file_are_named(photos):
     (photos / "train" / "bee" / "zz.png").symlink_to(photos / "train" / "bee" / "zy.png")
     with refused(None, problem=re.compile(r"zz\.png' is a link"), hint="remove the link"):

@@ -153,7 +153,8 @@ def _check_method(method: str, settings: Mapping[str, Any]) -> None:
     known = {*METHODS[method].settings, *fields(OptimizerConfig)}
     for name in settings:
         if name not in known:
-            raise unknown_setting(name, {*known, *fields(LearnerConfig), "width"})
+            names = {*known, *fields(LearnerConfig), "width"}
+            raise unknown_setting(name, names, owner=f"a learner with '{method}'")
     if settings.get("ladder") == "auto":
         raise UserError(
             "would change the network when classes are added",

@@ -155,7 +155,7 @@ def test_only_a_checkpoint_is_replaced_by_saving(tmp_path, learned):
         learned.save(tmp_path / "next.png")
     with refused("path", problem="is a folder"):
         learned.save(tmp_path)
-    with refused("path", problem=re.compile("there is no folder")):
+    with refused("path", problem=re.compile("which is not a folder")):
         learned.save(tmp_path / "none" / "a")
     assert photo.read_bytes() == b"a photograph"
     with refused(None, hint=re.compile(r"lord\.Learner\.load")):

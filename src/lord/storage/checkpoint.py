@@ -97,7 +97,8 @@ def checked_target(path: Path) -> Path:
                 f"'{file}' exists and is not a checkpoint", field="path", hint="name another file"
             )
     if not path.parent.is_dir():
-        raise UserError(f"there is no folder '{path.parent}'", field="path", given=path)
+        what = f"is in '{path.parent}', which is not a folder"
+        raise UserError(what, field="path", given=path)
     return path
 
 

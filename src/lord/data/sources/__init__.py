@@ -31,7 +31,7 @@ SOURCES: dict[str, Source] = {
 """Layouts by name. The first that recognises a path reads it."""
 LAYOUTS = (
     "parquet files (train-*.parquet), a CIFAR python archive, the Tiny-ImageNet folder, "
-    "an image folder (train/CLASS/*.png), or an .npz file"
+    "an image folder (CLASS/*.png or train/CLASS/*.png), or an .npz file"
 )
 
 
