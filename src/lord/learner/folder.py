@@ -59,12 +59,12 @@ def learn_folder(
     folder, source = as_path("folder", folder), as_path("source", source)
     with locked(folder, "learning"):
         learner = _opened(folder, given, resize, abandon=abandon)
-        if learner.unfinished:
-            report("continuing the session that was interrupted")
         side = learner.shape[1] if learner.shape else resize or RESIZE
         images, labels, content = load_labelled(source, side)
         _check_not_nested(learner, source, labels)
         key = _session_key(learner, source, content, again=again)
+        if learner.unfinished:
+            report("continuing the session that was interrupted")
         if learner.unfinished is None and learner.sessions:
             _save(learner, folder / FINISHED)
             previous(folder / FINISHED).unlink(missing_ok=True)

@@ -251,9 +251,8 @@ class Learner(Classifier):
         """Begin a session: add new classes, and set held-out images aside."""
         new = sorted(set(labels) - set(self.classes))
         if len(self.classes) + len(new) < 2:
-            raise UserError(
-                field="labels", given=new[0], allowed="at least two classes in the first session"
-            )
+            allowed = "at least two classes in the first session"
+            raise UserError(f"all are '{new[0]}'", field="labels", allowed=allowed)
         if not len(self.held_out.rows_to_learn(images)):
             raise UserError("all of them are held-out images of this learner", field="images")
         shape, seed = (images.shape[1], images.shape[2], images.shape[3]), self.config.seed

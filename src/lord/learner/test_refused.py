@@ -51,7 +51,7 @@ def test_a_budget_is_refused_for_a_method_that_does_not_learn_in_its_steps():
         ),
         (ZEROS[:, :, :3], ["a", "b"], "images", {"given": (2, 1, 3, 8)}),
         (ZEROS, ["a"], "labels", {"problem": "got 1 for 2 images"}),
-        (ZEROS, ["a", "a"], "labels", {"given": "a", "allowed": re.compile("two classes")}),
+        (ZEROS, ["a", "a"], "labels", {"problem": "all are 'a'", "allowed": re.compile("two")}),
         (ZEROS, [0, 1], "labels", {"given": 0, "allowed": NAMES, "hint": re.compile("map.str")}),
         (ZEROS, None, "labels", {"given": None, "allowed": NAMES}),
         (ZEROS, ["a", ""], "labels", {"given": "", "allowed": NAMES}),
