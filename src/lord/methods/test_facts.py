@@ -107,7 +107,7 @@ def test_function_preserving_growth_keeps_the_logits_over_a_task_border(make):
 
 
 def test_a_refused_batch_does_not_advance_the_reservoir(make):
-    method, stream = make("lord")
+    method, stream = make("lord", replay=2, distill=0)
     learn(method, stream, 1)
     task = stream.train[1]
     method.begin_task(task)

@@ -73,7 +73,7 @@ def test_images_stay_in_their_file_until_a_task_is_indexed(tmp_path, scenario):
         status = Path("/proc/self/status").read_text()
         return int(re.search(r"RssAnon:\s+(\d+)", status)[1]) / 1024
 
-    count, megabytes = 60_000, 184
+    count, megabytes = 20_000, 61
     np.save(tmp_path / "images.npy", np.zeros((count, 32, 32, 3), np.uint8))
     mapped = torch.from_numpy(np.load(tmp_path / "images.npy", mmap_mode="c")).permute(0, 3, 1, 2)
     labels = torch.arange(count) % 10

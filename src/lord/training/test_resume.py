@@ -127,7 +127,7 @@ def test_resuming_removes_no_file_of_the_user(tmp_path):
 
 
 def test_a_folder_holds_one_run_at_a_time(tmp_path):
-    with locked(tmp_path, "running"), refused("out"):
+    with locked(tmp_path, "running"), refused(None, problem=re.compile("another process")):
         run(compose("er", SMALL), tmp_path, overwrite=True)
     assert not (tmp_path / "config.yaml").exists()
 
