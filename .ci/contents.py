@@ -1,4 +1,4 @@
-"""See that what is released holds what it should, and nothing else: python .ci/contents.py dist"""
+"""Check that a release holds the files it should, and no others: python .ci/contents.py dist"""
 
 import re
 import sys
@@ -13,24 +13,27 @@ IN_WHEEL = re.compile(
 IN_SDIST = re.compile(
     r"(src|docs|examples|benchmarks|results|\.ci)/.+\.(py|npz|txt|md|css|svg|png|json|js|html)|"
     r"results/.+\.(csv|yaml)|"
-    r"src/lord/py\.typed|src/lord/reporting/html/uplot/LICENSE|\.ci/run|\.gitignore|"
+    r"src/lord/py\.typed|src/lord/learner/old_state\.safetensors|src/lord/reporting/html/uplot/LICENSE|"
+    r"\.ci/run|\.gitignore|"
     r"(PKG-INFO|LICENSE|Makefile|pyproject\.toml|constraints\.txt|CITATION\.cff|[A-Z]+\.md)"
 )
 TEST = re.compile(r"(^|/)(test_[^/]*|conftest)\.py$")
 
 
 def stray(names: list[str], allowed: re.Pattern[str]) -> list[str]:
+    """Return the names that are not allowed."""
     return [name for name in names if not allowed.fullmatch(name)]
 
 
 def check(folder: Path) -> None:
+    """Check the wheel and the sdist in a folder; exit with a message if one is wrong."""
     (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     code = [name for name in names if ".dist-info/" not in name]
     bad = stray(code, IN_WHEEL) + [name for name in code if TEST.search(name)]
     if bad:
-        sys.exit(f"{wheel.name}: has no business there: {', '.join(bad)}")
+        sys.exit(f"{wheel.name}: should not hold: {', '.join(bad)}")
     for needed in (
         "/licenses/LICENSE",
         "/METADATA",
@@ -43,12 +46,12 @@ def check(folder: Path) -> None:
     with tarfile.open(sdist) as archive:
         inside = [m.name.partition("/")[2] for m in archive.getmembers() if m.isfile()]
     if bad := stray(inside, IN_SDIST):
-        sys.exit(f"{sdist.name}: has no business there: {', '.join(bad)}")
+        sys.exit(f"{sdist.name}: should not hold: {', '.join(bad)}")
     for needed in ("LICENSE", "README.md", "src/lord/__init__.py", "src/lord/test_interface.py"):
         if needed not in inside:
             sys.exit(f"{sdist.name}: lacks {needed}")
-    for file, held in ((wheel, names), (sdist, inside)):
-        print(f"{file.name}: {len(held)} files, {file.stat().st_size / 1e6:.1f} MB")
+    for file, members in ((wheel, names), (sdist, inside)):
+        print(f"{file.name}: {len(members)} files, {file.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":
