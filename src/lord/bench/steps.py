@@ -130,7 +130,10 @@ def bench(
     found: list[StepCost] = []
     with threads(first.threads):
         for each in stream.train[:task]:
-            timers = [_Timer(method, each, first.batch, device, dtype) for method in methods]
+            timers = [
+                _Timer(config.label, method, each, first.batch, device, dtype)
+                for config, method in zip(configs, methods, strict=True)
+            ]
             for timer in timers:
                 timer.steps(WARM_UP)  # the first calls with new shapes prepare kernels
             say(f"task {each.index + 1} of {len(stream.train)}")
@@ -179,12 +182,14 @@ class _Timer:
 
     def __init__(
         self,
+        label: str,
         method: AnyMethod,
         task: Task,
         batch: int,
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
+        self.label = label
         self.method, self.task, self.batch = method, task, batch
         self.device, self.dtype = device, dtype
         self.seconds: list[float] = []
@@ -226,7 +231,7 @@ class _Timer:
         with FlopCount() as count:
             calls = convolution_calls(lambda: self.steps(1))
         return StepCost(
-            method=self.method.name,
+            method=self.label,
             task=self.task.index + 1,
             params=sum(p.numel() for p in self.method.student.parameters()),
             seconds=seconds,

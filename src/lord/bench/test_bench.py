@@ -64,6 +64,12 @@ def test_a_single_task_can_be_timed():
     assert found.precision == "bf16"
 
 
+def test_a_preset_has_rows_under_its_own_name():
+    found = bench(configs("lord", "lord+"), steps=1, task=1)
+    assert [step.method for step in found.steps] == ["lord", "lord+"]
+    assert found.share("lord+", "lord", lambda step: step.flops) < 1
+
+
 def test_a_missing_task_is_refused():
     with refused("task", given=6, allowed="an integer from 1 to 5"):
         bench(configs("er"), task=6)
