@@ -17,7 +17,7 @@ help:  ## list the targets
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-demo: .venv/installed  ## lord+ beside sgd, er, der++ and lord on handwritten digits; under three minutes
+demo: .venv/installed  ## lord+ beside sgd, er, der++ and lord on handwritten digits
 	$(BIN)/lord compare --methods sgd,er,der++,lord,lord+ --seeds 3 --out runs/demo
 	$(BIN)/lord report runs/demo --html
 
