@@ -12,6 +12,8 @@ from torch.optim import Optimizer
 from lord.channels.map import ChannelMap
 from lord.channels.modules import assemble, skeleton_of, tensors_of
 
+SQUARES = ("exp_avg_sq", "max_exp_avg_sq", "square_avg", "exp_inf", "sum")
+"""Names under which PyTorch's optimizers keep a mean or a sum of squared gradients."""
 Index = tuple[slice | Tensor, ...]
 """An index of a tensor: one entry for each dimension."""
 
@@ -157,7 +159,9 @@ def _carry_over(
     """Replace the optimizer's parameters by those of a resized module, and resize its state.
 
     A state tensor with the shape of its parameter keeps the entries that both widths share, and is
-    zero elsewhere. All other state, such as step counts, is kept.
+    zero elsewhere. Squared gradients are elsewhere the mean of the shared entries. With zero, the
+    first updates of new channels would be several times too large, because Adam counts the steps
+    of a whole tensor. All other state, such as step counts, is kept.
 
     Args:
         optimizer: has the parameters of ``old``.
@@ -174,9 +178,11 @@ def _carry_over(
         successor = parameters[name]
         for key, value in values.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
-                resized = torch.zeros_like(successor, requires_grad=False)
                 before, after = common(name)
-                resized[after] = value[before]
+                shared = value[before]
+                fill = float(shared.mean()) if key in SQUARES else 0.0
+                resized = torch.full_like(successor, fill, requires_grad=False)
+                resized[after] = shared
                 value = resized
             state[successor][key] = value
     optimizer.state = state

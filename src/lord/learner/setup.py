@@ -21,6 +21,7 @@ from lord.config import (
 from lord.config.types import AtLeastTwo, Count, Natural
 from lord.data import Augment
 from lord.methods import METHODS, AnyMethod, MethodConfig, OptimizerConfig, build_method
+from lord.methods.optim import check_options
 from lord.networks import NetworkConfig, first_network, register_network
 from lord.streams import PRESETS
 
@@ -169,7 +170,9 @@ def _method_configs(config: LearnerConfig) -> tuple[MethodConfig, OptimizerConfi
     recipe = METHODS[config.method]
     values = {**PRESETS["images"].settings, **recipe.preset}
     values |= {"ladder": "short"} | UNEVEN.get(config.method, {}) | config.settings
-    return recipe.config(values), build(OptimizerConfig, chosen(OptimizerConfig, values))
+    optimizer = build(OptimizerConfig, chosen(OptimizerConfig, values))
+    check_options(optimizer, config.settings)
+    return recipe.config(values), optimizer
 
 
 def _method_values(config: LearnerConfig) -> dict[str, Any]:

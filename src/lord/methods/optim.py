@@ -1,32 +1,70 @@
 """Optimizers with a learning-rate schedule over each task."""
 
+import inspect
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from lord.config import Config, UserError
 from lord.config.types import NonNegative, Positive, ProperFraction
 from lord.methods.muon import Muon
 
+CLASSES: dict[str, Callable[..., Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "nadam": torch.optim.NAdam,
+    "radam": torch.optim.RAdam,
+    "adamax": torch.optim.Adamax,
+    "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad,
+}
+"""Optimizers of PyTorch that keep one number per weight, so that their state can grow."""
 FUSED = ("cpu", "cuda", "mps", "xpu")
 """Devices on which one kernel updates all parameters."""
+
+
+ADAMS = ("adam", "adamw", "nadam", "radam", "adamax")
+TAKEN_BY = {
+    "momentum": ("sgd", "muon", "rmsprop"),
+    "dampening": ("sgd",),
+    "nesterov": ("sgd",),
+    "beta1": ADAMS,
+    "beta2": (*ADAMS, "rmsprop"),
+    "eps": (*ADAMS, "rmsprop", "adagrad"),
+    "amsgrad": ("adam", "adamw"),
+}
+"""Option -> the optimizers that take it."""
 
 
 class OptimizerConfig(Config, frozen=True):
     """Settings of the optimizer."""
 
-    optimizer: Literal["sgd", "muon"] = "sgd"
-    """Stochastic gradient descent, or Muon: momentum that is orthogonalised."""
+    optimizer: Literal[
+        "sgd", "muon", "adam", "adamw", "nadam", "radam", "adamax", "rmsprop", "adagrad"
+    ] = "sgd"
+    """Muon orthogonalises the momentum. The others are those of ``torch.optim``."""
     lr: Positive = 0.03
     """Learning rate, or its peak under a schedule."""
     momentum: ProperFraction = 0.0
-    """Momentum of the optimizer; 0 in the protocol."""
+    """Momentum of sgd, muon or rmsprop; 0 in the protocol."""
+    dampening: ProperFraction = 0.0
+    """Dampening of sgd's momentum."""
     nesterov: bool = False
-    """Use Nesterov momentum. Needs sgd and a momentum above 0."""
+    """Use Nesterov momentum. Needs sgd, a momentum above 0 and no dampening."""
+    beta1: ProperFraction | None = None
+    """Decay of Adam's mean gradient. None: as in PyTorch."""
+    beta2: ProperFraction | None = None
+    """Decay of the mean squared gradient of Adam or rmsprop. None: as in PyTorch."""
+    eps: Positive | None = None
+    """Added to the root of the mean squared gradient. None: as in PyTorch."""
+    amsgrad: bool = False
+    """Use the largest mean squared gradient so far. Needs adam or adamw."""
     weight_decay: NonNegative = 0.0
     """Weight decay of the optimizer; 0 in the protocol."""
     schedule: Literal["constant", "cosine", "triangle"] = "constant"
@@ -34,11 +72,34 @@ class OptimizerConfig(Config, frozen=True):
     the task and then falls to 0."""
 
     def __post_init__(self) -> None:
-        if self.nesterov and (self.optimizer != "sgd" or not self.momentum):
+        # A preset may set the momentum of another optimizer, so only `check_options` refuses it.
+        check_options(self, set(TAKEN_BY) - {"momentum"})
+        if self.nesterov and (not self.momentum or self.dampening):
             raise UserError(
-                f"cannot be used with {self.optimizer} and momentum {self.momentum:g}",
+                f"cannot be used with momentum {self.momentum:g} and dampening {self.dampening:g}",
                 field="nesterov",
-                hint="set `optimizer` to sgd and `momentum` above 0",
+                hint="set `momentum` above 0 and `dampening` to 0",
+            )
+
+
+def check_options(config: OptimizerConfig, given: Collection[str]) -> None:
+    """Check that the optimizer takes the options that were given.
+
+    Args:
+        config: settings of the optimizer.
+        given: names of settings. Those that have their default are accepted.
+
+    Raises:
+        UserError: for the first option that it does not take.
+    """
+    for option, takers in TAKEN_BY.items():
+        value = getattr(config, option)
+        if option in given and value and config.optimizer not in takers:
+            raise UserError(
+                f"is not an option of {config.optimizer}",
+                field=option,
+                given=value,
+                hint=f"leave it out, or set `optimizer` to one of {', '.join(takers)}",
             )
 
 
@@ -81,6 +142,29 @@ def share_of_peak(schedule: str, fraction: float) -> float:
     return 1.0
 
 
+def _torch_optimizer(trained: list[nn.Parameter], config: OptimizerConfig) -> Optimizer:
+    shared = {"lr": config.lr, "weight_decay": config.weight_decay}
+    if config.optimizer == "muon":
+        return Muon(trained, momentum=config.momentum, **shared)
+    kind = CLASSES[config.optimizer]
+    accepted = inspect.signature(kind).parameters
+    beta1, beta2 = config.beta1, config.beta2
+    options: dict[str, Any] = {
+        name: getattr(config, name)
+        for name in ("momentum", "dampening", "nesterov", "eps", "amsgrad")
+        if name in accepted and getattr(config, name) is not None
+    }
+    if "betas" in accepted:
+        usual = accepted["betas"].default
+        given = (beta1, beta2)
+        options["betas"] = tuple(u if g is None else g for u, g in zip(usual, given, strict=True))
+    elif beta2 is not None:
+        options["alpha"] = beta2  # rmsprop
+    if "fused" in accepted:
+        options["fused"] = trained[0].device.type in FUSED
+    return kind(trained, **shared, **options)
+
+
 class ScheduledOptimizer:
     """A PyTorch optimizer with a learning rate that follows a schedule over each task.
 
@@ -97,18 +181,7 @@ class ScheduledOptimizer:
         self.config = config
         self.peak = config.lr
         trained = list(parameters)
-        self.torch: torch.optim.Optimizer
-        if config.optimizer == "muon":
-            self.torch = Muon(trained, config.lr, config.momentum, config.weight_decay)
-        else:
-            self.torch = torch.optim.SGD(
-                trained,
-                lr=config.lr,
-                momentum=config.momentum,
-                nesterov=config.nesterov,
-                weight_decay=config.weight_decay,
-                fused=trained[0].device.type in FUSED,
-            )
+        self.torch = _torch_optimizer(trained, config)
 
     def update(self, loss: Tensor, progress: Progress) -> None:
         """Compute the gradients of ``loss`` and make a step."""

@@ -23,6 +23,7 @@ from lord.config import (
 from lord.config.types import Natural
 from lord.data import DataConfig, ImageData
 from lord.methods import METHODS, MethodConfig, OptimizerConfig
+from lord.methods.optim import check_options
 from lord.methods.registry import RETIRED
 from lord.networks import NetworkConfig
 from lord.streams import PRESETS, Protocol, Stream, StreamConfig, make_stream
@@ -120,6 +121,7 @@ def compose(
     parts: dict[str, Any] = {
         part: build(section, chosen(section, merged)) for part, section in SECTIONS.items()
     }
+    check_options(parts["optimizer"], values)
     return RunConfig(
         variant=variant,
         preset=preset,
@@ -229,6 +231,15 @@ def flat(config: RunConfig) -> dict[str, Any]:
     return values
 
 
+def _defaults(method: str) -> dict[str, Any]:
+    """Return the defaults of all settings of a run, without those of presets."""
+    configs = [*SECTIONS.values()] + ([METHODS[method].method.Config] if method in METHODS else [])
+    values: dict[str, Any] = {}
+    for config in configs:
+        values |= msgspec.to_builtins(config())
+    return values
+
+
 def folder_name(config: RunConfig) -> str:
     """Return the name of a run's folder among those of a comparison."""
     label = config.label.replace(":", ",").replace("/", "_")
@@ -252,7 +263,8 @@ def difference(
     Raises:
         UserError: if a setting differs. It names the first one.
     """
-    before = current(before, [as_variant("method", before["method"]).method])
+    method = as_variant("method", before["method"]).method
+    before = _defaults(method) | current(before, [method])  # an older version had fewer settings
     names = sorted(before.keys() | now.keys())
     for name in sorted(names, key="method".__ne__):  # another method has other settings, too
         if name in free or before.get(name) == now.get(name):

@@ -140,3 +140,11 @@ def test_a_run_of_version_0_1_is_refused_only_if_its_settings_had_another_effect
     with refused("candidates", given=80):
         difference(config | OLD | {"pruned": False}, config, tmp_path)
     difference(config | OLD | {"pruned": False}, config | {"candidates": 0}, tmp_path)
+
+
+def test_a_run_of_a_version_with_fewer_settings_goes_on_if_they_have_their_defaults(tmp_path):
+    config = flat(compose("er"))
+    older = {name: value for name, value in config.items() if name not in ("amsgrad", "eps")}
+    difference(older, config, tmp_path)
+    with refused("amsgrad", given=True, problem=re.compile("differs from False")):
+        difference(older, config | {"amsgrad": True}, tmp_path)
