@@ -2,6 +2,7 @@
 
 from lord.evaluation.accuracy import Scores, score
 from lord.evaluation.classes import Classes, read_classes
+from lord.evaluation.definitions import DEFINITIONS
 from lord.evaluation.journal import Journal, read_journal
 from lord.evaluation.matrix import (
     average_incremental,
@@ -9,6 +10,7 @@ from lord.evaluation.matrix import (
     final_average,
     forgetting,
     forward_transfer,
+    mean,
     minimum_accuracy,
     stability_gap,
 )
@@ -16,6 +18,7 @@ from lord.evaluation.record import Matrices, RunRecord, finished, read_record
 from lord.evaluation.study import Study, read_environment, read_study
 
 __all__ = [
+    "DEFINITIONS",
     "Classes",
     "Journal",
     "Matrices",
@@ -28,6 +31,7 @@ __all__ = [
     "finished",
     "forgetting",
     "forward_transfer",
+    "mean",
     "minimum_accuracy",
     "read_classes",
     "read_environment",

@@ -11,6 +11,8 @@ from lord.streams import Task
 
 BINS = 15
 """Bins of confidence for the calibration error."""
+TOP = 5
+"""Number of guesses for an image in the top-5 accuracy."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Scores:
             task. None for the first task, and where the newest task shares a class with another.
         confusion: number of images of each class (row) predicted as each class (column), in
             Class-IL.
+        top5: share of each task's images with their class among the five highest logits of all
+            classes seen. None for at most five classes.
     """
 
     class_il: list[float]
@@ -33,6 +37,13 @@ class Scores:
     calibration: float
     recency: float | None
     confusion: list[list[int]] = field(default_factory=list)
+    top5: list[float] | None = None
+
+    @property
+    def per_class(self) -> list[float | None]:
+        """Class-IL accuracy on each class seen; None for a class without images."""
+        counts = [(row[label], sum(row)) for label, row in enumerate(self.confusion)]
+        return [100 * right / images if images else None for right, images in counts]
 
 
 @torch.no_grad()
@@ -57,17 +68,23 @@ def score(
     accuracies = []
     for task in test:
         classes = torch.tensor(task.classes, device=tally.device)
-        right = torch.zeros(2, device=tally.device, dtype=torch.int64)
+        right = torch.zeros(3, device=tally.device, dtype=torch.int64)
         parts = zip(task.images.split(batch), task.labels.split(batch), strict=True)
         for images, labels in parts:
             logits = predict(images)
             _check_logits(logits, len(images), int(classes.max()))
             right += tally.add(logits.float(), labels, classes)
         accuracies.append((100 * right / max(len(task.labels), 1)).tolist())
-    class_il, task_il = (list(column) for column in zip(*accuracies, strict=True))
+    class_il, task_il, top5 = (list(column) for column in zip(*accuracies, strict=True))
     confusion = tally.confusion.view(seen, seen)
-    recency = _recency(confusion, test)
-    return Scores(class_il, task_il, tally.calibration(), recency, confusion.tolist())
+    return Scores(
+        class_il,
+        task_il,
+        tally.calibration(),
+        _recency(confusion, test),
+        confusion.tolist(),
+        top5 if seen > TOP else None,
+    )
 
 
 class _Tally:
@@ -80,7 +97,7 @@ class _Tally:
         self.bins = torch.zeros(3, BINS, device=device, dtype=torch.float64)
 
     def add(self, logits: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
-        """Count a batch, and return how many images are right in Class-IL and in Task-IL."""
+        """Count a batch, and return how many images are right in Class-IL, Task-IL and top-5."""
         confidence, guess = logits[:, : self.seen].softmax(1).nan_to_num().max(1)
         hits = guess == labels
         self.confusion.index_add_(0, labels * self.seen + guess, torch.ones_like(labels))
@@ -88,7 +105,9 @@ class _Tally:
         values = torch.stack([torch.ones_like(confidence), confidence, hits.float()])
         self.bins.index_add_(1, place, values.double())
         within = classes[logits[:, classes].argmax(1)] == labels
-        return torch.stack([hits.sum(), within.sum()])
+        guesses = logits[:, : self.seen].nan_to_num(-torch.inf).topk(min(TOP, self.seen)).indices
+        among = hits | (guesses == labels[:, None]).any(1)
+        return torch.stack([hits.sum(), within.sum(), among.sum()])
 
     def calibration(self) -> float:
         """Return the expected calibration error in percent."""

@@ -30,8 +30,9 @@ def average_incremental(matrix: Matrix) -> float:
 
 
 def forgetting(matrix: Matrix) -> float | None:
-    """Return the mean drop from the best to the last accuracy, over all tasks but the last.
+    """Return the mean drop from the best earlier to the last accuracy, over all tasks but the last.
 
+    It is negative if tasks improve after they ended (Chaudhry et al. 2018, arXiv:1801.10112).
     None for a matrix of one row.
 
     >>> forgetting([[90], [50, 80]])
@@ -40,7 +41,7 @@ def forgetting(matrix: Matrix) -> float | None:
     if len(matrix) < 2:
         return None
     last = matrix[-1]
-    best = [max(row[j] for row in matrix if len(row) > j) for j in range(len(last) - 1)]
+    best = [max(row[j] for row in matrix[:-1] if len(row) > j) for j in range(len(matrix) - 1)]
     return mean([b - f for b, f in zip(best, last, strict=False)])
 
 
@@ -61,8 +62,8 @@ def backward_transfer(matrix: Matrix) -> float | None:
 def forward_transfer(before: Sequence[float], untrained: Sequence[float]) -> float | None:
     """Return how much earlier tasks help on the next one, as a mean over all tasks but the first.
 
-    For each task it is the accuracy just before training on it, minus that of an untrained network.
-    None for fewer than two tasks.
+    For each task it is the accuracy just before training on it, minus that of the network as
+    initialised (Lopez-Paz and Ranzato 2017, arXiv:1706.08840). None for fewer than two tasks.
 
     Args:
         before: accuracy on each task just before training on it.

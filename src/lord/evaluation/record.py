@@ -25,6 +25,11 @@ class Matrices(msgspec.Struct, frozen=True):
     """Task-IL on each task just before training on it."""
     untrained: list[float] | None = None
     """Task-IL on each task of the network as initialised."""
+    before_class_il: list[float] | None = None
+    """As ``before``, in Class-IL. Predictions are among the classes up to and including those of
+    the task. None in records of old versions."""
+    untrained_class_il: list[float] | None = None
+    """As ``untrained``, in Class-IL, with the same classes as ``before_class_il``."""
     between: list[tuple[int, list[float]]] = []
     """Evaluations within tasks: index of the task in training, and Class-IL on each task seen."""
 
@@ -34,6 +39,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     training_flops counts all of training and includes search_flops and recompute_flops. It does not
     include eval_flops. A multiply-add is 2 FLOPs.
+
+    ``lord.evaluation.DEFINITIONS`` defines each measure in one sentence.
     """
 
     method: str
@@ -69,10 +76,22 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     epochs: float | None = None
     backward_transfer: float | None = None
     forward_transfer: float | None = None
+    """Forward transfer in Task-IL."""
+    forward_transfer_class_il: float | None = None
+    """Forward transfer in Class-IL; None in records of old versions."""
     minimum_accuracy: float | None = None
     stability_gap: float | None = None
     calibration: float | None = None
     recency: float | None = None
+    top5: float | None = None
+    """Mean top-5 accuracy over tasks after the last one, in Class-IL, with the statistics of the
+    headline. None for at most five classes."""
+    per_class: list[float | None] | None = None
+    """Class-IL accuracy on each class after the last task, with the statistics of the headline. The
+    classes are those of ``class_names``; None for a class without test images."""
+    class_names: list[str] = []
+    """Names of the classes seen, in the order in which they were learned; empty in records of old
+    versions."""
     uncounted: float = 0.0
     """Share of a forward pass's FLOPs that training_flops misses."""
     settings: dict[str, bool | int | float | str | None]

@@ -18,6 +18,7 @@ from lord.evaluation import (
     final_average,
     forgetting,
     forward_transfer,
+    mean,
     minimum_accuracy,
     stability_gap,
 )
@@ -120,6 +121,9 @@ def record_of(
         task_il_recomputed=final_average(task_again) if task_again else None,
         calibration=last.calibration,
         recency=last.recency,
+        top5=mean(last.top5) if last.top5 else None,
+        per_class=last.per_class,
+        class_names=list(outcome.loop.stream.class_names[: len(last.confusion)]),
         uncounted=missed,
         wall_s=outcome.wall,
         steps=outcome.loop.steps,
@@ -142,6 +146,9 @@ def _accuracy_measures(headline: list[list[float]], matrices: Matrices) -> dict[
         "average_incremental": average_incremental(headline),
         "backward_transfer": backward_transfer(headline),
         "forward_transfer": forward_transfer(matrices.before or [], matrices.untrained or []),
+        "forward_transfer_class_il": forward_transfer(
+            matrices.before_class_il or [], matrices.untrained_class_il or []
+        ),
         "minimum_accuracy": minimum_accuracy(matrices.class_il, between) if between else None,
         "stability_gap": stability_gap(matrices.class_il, between) if between else None,
     }

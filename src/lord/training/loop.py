@@ -21,6 +21,8 @@ TRAINING = ("search", "step", "recompute")
 """Phases that count as training. The phase of evaluation is reported separately."""
 SAVED = ("steps", "images", "task", "begun", "pending", "untrained", "before", "between")
 """Attributes of a loop that are saved without conversion."""
+ADDED = ("untrained_class_il", "before_class_il")
+"""Saved attributes that checkpoints of old versions lack."""
 
 
 class Watcher(Protocol):
@@ -79,13 +81,17 @@ class Loop:
         """Scalars of the steps since the last check of the loss."""
         self.scores: list[tuple[Scores, Scores | None]] = []
         self.untrained: list[float] = []
+        self.untrained_class_il: list[float] = []
         self.before: list[float] = []
+        self.before_class_il: list[float] = []
         self.between: list[tuple[int, list[float]]] = []
 
     def run(self) -> Matrices:
         """Train from the current position to the end of the stream."""
         if not self.untrained:
-            self.untrained = [self._score_unseen(task) for task in self.stream.test]
+            scores = [self._score_unseen(task) for task in self.stream.test]
+            self.untrained = [each.task_il[0] for each in scores]
+            self.untrained_class_il = [each.class_il[0] for each in scores]
         while self.task < len(self.stream.train):
             task = self.stream.train[self.task]
             self._train(task)
@@ -101,12 +107,15 @@ class Loop:
             [scores.task_il for scores in recomputed] or None,
             before=self.before,
             untrained=self.untrained,
+            # A run that an old version began lacks some of these.
+            before_class_il=self.before_class_il if self.untrained_class_il else None,
+            untrained_class_il=self.untrained_class_il or None,
             between=self.between,
         )
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the rest of the run depends on, and all measurements so far."""
-        saved = {name: getattr(self, name) for name in SAVED}
+        saved = {name: getattr(self, name) for name in (*SAVED, *ADDED)}
         return saved | {
             **self.cursor.state_dict(),
             "method": self.method.state_dict(),
@@ -120,6 +129,8 @@ class Loop:
         """Continue from the state of a loop over the same stream with the same settings."""
         for name in SAVED:
             setattr(self, name, state[name])
+        for name in ADDED:
+            setattr(self, name, state.get(name, []))
         self.cursor.load_state_dict(state)
         self.pending = moved(self.pending, self.method.device)
         self.method.load_state_dict(state["method"])
@@ -137,7 +148,7 @@ class Loop:
         done, left = cursor.images_done(count), cursor.images_left(count, self.epochs)
         self.watcher.task_begins(task.index, len(self.stream.train), done + left, done)
         if not self.begun:
-            self.before.append(self._score_unseen(self.stream.test[task.index]))
+            self._score_before(task)
             with self._phase("search"):
                 self.method.begin_task(task)
             self.begun = True
@@ -201,10 +212,21 @@ class Loop:
         tests = tuple(self.stream.test[:last])
         return self.method.predict, tests, 1 + max(max(test.classes) for test in tests)
 
-    def _score_unseen(self, test: Task) -> float:
-        """Return the Task-IL accuracy on one task, in percent."""
+    def _score_before(self, task: Task) -> None:
+        """Score the task that begins. Before the first one, the method is as initialised."""
+        first = self.steps == 0 and bool(self.untrained_class_il)
+        if first:
+            task_il, class_il = self.untrained[0], self.untrained_class_il[0]
+        else:
+            scores = self._score_unseen(self.stream.test[task.index])
+            task_il, class_il = scores.task_il[0], scores.class_il[0]
+        self.before.append(task_il)
+        self.before_class_il.append(class_il)
+
+    def _score_unseen(self, test: Task) -> Scores:
+        """Score one task. Predictions in Class-IL are among all classes up to its last."""
         with self._phase("evaluate"):
-            return score(self.method.predict, [test], 1 + max(test.classes)).task_il[0]
+            return score(self.method.predict, [test], 1 + max(test.classes))
 
     @contextmanager
     def recomputed(self) -> Iterator[None]:

@@ -75,7 +75,8 @@ def test_training_flops_are_the_sum_of_their_parts_and_of_known_size():
     sizes = [
         len(task.labels) for task in make_stream(load_images(DataConfig()), StreamConfig(), 0).test
     ]
-    seen, unseen = sum(sum(sizes[: i + 1]) for i in range(5)), 2 * sum(sizes)
+    # Before the first task, the network is as initialised and was scored as such.
+    seen, unseen = sum(sum(sizes[: i + 1]) for i in range(5)), 2 * sum(sizes) - sizes[0]
     assert er.eval_flops == pytest.approx(sgd.eval_flops * (2 * seen + unseen) / (seen + unseen))
 
 
@@ -179,8 +180,36 @@ def test_forward_transfer_is_positive_for_similar_tasks():
     turned = run(compose("er", SMALL | {"epochs": 2, "lr": 0.1}, preset="rotated-digits"))
     assert len(turned.matrices.before) == len(turned.matrices.untrained) == 10
     assert turned.forward_transfer > 10
+    assert turned.forward_transfer_class_il == turned.forward_transfer  # tasks share all classes
     assert turned.recency is None
     assert 0 <= turned.calibration <= 100
+
+
+def test_class_incremental_tasks_have_no_forward_transfer_in_class_il(tmp_path):
+    """Before a task, its classes were never the answer, so they are hardly ever predicted."""
+    record = run(compose("er", SMALL | {"epochs": 2}), tmp_path)
+    matrices = record.matrices
+    changes = [
+        before - initial
+        for before, initial in zip(
+            matrices.before_class_il, matrices.untrained_class_il, strict=True
+        )
+    ]
+    assert changes[0] == 0
+    assert record.forward_transfer_class_il == pytest.approx(sum(changes[1:]) / 4)
+    assert record.forward_transfer_class_il < record.forward_transfer
+    assert record.class_names == [str(label) for label in range(10)]
+    confusion = torch.tensor(read_classes(tmp_path).confusion)
+    assert record.per_class == pytest.approx((100 * confusion.diag() / confusion.sum(1)).tolist())
+    assert record.class_il < record.top5 <= 100
+    old = {
+        name: value
+        for name, value in json.loads((tmp_path / "summary.json").read_text()).items()
+        if name not in ("top5", "per_class", "class_names", "forward_transfer_class_il")
+    }
+    old["matrices"] = {name: old["matrices"][name] for name in ("class_il", "task_il", "before")}
+    (tmp_path / "summary.json").write_text(json.dumps(old))
+    assert read_record(tmp_path).per_class is None
 
 
 def test_figures_go_to_tensorboard_too(tmp_path):
