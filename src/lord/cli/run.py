@@ -46,7 +46,7 @@ def run(
     track
         Also send figures to this experiment tracker.
     quiet
-        Print no progress bar and no table.
+        Print no progress and no table.
     """
     import lord.training as training
     from lord.training.ranks import here

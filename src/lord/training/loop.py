@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 
-import torch
 from torch import Generator, Tensor
 
 from lord.config import UserError
@@ -14,6 +13,7 @@ from lord.evaluation import Matrices, Scores, score
 from lord.methods import AnyMethod, Batch, Progress, moved, recomputed_statistics, take_step
 from lord.networks import seeded
 from lord.streams import Cursor, Stream, Task, batch_count
+from lord.training.scalars import scalar_values
 
 INTERVAL = 25
 """Steps between two checks of the loss. Each check waits for the device."""
@@ -32,7 +32,10 @@ class Watcher(Protocol):
         """Called before a task with the number of its images over all epochs, and those done."""
 
     def trained(self, task: int, step: int, images: int, scalars: dict[str, float]) -> None:
-        """Called at intervals with the images and the mean scalars since the last call."""
+        """Called at intervals with the images and the scalars since the last call.
+
+        A scalar is a mean over the steps that returned it.
+        """
 
     def task_ended(self, task: int, trained: Scores, recomputed: Scores | None) -> None:
         """Called with the scores after a task, with trained and with recomputed statistics."""
@@ -180,8 +183,7 @@ class Loop:
     def _look(self, task: Task) -> None:
         """Fetch the scalars of the last steps from the device, and report their means."""
         pending = self.pending
-        names = pending[0].keys()
-        values = {n: torch.stack([scalars[n] for scalars in pending]).tolist() for n in names}
+        values = scalar_values(pending)
         for place, loss in enumerate(values["loss"]):
             if not abs(loss) < float("inf"):
                 step = self.steps - len(pending) + place + 1

@@ -62,7 +62,8 @@ def run(
         resume: continue from the last checkpoint in ``out``, if there is one. The result is the
             same as without the interruption.
         track: tensorboard, mlflow or wandb. The figures are logged to it too.
-        console: for warnings, and for a progress bar if it is a terminal.
+        console: for warnings, and for a progress bar if it is a terminal. Otherwise, plain lines
+            of progress go to standard error. None shows nothing.
 
     Raises:
         UserError: for data that does not fit, a folder that holds results, or a loss that is not
