@@ -1,12 +1,10 @@
 """``lord ablate``: what each part of LoRD contributes."""
 
 from pathlib import Path
-from typing import Annotated
 
-from lord.cli.flags import Execution, Flags, Switch, checked
-from lord.cli.study import run_study
+from lord.cli.flags import Execution, Flags, Switch
+from lord.cli.study import run_study, seeds_in
 from lord.config import choose
-from lord.config.types import Count
 
 EXAMPLES = """
 lord ablate
@@ -21,7 +19,7 @@ def ablate(
     *,
     method: str = "lord",
     study: str = "redundancies",
-    seeds: Annotated[int, checked(Count)] = 3,
+    seeds: str = "3",
     out: Path | None = None,
     overwrite: Switch = False,
 ) -> None:
@@ -37,7 +35,7 @@ def ablate(
         redundancies: leave out parts of LoRD, one by one and together. rehearsal: other ways to
         spend the same FLOPs on rehearsal; variants that replay less train longer.
     seeds
-        Number of seeds: 0, 1, 2, ...
+        Number of seeds, from 0 on; or the seeds, such as 7,8,9. A single one has a comma: 7,
     out
         Folder for the results; by default runs/ablate-METHOD-STUDY-PRESET.
     overwrite
@@ -53,7 +51,7 @@ def ablate(
     variants = studies.variants(method, study, whole.training.epochs)
     run_study(
         variants,
-        seeds,
+        seeds_in(seeds),
         out or Path("runs") / f"ablate-{method}-{study}-{whole.preset}",
         arguments,
         execution or Execution(),

@@ -1,12 +1,10 @@
 """``lord compare``: several methods, several seeds, one table."""
 
 from pathlib import Path
-from typing import Annotated
 
 from lord.cli.console import say
-from lord.cli.flags import Execution, Flags, Switch, checked
-from lord.cli.study import run_study, variants_in
-from lord.config.types import Count
+from lord.cli.flags import Execution, Flags, Switch
+from lord.cli.study import run_study, seeds_in, variants_in
 
 EXAMPLES = """
 lord compare
@@ -22,7 +20,7 @@ def compare(
     execution: Execution | None = None,
     *,
     methods: str = "sgd,er,der++,lord",
-    seeds: Annotated[int, checked(Count)] = 3,
+    seeds: str = "3",
     out: Path | None = None,
     overwrite: Switch = False,
 ) -> None:
@@ -36,7 +34,7 @@ def compare(
         Methods, separated by commas. METHOD:SETTING=VALUE:... is a variant with settings of its
         own, and NAME=METHOD:SETTING=VALUE:... gives it a name in tables and folders.
     seeds
-        Number of seeds: 0, 1, 2, ...
+        Number of seeds, from 0 on; or the seeds, such as 7,8,9. A single one has a comma: 7,
     out
         Folder for the results; by default runs/compare-PRESET.
     overwrite
@@ -49,5 +47,5 @@ def compare(
     first = compose(variants[0], arguments.given, preset=arguments.preset, beside=variants)
     out = out or Path("runs") / f"compare-{first.preset}"
     execution = execution or Execution()
-    records = run_study(variants, seeds, out, arguments, execution, overwrite=overwrite)
+    records = run_study(variants, seeds_in(seeds), out, arguments, execution, overwrite=overwrite)
     say(conclusion(records))

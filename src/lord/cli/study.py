@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from lord.cli.console import command_line, continues, report_on, say
 from lord.cli.flags import Arguments, Execution
-from lord.config import UserError, Variant, parse_variant
+from lord.config import UserError, Variant, convert, parse_variant
+from lord.config.types import Count, Natural
 
 if TYPE_CHECKING:
     from lord.evaluation import RunRecord
@@ -33,9 +34,27 @@ def variants_in(methods: str) -> list[Variant]:
     return variants
 
 
+def seeds_in(text: str) -> list[int]:
+    """Read a number of seeds, or seeds that are separated by commas.
+
+    >>> seeds_in("3"), seeds_in("7,8,9"), seeds_in("7,")
+    ([0, 1, 2], [7, 8, 9], [7])
+
+    Raises:
+        UserError: if there is none, or one is not an integer or occurs twice.
+    """
+    if "," not in text:
+        return list(range(convert("seeds", text, Count)))
+    words = [word.strip() for word in text.removesuffix(",").split(",")]
+    seeds = [convert("seeds", word, Natural) for word in words]
+    if len(set(seeds)) < len(seeds):
+        raise UserError(field="seeds", given=text, allowed="no seed twice")
+    return seeds
+
+
 def run_study(
     variants: Sequence[Variant],
-    seeds: int,
+    seeds: Sequence[int],
     out: Path,
     arguments: Arguments,
     execution: Execution,
@@ -54,7 +73,7 @@ def run_study(
 
     configs = [
         compose(variant, arguments.given, preset=arguments.preset, seed=seed, beside=variants)
-        for seed in range(seeds)
+        for seed in seeds
         for variant in variants
     ]
     with continues(f"finished runs are in {out}; the same command continues"):

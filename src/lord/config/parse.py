@@ -57,6 +57,8 @@ def convert(name: str, value: object, kind: object) -> Any:
 
     >>> convert("lr", "1e-3", float), convert("split", "0,1/2", Groups)
     (0.001, ((0, 1), (2,)))
+    >>> convert("split", "cat, dog; ant", Groups)
+    (('cat', 'dog'), ('ant',))
     >>> convert("pace", "none", float | None) is None
     True
 
@@ -89,7 +91,10 @@ def _plain(value: object, kind: object) -> object:
     if isinstance(value, str) and value.lower() == "none" and NoneType in get_args(kind):
         return None
     if isinstance(value, str) and Groups in (kind, *get_args(kind)):
-        return [group.split(",") for group in value.split("/")]
+        # Names of classes may have a slash, so a semicolon can stand in its place.
+        groups = value.split(";" if ";" in value else "/")
+        words = [[word.strip() for word in group.split(",")] for group in groups]
+        return [[int(word) if word.isdecimal() else word for word in group] for group in words]
     return value
 
 

@@ -15,14 +15,15 @@ NonNegative = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(gt=0, le=1)]
 ProperFraction = Annotated[float, Meta(ge=0, lt=1)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
-Groups = tuple[tuple[int, ...], ...]
+Groups = tuple[tuple[int | str, ...], ...]
+"""Classes of each task, by number or by name."""
 
 NAMES: dict[object, str] = {
     int: "an integer",
     float: "a number",
     bool: "true or false",
     str: "text",
-    Groups: "integers in groups, such as 0,1/2,3",
+    Groups: "classes in groups, such as 0,1/2,3 or cat,dog/ant,bee",
 }
 
 

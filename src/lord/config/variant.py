@@ -115,6 +115,7 @@ def typed(value: Value) -> str:
     if isinstance(value, bool) or value is None:
         return str(value).lower()
     if isinstance(value, list | tuple):  # classes of each task
-        tasks = (task if isinstance(task, list | tuple) else [task] for task in value)
-        return "/".join(",".join(map(str, task)) for task in tasks)
+        tasks = [task if isinstance(task, list | tuple) else [task] for task in value]
+        texts = [",".join(map(str, task)) for task in tasks]
+        return (";" if any("/" in text for text in texts) else "/").join(texts)
     return str(value)

@@ -9,9 +9,10 @@ import torch
 from torch import Generator, Tensor
 
 from lord.config import Config, UserError
-from lord.config.types import Count, ProperFraction, Share
+from lord.config.types import Count, Groups, Natural, ProperFraction, Share
 from lord.data import ImageData
 from lord.streams.domains import drifting, permutation, permuted, rotated
+from lord.streams.split import numbered
 from lord.streams.tasks import Stream, Task, Tasks
 
 
@@ -26,8 +27,12 @@ class StreamConfig(Config, frozen=True):
     """Number of tasks. With new classes in each task, it must divide the number of classes."""
     order: Literal["natural", "seeded"] = "natural"
     """Order of the classes: by their numbers, or shuffled by the run's seed."""
-    split: tuple[tuple[int, ...], ...] | None = None
-    """Classes of each task, which replaces 'tasks' and 'order'."""
+    order_seed: Natural | None = None
+    """Seed that shuffles the classes, or the tasks of 'split', in place of 'order'. It also
+    decides permutations, rotations and drift. By default, the run's seed decides them."""
+    split: Groups | None = None
+    """Classes of each task by number or name, such as 0,1/2,3 or 'cat,dog;ant,bee'. Replaces
+    'tasks' and 'order'."""
     subset: Share = 1.0
     """Share of each class's training images to use. They are the first after those that 'skip'
     leaves out."""
@@ -83,15 +88,15 @@ def make_stream(data: ImageData, config: StreamConfig, seed: int) -> Stream:
     Args:
         data: images and labels; images may be mapped from a file.
         config: how to cut them.
-        seed: decides a seeded class order, permutations, rotations and drift.
+        seed: decides a seeded class order, permutations, rotations and drift, unless
+            ``config.order_seed`` does.
 
     Raises:
         UserError: if ``tasks``, ``split``, ``subset`` or ``validation`` do not fit the data.
     """
-    groups = config.split or _groups(len(data.classes), config, seed)
+    seed = seed if config.order_seed is None else config.order_seed
+    groups = _groups(data.classes, config, seed)
     order = [label for group in groups for label in group]
-    if config.split:
-        _check_split(config.split, len(data.classes))
     train = _part(data, order, "subset", config.skip, config.subset)
     test = _renumbered(data.test_images, data.test_labels, order)
     if config.validation:
@@ -107,26 +112,18 @@ def make_stream(data: ImageData, config: StreamConfig, seed: int) -> Stream:
     return Stream(_domains(whole_train, views), _domains(whole_test, views), names)
 
 
-def _check_split(split: tuple[tuple[int, ...], ...], classes: int) -> None:
-    labels = [label for group in split for label in group]
-    if not labels or len(set(labels)) < len(labels) or not all(split):
-        allowed = "at least one class in each task, and no class twice"
-        raise UserError(field="split", given=split, allowed=allowed)
-    for label in (min(labels), max(labels)):
-        if not 0 <= label < classes:
-            raise UserError(
-                f"has the class {label}",
-                field="split",
-                given=split,
-                allowed=f"classes from 0 to {classes - 1}",
-            )
-
-
-def _groups(classes: int, config: StreamConfig, seed: int) -> list[tuple[int, ...]]:
+def _groups(names: Sequence[str], config: StreamConfig, seed: int) -> list[tuple[int, ...]]:
     """Return groups of classes: one for each task, or one for each class if tasks share them."""
+    if config.split is not None:
+        groups = numbered(config.split, names)
+        places = (
+            shuffled(len(groups), seed) if config.order_seed is not None else range(len(groups))
+        )
+        return [groups[place] for place in places]
+    classes = len(names)
     order = list(range(classes))
-    if config.order == "seeded":
-        order = torch.randperm(classes, generator=Generator().manual_seed(seed)).tolist()
+    if config.order == "seeded" or config.order_seed is not None:
+        order = shuffled(classes, seed)
     if config.scenario != "classes":
         return [(label,) for label in order]
     if config.tasks > classes:
@@ -141,6 +138,11 @@ def _groups(classes: int, config: StreamConfig, seed: int) -> list[tuple[int, ..
         )
     each = classes // config.tasks
     return [tuple(order[start : start + each]) for start in range(0, classes, each)]
+
+
+def shuffled(number: int, seed: int) -> list[int]:
+    """Return 0, 1, ... ``number`` - 1 in an order that depends on the seed only."""
+    return torch.randperm(number, generator=Generator().manual_seed(seed)).tolist()
 
 
 def _renumbered(images: Tensor, labels: Tensor, order: list[int]) -> _Source:

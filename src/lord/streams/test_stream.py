@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Generator
 
+from lord.config import convert
+from lord.config.types import Groups
 from lord.conftest import refused
 from lord.data import DataConfig, load_images
 from lord.streams import PRESETS, StreamConfig, make_stream
@@ -54,6 +56,34 @@ def test_a_split_may_have_unequal_tasks_and_omit_classes():
     stream = make_stream(DIGITS, StreamConfig(split=((7, 1, 3), (0,))), seed=0)
     assert stream.class_names == ("7", "1", "3", "0")
     assert [task.classes for task in stream.train] == [(0, 1, 2), (3,)]
+
+
+def test_a_split_may_name_its_classes():
+    data = replace(DIGITS, classes=("ant", "a/b", "c", "d", "e", "f", "g", "h", "i", "j"))
+    for text in ("a/b,ant;j", "a/b, 0; 9", "1,0/j"):
+        split = convert("split", text, Groups)
+        stream = make_stream(data, StreamConfig(split=split), seed=0)
+        assert stream.class_names == ("a/b", "ant", "j")
+    with refused("split", given="a/b;eel", problem="has the class 'eel'"):
+        make_stream(data, StreamConfig(split=(("a/b",), ("eel",))), seed=0)
+
+
+def test_an_order_seed_shuffles_whatever_the_seed_of_the_run_is():
+    def names(seed, **config):
+        return make_stream(DIGITS, StreamConfig(**config), seed).class_names
+
+    assert names(0, order_seed=3) == names(1, order_seed=3) == names(3, order="seeded")
+    assert names(0, order_seed=3) != names(0, order_seed=4)
+    split = ((0, 1), (2, 3), (4, 5), (6, 7))
+    shuffled = names(0, split=split, order_seed=1)
+    assert shuffled != names(0, split=split) == tuple("01234567")
+    assert {shuffled[at : at + 2] for at in range(0, 8, 2)} == PAIRS
+    for scenario in ("permuted", "rotated", "drifting"):
+        one, other = (
+            make_stream(DIGITS, StreamConfig(scenario=scenario, order_seed=5), seed).train[1]
+            for seed in (0, 1)
+        )
+        assert torch.equal(one.images, other.images)
 
 
 def test_a_subset_keeps_the_same_share_of_each_class():
@@ -102,6 +132,8 @@ def test_a_joined_stream_has_all_images_in_one_task():
     assert len(stream.test) == 5
 
 
+PAIRS = {tuple("01"), tuple("23"), tuple("45"), tuple("67")}
+NAMES = "classes from 0 to 9, or their names"
 SPLIT = "at least one class in each task, and no class twice"
 
 
@@ -111,8 +143,9 @@ SPLIT = "at least one class in each task, and no class twice"
         ({"tasks": 11}, "tasks", {"given": 11, "allowed": "at most 10, the number of classes"}),
         ({"tasks": 3}, "tasks", {"given": 3, "allowed": re.compile("divisor of 10")}),
         ({"split": ((0, 1), (1, 2))}, "split", {"allowed": SPLIT}),
-        ({"split": ((0,), ())}, "split", {"given": ((0,), ()), "allowed": SPLIT}),
-        ({"split": ((0,), (10,))}, "split", {"allowed": "classes from 0 to 9"}),
+        ({"split": ((0,), ())}, "split", {"given": "0/", "allowed": SPLIT}),
+        ({"split": ((0,), (10,))}, "split", {"given": "0/10", "problem": "has the class 10"}),
+        ({"split": (("1x",),)}, "split", {"allowed": NAMES, "hint": "did you mean '1'?"}),
         ({"scenario": "drifting", "tasks": 500}, "tasks", {"given": 500}),
     ],
 )

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from lord.config import typed
 from lord.evaluation.record import Value
 from lord.reporting.names import Shown
 
@@ -38,18 +39,11 @@ def repeat_from_settings(
     words = ["lord", "run", "--method", variant.text, "--seed", str(seed)]
     for name in FLAGS:
         if name in given:
-            words += [f"--{name}", _typed(given[name])]
+            words += [f"--{name}", typed(given[name])]
     for name, value in given.items():
         owner, _, setting = name.rpartition(".")
         if name in FLAGS or owner not in ("", variant.method):
             continue
         if not known or setting in known:
-            words += ["--set", f"{name}={_typed(value)}"]
+            words += ["--set", f"{name}={typed(value)}"]
     return shlex.join(words)
-
-
-def _typed(value: Value) -> str:
-    """Return a value as text for a command line."""
-    if isinstance(value, list):
-        return "/".join(",".join(map(str, task)) for task in value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
