@@ -36,23 +36,51 @@ def continues(text: str) -> Iterator[None]:
         raise KeyboardInterrupt(f"interrupted: {text}") from None
 
 
-def print_table(records: "Sequence[RunRecord]") -> None:
-    """Print the runs in a table, a row for each variant."""
-    from lord.reporting import missing, summarise, terminal
+def print_table(records: "Sequence[RunRecord]", baseline: str | None = None) -> None:
+    """Print the runs in a table, a row for each variant, and what to know about it.
+
+    Args:
+        records: the records of the runs.
+        baseline: name of the row that the costs are compared with.
+    """
+    from lord.cli.main import as_flags
+    from lord.reporting import against, notes, summarise, terminal
 
     rows = summarise(records)
-    console.print(terminal(rows))
-    if note := missing(rows):
-        say(note)
+    reference = against(rows, baseline) if baseline else None
+    console.print(terminal(rows, console.width, reference))
+    for note in notes(rows):
+        say(as_flags(note))
 
 
-def report_on(folder: Path, records: "Sequence[RunRecord]") -> None:
+def print_differences(records: "Sequence[RunRecord]", baseline: str) -> None:
+    """Print the difference of each row to the baseline, with the paired test."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from lord.reporting import against, difference_table, summarise
+
+    rows = summarise(records)
+    head, body, texts = difference_table(rows, against(rows, baseline))
+    table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False, collapse_padding=True)
+    for place, name in enumerate(head):
+        table.add_column(name, justify="right" if place else "left", no_wrap=place > 0)
+    for cells in body:
+        table.add_row(*cells)
+    console.print(table)
+    for text in texts:
+        say(text)
+
+
+def report_on(folder: Path, records: "Sequence[RunRecord]", baseline: str | None = None) -> None:
     """Write the report of a comparison, print its table, and say where the page is."""
     from lord.reporting import CONVENTION, write_report
 
-    page, *others = write_report(folder, records)
-    print_table(records)
+    page, *others = write_report(folder, records, baseline)
+    print_table(records, baseline)
     say(CONVENTION)
+    if baseline:
+        print_differences(records, baseline)
     say(f"The page with tables and pictures is {page}. Beside it: {', '.join(_names(others))}.")
 
 

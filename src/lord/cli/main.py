@@ -106,6 +106,11 @@ def _answer(error: Exception) -> str | None:
     return in_plugin(error)
 
 
+def as_flags(text: str) -> str:
+    """Return a sentence with its settings as the flags of the command that runs."""
+    return UserError(text).worded(_namer(TYPED[:1]))
+
+
 def _namer(command: list[str]) -> Callable[[str], str]:
     """Return how a command's user calls a setting or argument: --width, FOLDER or --set rho."""
     if not command or command[0] not in app:

@@ -11,6 +11,7 @@ from lord.config import UserError
 
 EXAMPLES = """
 lord report runs/compare-digits
+lord report runs/compare-digits --against er
 lord report runs/compare-digits --html
 lord report runs --watch
 """
@@ -20,6 +21,7 @@ def report(
     folder: Path,
     /,
     *,
+    against: str | None = None,
     html: Switch = False,
     watch: Switch = False,
     port: Annotated[int | None, checked(Annotated[int, Meta(ge=0, le=65535)])] = None,
@@ -30,6 +32,9 @@ def report(
     ----------
     folder
         Folder of a comparison, of one run, or of many comparisons.
+    against
+        Compare every row with this one: a method, or the name of a row. The table has the
+        differences over common seeds and a paired permutation test.
     html
         Write FOLDER/report.html instead: one file with charts, runs and commands. It works
         offline.
@@ -45,6 +50,8 @@ def report(
 
     if html and watch:
         raise UserError("cannot be combined with `html`", field="watch", hint="give one of them")
+    if against is not None and (html or watch):
+        raise UserError("cannot be combined with `html` or `watch`", field="against", given=against)
     if port is not None and not watch:
         raise UserError("is only for `watch`", field="port", given=port)
     if watch:
@@ -56,7 +63,7 @@ def report(
     studies = find_studies(folder)
     for study, records in studies.items():
         if len(studies) == 1:
-            report_on(study, records)
+            report_on(study, records, against)
         else:
-            write_report(study, records)
+            write_report(study, records, against)
             say(f"{study}: {len(records)} runs")

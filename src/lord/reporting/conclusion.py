@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from lord.evaluation import RunRecord
-from lord.reporting.tables import Row, reference_of, summarise
+from lord.reporting.rows import Row, reference_of, summarise
 
 
 def conclusion(records: Sequence[RunRecord]) -> str:

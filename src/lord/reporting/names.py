@@ -1,5 +1,7 @@
 """Short, unique names for the variants shown together in a table, a picture or a page."""
 
+import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -109,3 +111,20 @@ def _name(variant: Shown, telling: Sequence[str]) -> str:
     base, settings = variant.name or variant.method, variant.settings
     named = [f"{name} {settings[name]}" for name in telling if name in settings]
     return f"{base} ({', '.join(named)})" if named else base
+
+
+def in_lines(name: str, width: int) -> list[str]:
+    """Break a name into lines, at a space or after a comma, a colon or a slash.
+
+    A part without these is broken only if it is longer than a line.
+
+    >>> in_lines("mine:alpha=0.5:beta=1 (lr 0.1, momentum 0.9)", 14)
+    ['mine:', 'alpha=0.5:', 'beta=1 (lr', '0.1, momentum', '0.9)']
+    """
+    lines = [""]
+    for part in re.findall(r"[^ ,:/]+[,:/]* ?|[ ,:/]+", name):
+        if lines[-1] and len((lines[-1] + part).rstrip()) > width:
+            lines.append("")
+        lines[-1] += part
+    broken = (textwrap.wrap(line, width) for line in lines)
+    return [line for group in broken for line in group] or [name]

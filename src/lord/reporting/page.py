@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
-from lord.evaluation import RunRecord, Study
+from lord.config import UserError
+from lord.evaluation import Study
+from lord.reporting.rows import Pick, Row, flops_of, label_of, reference_of
 from lord.reporting.statistics import caution, paired
-from lord.reporting.tables import Pick, Row, grid, label_of, markdown, missing, reference_of
+from lord.reporting.tables import grid, markdown
 
 MEASURES: dict[str, Pick] = {
     "forgetting": lambda r: r.forgetting,
@@ -20,14 +22,22 @@ COSTS: dict[str, Pick] = {
     "seconds": lambda r: r.wall_s,
     "of which steps": lambda r: r.step_s,
     "images/s": lambda r: r.images_per_s,
-    "state MB": lambda r: r.state_bytes / 1e6,
-    "buffer MB": lambda r: r.buffer_bytes / 1e6,
-    "peak MB": lambda r: r.peak_bytes / 1e6,
+    "state": lambda r: r.state_bytes,
+    "buffer": lambda r: r.buffer_bytes,
+    "peak": lambda r: r.peak_bytes,
     "parameters": lambda r: r.params,
 }
+SIZES = ("state", "buffer", "peak")
+"""Costs in bytes."""
 
 
-def page(title: str, rows: Sequence[Row], study: Study | None, pictures: Sequence[str]) -> str:
+def page(
+    title: str,
+    rows: Sequence[Row],
+    study: Study | None,
+    pictures: Sequence[str],
+    reference: Row | None = None,
+) -> str:
     """Return the page as Markdown.
 
     Args:
@@ -35,28 +45,57 @@ def page(title: str, rows: Sequence[Row], study: Study | None, pictures: Sequenc
         rows: a row for each variant.
         study: description of the comparison; None if it is not known.
         pictures: names of the picture files in the page's folder.
+        reference: the row that the others are compared with; by default, that of the study.
     """
-    reference = reference_of(rows, study.against if study else None)
+    reference = reference or reference_of(rows, study.against if study else None)
     parts = [f"# {title}", _origin(rows, study), markdown(rows, reference)]
-    if warning := missing(rows):
-        parts.append(f"**{warning}**")
     if reference.name != reference.variant.method:
         parts.append(f"Reference: {reference.name}.")
     if len(rows) > 1:
         parts += [f"## Compared with {reference.name}", differences(rows, reference)]
     for heading, columns in (("Other measures", MEASURES), ("Costs", COSTS)):
-        form = ".1f" if columns is MEASURES else ".4g"
         shown = [
             n for n, pick in columns.items() if any(row.mean(pick) is not None for row in rows)
         ]
-        body = [[row.name, *(row.show(columns[name], form) for name in shown)] for row in rows]
+        body = [[row.name, *(_cell(row, name, columns[name]) for name in shown)] for row in rows]
         parts += [f"## {heading}", grid(["method", *shown], body)]
     parts += [f"![{name.replace('_', ' ').removesuffix('.png')}]({name})" for name in pictures]
     return "\n\n".join(parts) + "\n"
 
 
+def _cell(row: Row, name: str, pick: Pick) -> str:
+    """Return a measure or a cost of a row as text."""
+    if name in SIZES:
+        return row.show_size(pick)
+    return row.show(pick, ".1f" if name in MEASURES else ".4g")
+
+
+def against(rows: Sequence[Row], name: str) -> Row:
+    """Return the row with a short name, the variant as typed, or the only row of a method.
+
+    Raises:
+        UserError: if there is none, or a method has several.
+    """
+    named = [row for row in rows if name in (row.name, row.label, label_of(row.records[0]))]
+    found = named or [row for row in rows if row.variant.method == name]
+    if len(found) != 1:
+        what = f"names {len(found)} rows" if found else "names no row"
+        names = ", ".join(f"'{row.name}'" for row in found or rows)
+        raise UserError(what, field="against", given=name, allowed=f"one of {names}")
+    return found[0]
+
+
 def differences(rows: Sequence[Row], reference: Row) -> str:
     """Return a table of each method minus the reference, over common seeds, and of its costs."""
+    head, body, notes = difference_table(rows, reference)
+    warnings = [f"**{note}**" for note in notes[1:]]
+    return "\n\n".join([grid(head, body), notes[0], *warnings])
+
+
+def difference_table(
+    rows: Sequence[Row], reference: Row
+) -> tuple[list[str], list[list[str]], list[str]]:
+    """Return the head, the body and the notes of the table of differences to the reference."""
     head = ["method", "seeds", "Class-IL", "95 % interval", "p", "FLOPs", "seconds", "state"]
     body, seeds = [], []
     for row in rows:
@@ -67,7 +106,7 @@ def differences(rows: Sequence[Row], reference: Row) -> str:
         interval = "-" if gap.low is None else f"{gap.low:+.1f} to {gap.high:+.1f}"
         p = "-" if gap.p is None else f"{gap.p:.3g}"
         cells = [row.name, str(gap.seeds), f"{gap.mean:+.1f}", interval, p]
-        for pick in (_flops, lambda r: r.wall_s, lambda r: r.state_bytes):
+        for pick in (flops_of, lambda r: r.wall_s, lambda r: r.state_bytes):
             mine, theirs = row.mean(pick) or 0, reference.mean(pick) or 0
             cells.append(f"{mine / theirs:.2f}" if theirs else "-")
         body.append(cells)
@@ -77,11 +116,7 @@ def differences(rows: Sequence[Row], reference: Row) -> str:
         f"state: multiples of those of {reference.name}."
     )
     warning = caution(seeds)
-    return "\n\n".join([grid(head, body), text, *([f"**{warning}**"] if warning else [])])
-
-
-def _flops(record: RunRecord) -> float:
-    return record.training_flops
+    return head, body, [text, *([warning] if warning else [])]
 
 
 def _origin(rows: Sequence[Row], study: Study | None) -> str:

@@ -1,6 +1,5 @@
 """Draw accuracy against FLOPs, accuracy over the stream, and accuracy matrices."""
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lord.evaluation import RunRecord
-from lord.reporting.tables import Row
+from lord.reporting.names import in_lines
+from lord.reporting.rows import Row
 from lord.storage import write_atomic
 
 LINES = ("-", "--", ":")
@@ -108,7 +108,7 @@ def accuracy_matrices(rows: Sequence[Row], file: Path) -> None:
         shown = panel.imshow(mean, vmin=0, vmax=100, cmap="viridis")
         if mean.shape[1] <= 10:
             _write_values(panel, mean)
-        panel.set_title(row.name, size=9, wrap=True)
+        panel.set_title("\n".join(in_lines(row.name, 30)), size=9)
         panel.set(xlabel="on task")
         panel.set_xticks(range(mean.shape[1]), [str(j + 1) for j in range(mean.shape[1])])
         panel.set_yticks(range(mean.shape[0]), [str(i + 1) for i in range(mean.shape[0])])
@@ -136,7 +136,7 @@ def _headline(record: RunRecord) -> float:
 
 def _wrapped(label: str) -> str:
     """Break a name into lines short enough for a legend of two columns."""
-    return textwrap.fill(label, 42)
+    return "\n".join(in_lines(label, 42))
 
 
 def _point(row: Row) -> tuple[float, float]:

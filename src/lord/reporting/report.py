@@ -8,13 +8,13 @@ import msgspec
 
 from lord.config import UserError
 from lord.evaluation import RunRecord, finished, read_record, read_study
-from lord.reporting.page import page
+from lord.reporting.page import against, page
 from lord.reporting.pictures import (
     accuracy_against_flops,
     accuracy_matrices,
     accuracy_over_tasks,
 )
-from lord.reporting.tables import Row, summarise
+from lord.reporting.rows import Row, summarise
 from lord.storage import write_json, write_text
 
 PICTURES: dict[str, Callable[[Sequence[Row], Path], None]] = {
@@ -93,8 +93,15 @@ def _read_summary(folder: Path) -> list[RunRecord]:
         raise UserError(f"'{file}' is not the summary of a comparison: {error}") from None
 
 
-def write_report(folder: Path, records: Sequence[RunRecord]) -> list[Path]:
+def write_report(
+    folder: Path, records: Sequence[RunRecord], baseline: str | None = None
+) -> list[Path]:
     """Write the page and the pictures, and summary.json for a comparison. Return the files.
+
+    Args:
+        folder: folder of the comparison or the run.
+        records: the records of its runs.
+        baseline: name of the row that the others are compared with; see ``against``.
 
     Raises:
         UserError: if the folder cannot be written, or a file in it was not made by a report.
@@ -102,12 +109,14 @@ def write_report(folder: Path, records: Sequence[RunRecord]) -> list[Path]:
     summary = None if (folder / "accuracy.json").is_file() else folder / "summary.json"
     _check_replaceable(folder / "README.md", summary)
     rows = summarise(records)
+    reference = against(rows, baseline) if baseline else None
     names = [n for n in PICTURES if n != "accuracy_matrices.png" or len(rows) <= MATRICES]
     written = [folder / "README.md", *(folder / name for name in names)]
     try:
         for name in names:
             PICTURES[name](rows, folder / name)
-        text = page(readable(folder.resolve().name), rows, read_study(folder), names)
+        title = readable(folder.resolve().name)
+        text = page(title, rows, read_study(folder), names, reference)
         write_text(
             written[0], f"{text}\n{MADE}; your changes will be lost when it runs again -->\n"
         )

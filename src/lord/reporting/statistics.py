@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from lord.reporting.tables import Pick, Row
+from lord.reporting.rows import Pick, Row
 
 LEVEL = 0.05
 

@@ -1,3 +1,4 @@
+import io
 import itertools
 import json
 import os
@@ -7,13 +8,16 @@ import re
 import msgspec
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from lord.conftest import refused
 from lord.evaluation import Matrices, RunRecord, Study
 from lord.reporting import (
+    against,
     caution,
     find_studies,
     markdown,
+    notes,
     paired,
     summarise,
     terminal,
@@ -239,8 +243,7 @@ def test_variants_have_short_names_and_a_table_of_their_settings():
     table = markdown(summarise(runs))
     assert "| der++ (lr 0.03) | 1 | 60.0*" in table
     assert "| der++ (lr 0.03) | lr 0.03, momentum 0, optimizer sgd |" in table
-    with_terminal = terminal(summarise(runs))
-    assert with_terminal.caption == "der++ (lr 0.03): lr 0.03, momentum 0, optimizer sgd"
+    assert "  der++ (lr 0.03): lr 0.03, momentum 0, optimizer sgd" in notes(summarise(runs))
     assert label not in page("x", summarise(runs), None, [])
 
 
@@ -252,3 +255,48 @@ def test_a_named_variant_keeps_its_name():
         "der++, lr 0.03",
         "tuned=der++:lr=0.03",
     )
+
+
+def test_names_and_columns_fit_a_narrow_terminal_without_breaking_words():
+    label = "der++:momentum=0.9:weight_decay=0.001"
+    runs = [
+        record("lord-expected", 0, 60.0, 1e12),
+        *(record("der++", 0, 60.0 + n, 2e12, label=f"{label}:lr=0.{n}") for n in (1, 2)),
+        record("strong", 0, 60.0, 3e12, label="strong", variant={"lr": 0.1}),
+    ]
+    for width in (40, 60, 80, 120):
+        text = io.StringIO()
+        console = Console(width=width, file=text)
+        console.print(terminal(summarise(runs), width))
+        lines = [line.rstrip() for line in text.getvalue().splitlines()]
+        assert all(len(line) <= width for line in lines)
+        words = " ".join(lines).split()
+        assert {"lord-expected", "der++", "strong", "60.0*"} <= set(words), width
+
+
+def test_a_small_state_is_shown_in_a_small_unit():
+    (row,) = summarise([record("er", 0, 60.0, 1e12, state_bytes=31_234, buffer_bytes=640)])
+    text = page("x", [row], None, [])
+    assert "| 31.2 kB |" in markdown([row])
+    assert "| 31.2 kB | 640 B |" in text
+    assert " MB" not in text
+
+
+def test_any_row_can_be_the_baseline(tmp_path):
+    named = record("er", 0, 50.0, 1e12, label="er:epochs=2", epochs=2)
+    records = [*RECORDS, named, record("er", 1, 52.0, 1e12, label="er:epochs=2", epochs=2)]
+    write(tmp_path, RECORDS[:2])
+    write_report(tmp_path, records, "lord")
+    text = (tmp_path / "README.md").read_text()
+    assert "## Compared with lord" in text
+    assert "| er | 2 | -19.5 |" in text
+    rows = summarise([*records, record("er", 0, 40.0, 2e12)])
+    assert against(rows, "er:epochs=2").name == against(rows, "er (epochs 2)").name
+    with refused("against", given="sgd", problem="names no row"):
+        against(rows, "sgd")
+    with refused("against", problem="names 2 rows", allowed="one of 'er (lr 0.1)', 'er (lr 0.2)'"):
+        against(twins(), "er")
+
+
+def twins():
+    return summarise([record("er", 0, 40.0, 1e12, label=f"er:lr=0.{n}") for n in (1, 2)])
