@@ -32,7 +32,7 @@ def record(method, seed, class_il, flops, **changes):
     values = dict.fromkeys(RunRecord.__struct_fields__, 0)
     values |= {"method": method, "preset": "digits", "seed": seed, "statistics": "trained"}
     values |= {"class_il": class_il, "task_il": 95.0, "training_flops": int(flops), "settings": {}}
-    values |= {"label": method, "epochs": 1, "variant": None}
+    values |= {"label": method, "epochs": 1, "variant": None, "per_class": None, "class_names": []}
     values |= {"class_il_recomputed": None, "task_il_recomputed": None, "forgetting": 5.0}
     return RunRecord(**(values | {"matrices": Matrices(matrix, matrix)} | changes))
 
