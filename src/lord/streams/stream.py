@@ -12,6 +12,7 @@ from lord.config import Config, UserError
 from lord.config.types import Count, Groups, Natural, ProperFraction, Share
 from lord.data import ImageData
 from lord.streams.domains import drifting, permutation, permuted, rotated
+from lord.streams.sample import stratified
 from lord.streams.split import numbered
 from lord.streams.tasks import Stream, Task, Tasks
 
@@ -41,6 +42,9 @@ class StreamConfig(Config, frozen=True):
     validation: ProperFraction = 0.0
     """Share of each class's training images to score in place of the test images, for tuning.
     They are the last ones of the class."""
+    test_subset: Share = 1.0
+    """Share of each class's images to score, drawn by the run's seed. All methods of a comparison
+    score the same images."""
     stop_after: Count | None = None
     """Number of tasks to learn and score, from the first on. The default is all."""
 
@@ -88,26 +92,29 @@ def make_stream(data: ImageData, config: StreamConfig, seed: int) -> Stream:
     Args:
         data: images and labels; images may be mapped from a file.
         config: how to cut them.
-        seed: decides a seeded class order, permutations, rotations and drift, unless
-            ``config.order_seed`` does.
+        seed: draws the images of ``test_subset``. It also decides a seeded class order,
+            permutations, rotations and drift, unless ``config.order_seed`` does.
 
     Raises:
         UserError: if ``tasks``, ``split``, ``subset`` or ``validation`` do not fit the data.
     """
-    seed = seed if config.order_seed is None else config.order_seed
-    groups = _groups(data.classes, config, seed)
+    order_seed = seed if config.order_seed is None else config.order_seed
+    groups = _groups(data.classes, config, order_seed)
     order = [label for group in groups for label in group]
     train = _part(data, order, "subset", config.skip, config.subset)
     test = _renumbered(data.test_images, data.test_labels, order)
     if config.validation:
         test = _part(data, order, "validation", 1 - config.validation, config.validation)
+    if config.test_subset < 1:
+        chosen = stratified(test.labels, config.test_subset, seed)
+        test = _Source(test.images, test.rows[chosen], test.labels[chosen])
     names = tuple(data.classes[label] for label in order)
     if config.scenario == "classes":
         sizes = [len(group) for group in groups]
         return Stream(_by_class(train, sizes), _by_class(test, sizes), names)
     if config.scenario == "drifting":
-        return Stream(*_segments(train, test, len(order), config.tasks, seed), names)
-    views = _views(config, data.shape, seed)
+        return Stream(*_segments(train, test, len(order), config.tasks, order_seed), names)
+    views = _views(config, data.shape, order_seed)
     whole_train, whole_test = (_by_class(part, [len(order)]) for part in (train, test))
     return Stream(_domains(whole_train, views), _domains(whole_test, views), names)
 

@@ -94,6 +94,23 @@ def test_a_subset_keeps_the_same_share_of_each_class():
     assert [len(t.labels) for t in part.test] == [len(t.labels) for t in whole.test]
 
 
+@pytest.mark.parametrize("scenario", ["classes", "rotated", "drifting"])
+def test_a_test_subset_scores_the_same_share_of_each_class(scenario):
+    def tests(seed=0, **config):
+        return make_stream(DIGITS, StreamConfig(scenario=scenario, **config), seed).test[1]
+
+    whole, part, smaller = tests(), tests(test_subset=0.25), tests(test_subset=0.1)
+    counts = whole.labels.bincount(minlength=10) / 4
+    assert (part.labels.bincount(minlength=10) - counts).abs().max() <= 0.5
+    rows = {tuple(image.flatten().tolist()) for image in part.images}
+    assert {tuple(image.flatten().tolist()) for image in smaller.images} < rows
+    assert torch.equal(tests(test_subset=0.25).images, part.images)
+    assert scenario != "classes" or not torch.equal(tests(1, test_subset=0.25).images, part.images)
+    assert set(tests(test_subset=1e-6).labels.tolist()) == set(whole.labels.tolist())
+    held_out = tests(validation=0.2, subset=0.8, test_subset=0.5)
+    assert len(held_out.labels) < 0.6 * len(tests(validation=0.2, subset=0.8).labels)
+
+
 @pytest.mark.parametrize("scenario", ["classes", "permuted", "drifting"])
 def test_images_stay_in_their_file_until_a_task_is_indexed(tmp_path, scenario):
     if not Path("/proc/self/status").exists():

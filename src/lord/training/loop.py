@@ -216,8 +216,7 @@ class Loop:
 
     def _score_before(self, task: Task) -> None:
         """Score the task that begins. Before the first one, the method is as initialised."""
-        first = self.steps == 0 and bool(self.untrained_class_il)
-        if first:
+        if task.index == 0 and self.untrained_class_il:
             task_il, class_il = self.untrained[0], self.untrained_class_il[0]
         else:
             scores = self._score_unseen(self.stream.test[task.index])
