@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lord.config import UserError as UserError
     from lord.config import Variant as Variant
+    from lord.data import images as images
+    from lord.data import images_by_task as images_by_task
     from lord.learner import Learner as Learner
     from lord.learner import Model as Model
     from lord.learner import load_model as load_model
     from lord.methods import register as register
     from lord.networks import register_network as register_network
+    from lord.streams import register_stream as register_stream
     from lord.studies import compare as compare
     from lord.training import RunConfig as RunConfig
     from lord.training import compose as compose
@@ -33,9 +36,12 @@ PUBLIC = {
     "Variant": "lord.config",
     "compare": "lord.studies",
     "compose": "lord.training",
+    "images": "lord.data",
+    "images_by_task": "lord.data",
     "load_model": "lord.learner",
     "register": "lord.methods",
     "register_network": "lord.networks",
+    "register_stream": "lord.streams",
     "run": "lord.training",
 }
 """Public names and their modules, which load at first use because torch takes a second."""

@@ -1,12 +1,13 @@
 """``lord data``: what images are at a path."""
 
+from pathlib import Path
 from typing import Annotated
 
 from rich.table import Table
 
 from lord.cli.console import console
 from lord.cli.flags import checked
-from lord.config import build
+from lord.config import build, load_plugin
 
 EXAMPLES = """
 lord data
@@ -23,6 +24,7 @@ def data(
     *,
     holdout: float | None = None,
     resize: Annotated[int | None, checked(int)] = None,
+    plugin: Path | None = None,
 ) -> None:
     """Describe the images at a path, and check that they can be used.
 
@@ -34,9 +36,13 @@ def data(
         Share of each class to use as the test split, for data without one.
     resize
         Side in pixels of the square that images are resized to.
+    plugin
+        Python file that registers a stream, which is then described by its name.
     """
     from lord.data import DataConfig, load_images, measure_normalisation
 
+    if plugin:
+        load_plugin(plugin)
     given = {"data": path, "holdout": holdout, "resize": resize}
     images = load_images(build(DataConfig, given))
     channels, height, width = images.shape

@@ -144,7 +144,7 @@ class Flags:
         Path | None, Parameter(help="YAML file of settings. Flags replace what it says.")
     ] = None
     plugin: Annotated[
-        Path | None, Parameter(help="Python file that registers methods or networks.")
+        Path | None, Parameter(help="Python file that registers methods, networks or streams.")
     ] = None
 
     def read(self) -> Arguments:

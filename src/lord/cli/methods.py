@@ -29,7 +29,7 @@ def methods(name: str | None = None, /, *, plugin: Path | None = None) -> None:
     name
         A method.
     plugin
-        Python file that registers methods or networks.
+        Python file that registers methods, networks or streams.
     """
     from lord.methods import METHODS
 

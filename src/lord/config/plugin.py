@@ -1,4 +1,4 @@
-"""Plug-ins: Python files that register methods or networks."""
+"""Plug-ins: Python files that register methods, networks or streams."""
 
 import importlib.util
 import os
@@ -12,7 +12,7 @@ LOADED: set[str] = set()
 
 
 def load_plugin(path: Path) -> None:
-    """Run a Python file that calls ``register`` or ``register_network``.
+    """Run a Python file that calls ``register``, ``register_network`` or ``register_stream``.
 
     Raises:
         UserError: if it cannot be run.

@@ -71,7 +71,7 @@ def cached(key: str, make: Callable[[], tuple[Arrays, Notes]]) -> tuple[Arrays, 
             shutil.rmtree(cache_folder() / key, ignore_errors=True)
     arrays, notes = make()
     try:
-        store(key, partial(_save, arrays), notes)
+        store(key, partial(save_arrays, arrays), notes)
     except OSError:
         return arrays, notes
     del arrays  # free the memory before the files are mapped
@@ -122,7 +122,8 @@ def store(key: str, fill: Callable[[Path], None], notes: Notes) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _save(arrays: Arrays, folder: Path) -> None:
+def save_arrays(arrays: Arrays, folder: Path) -> None:
+    """Write arrays into the folder of an entry, for ``store``."""
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
 

@@ -1,7 +1,7 @@
 """Load images from a path, in any of the known layouts."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from lord.config import Config, UserError
 from lord.data.cache import Arrays, Notes, cached, content_key, holds, stored
 from lord.data.decode import decode
+from lord.data.image_data import MEMORY, ImageData, image_data, kept
 from lord.data.pictures import Pictures, Split, by, hold_out
 from lord.data.sources import Source, npz, recognise
 
@@ -28,38 +29,16 @@ class DataConfig(Config, frozen=True):
     """Which images to use."""
 
     data: str = "digits"
-    """Path of the images, or 'digits' for the set that comes with the package."""
+    """Path of the images, or 'digits' for the set that comes with the package. 'memory' stands
+    for images that a Python program gives."""
     holdout: Annotated[float, Meta(gt=0, lt=1)] | None = None
     """Share of each class to use as the test split, for data without one."""
     resize: Annotated[int, Meta(ge=4, le=1024)] | None = None
     """Side in pixels of the square that images are resized to."""
 
 
-@dataclass(frozen=True)
-class ImageData:
-    """A data set in memory, or mapped from the cache.
-
-    Attributes:
-        kind: the layout it was read from.
-        key: hash of the content.
-        train_images, test_images: N x C x H x W uint8, stored channels-last.
-        train_labels, test_labels: N int64.
-        classes: name of each label.
-    """
-
-    kind: str
-    key: str
-    train_images: Tensor
-    train_labels: Tensor
-    test_images: Tensor
-    test_labels: Tensor
-    classes: tuple[str, ...]
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of an image."""
-        channels, height, width = self.train_images.shape[1:]
-        return channels, height, width
+LOADERS: dict[str, Callable[[], ImageData]] = {}
+"""Data sets of plug-ins: values of the setting `data`, and functions that load the images."""
 
 
 def load_images(config: DataConfig) -> ImageData:
@@ -74,7 +53,9 @@ def load_images(config: DataConfig) -> ImageData:
             do not fit the data.
     """
     if (key := os.environ.get(DECODED)) and holds(key):
-        return _image_data("decoded", key, *stored(key))
+        return image_data("decoded", key, *stored(key))
+    if config.data.partition(":")[0] == MEMORY or config.data in LOADERS:
+        return _in_memory(config)
     path = DIGITS if config.data == "digits" else Path(config.data)
     kind, source = recognise(path)
     if config.data == "digits":
@@ -87,7 +68,21 @@ def load_images(config: DataConfig) -> ImageData:
     key = content_key(files, path, config.holdout, config.resize)
     # The arrays of an npz file are decoded already.
     arrays, notes = make() if source is npz else cached(key, make)
-    return _image_data(kind, key, arrays, notes)
+    return image_data(kind, key, arrays, notes)
+
+
+def _in_memory(config: DataConfig) -> ImageData:
+    """Return a data set that is not read from a path."""
+    for field, value in (("resize", config.resize), ("holdout", config.holdout)):
+        if value is not None:
+            raise UserError(
+                f"is for images at a path, and the data is '{config.data}'",
+                field=field,
+                given=value,
+                hint="leave it out",
+            )
+    load = LOADERS.get(config.data)
+    return load() if load else kept(config.data)
 
 
 def load_labelled(path: Path, resize: int) -> tuple[Tensor, list[str], str]:
@@ -110,13 +105,6 @@ def load_labelled(path: Path, resize: int) -> tuple[Tensor, list[str], str]:
     _check_labels(pictures.train, "train", path, len(pictures.classes))
     pixels = torch.from_numpy(_pixels(pictures.train, path, resize)).permute(0, 3, 1, 2)
     return pixels, [pictures.classes[label] for label in pictures.train.labels], key
-
-
-def _image_data(kind: str, key: str, arrays: Arrays, notes: Notes) -> ImageData:
-    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    for name in ("train_images", "test_images"):
-        tensors[name] = tensors[name].permute(0, 3, 1, 2)
-    return ImageData(kind, key, **tensors, classes=tuple(notes["classes"]))
 
 
 def _files(source: Source, path: Path) -> list[Path]:

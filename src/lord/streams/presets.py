@@ -92,4 +92,6 @@ PRESETS = {
         settings={"width": 16, "tasks": 5, "epochs": 10, "batch": 32, "buffer": 500, "lr": 0.03},
     ),
 }
-"""Streams by name. The first is the default; the last is the default for data of the user."""
+"""Streams by name. The first is the default, and 'images' is the default for data of the user."""
+BUILT_IN_PRESETS = tuple(PRESETS)
+"""Names of the streams that come with the package."""

@@ -1,7 +1,7 @@
 """Cut a data set into tasks: by class, by domain, or gradually."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -12,7 +12,9 @@ from lord.config import Config, UserError
 from lord.config.types import Count, Groups, Natural, ProperFraction, Share
 from lord.data import ImageData
 from lord.streams.domains import drifting, permutation, permuted, rotated
+from lord.streams.given import appearance, classes_of, cut_as_given, given_places
 from lord.streams.sample import stratified
+from lord.streams.source import Source, check_present, renumbered, share_of, shuffled
 from lord.streams.split import numbered
 from lord.streams.tasks import Stream, Task, Tasks
 
@@ -20,17 +22,20 @@ from lord.streams.tasks import Stream, Task, Tasks
 class StreamConfig(Config, frozen=True):
     """How the images are cut into tasks."""
 
-    scenario: Literal["classes", "permuted", "rotated", "drifting"] = "classes"
+    scenario: Literal["classes", "permuted", "rotated", "drifting", "given"] = "classes"
     """The change between tasks. 'classes': each task has new classes. 'permuted' and 'rotated':
     all tasks have the same classes, with permuted pixels or rotated images. 'drifting': classes
-    come, go and recur gradually, and a task is a segment of the stream."""
+    come, go and recur gradually, and a task is a segment of the stream. 'given': the images come
+    with their tasks."""
     tasks: Count = 5
     """Number of tasks. With new classes in each task, it must divide the number of classes."""
     order: Literal["natural", "seeded"] = "natural"
-    """Order of the classes: by their numbers, or shuffled by the run's seed."""
+    """Order of the classes, or of given tasks: as they are numbered, or shuffled by the run's
+    seed."""
     order_seed: Natural | None = None
-    """Seed that shuffles the classes, or the tasks of 'split', in place of 'order'. It also
-    decides permutations, rotations and drift. By default, the run's seed decides them."""
+    """Seed that shuffles the classes, or the tasks if they are given or from 'split', in place of
+    'order'. It also decides permutations, rotations and drift. By default, the run's seed decides
+    them."""
     split: Groups | None = None
     """Classes of each task by number or name, such as 0,1/2,3 or 'cat,dog;ant,bee'. Replaces
     'tasks' and 'order'."""
@@ -61,25 +66,6 @@ class StreamConfig(Config, frozen=True):
             )
 
 
-@dataclass(frozen=True)
-class _Source:
-    """Images that tasks are cut from.
-
-    Attributes:
-        images: N x C x H x W uint8, possibly mapped from a file.
-        rows: M int64, the images to use.
-        labels: M int64, their labels in the numbering of the stream.
-    """
-
-    images: Tensor
-    rows: Tensor
-    labels: Tensor
-
-    def task(self, index: int, classes: tuple[int, ...], chosen: Tensor) -> Task:
-        """Copy some of the M images into a task."""
-        return Task(index, classes, self.images[self.rows[chosen]], self.labels[chosen])
-
-
 def make_stream(data: ImageData, config: StreamConfig, seed: int) -> Stream:
     """Cut a data set into tasks.
 
@@ -99,16 +85,24 @@ def make_stream(data: ImageData, config: StreamConfig, seed: int) -> Stream:
         UserError: if ``tasks``, ``split``, ``subset`` or ``validation`` do not fit the data.
     """
     order_seed = seed if config.order_seed is None else config.order_seed
-    groups = _groups(data.classes, config, order_seed)
-    order = [label for group in groups for label in group]
-    train = _part(data, order, "subset", config.skip, config.subset)
-    test = _renumbered(data.test_images, data.test_labels, order)
+    mixed = config.order == "seeded" or config.order_seed is not None
+    places = []
+    if config.scenario == "given":
+        places = given_places(data, config.tasks, order_seed if mixed else None)
+    groups = [] if places else _groups(data.classes, config, order_seed)
+    order = [label for group in groups for label in group] or appearance(data, places)
+    train = share_of(data, order, "subset", config.skip, config.subset)
+    test = renumbered(data.test_images, data.test_labels, order, data.test_tasks)
     if config.validation:
-        test = _part(data, order, "validation", 1 - config.validation, config.validation)
+        test = share_of(data, order, "validation", 1 - config.validation, config.validation)
     if config.test_subset < 1:
-        chosen = stratified(test.labels, config.test_subset, seed)
-        test = _Source(test.images, test.rows[chosen], test.labels[chosen])
+        test = test.part(stratified(test.strata(len(order)), config.test_subset, seed))
     names = tuple(data.classes[label] for label in order)
+    check_present(train, test, names)
+    if config.scenario == "given":
+        learned, scored = classes_of(places, train), classes_of(places, train, test)
+        parts = cut_as_given(train, places, learned), cut_as_given(test, places, scored)
+        return Stream(*parts, names)
     if config.scenario == "classes":
         sizes = [len(group) for group in groups]
         return Stream(_by_class(train, sizes), _by_class(test, sizes), names)
@@ -147,47 +141,7 @@ def _groups(names: Sequence[str], config: StreamConfig, seed: int) -> list[tuple
     return [tuple(order[start : start + each]) for start in range(0, classes, each)]
 
 
-def shuffled(number: int, seed: int) -> list[int]:
-    """Return 0, 1, ... ``number`` - 1 in an order that depends on the seed only."""
-    return torch.randperm(number, generator=Generator().manual_seed(seed)).tolist()
-
-
-def _renumbered(images: Tensor, labels: Tensor, order: list[int]) -> _Source:
-    """Keep the images of the classes in ``order``. A class's new label is its position in it."""
-    number = torch.full((max(int(labels.max()), *order) + 1,), -1)
-    number[torch.tensor(order)] = torch.arange(len(order))
-    numbers = number.to(labels.device)[labels]
-    rows = (numbers >= 0).nonzero().flatten()
-    return _Source(images, rows, numbers[rows])
-
-
-def _part(data: ImageData, order: list[int], field: str, start: float, share: float) -> _Source:
-    """Keep ``share`` of each class's training images, beginning at the share ``start``.
-
-    Args:
-        field: the setting to name in an error.
-    """
-    whole = _renumbered(data.train_images, data.train_labels, order)
-    if (start, share) == (0, 1):
-        return whole
-    places = []
-    for number, label in enumerate(order):
-        rows = (whole.labels == number).nonzero().flatten()
-        # Adjacent parts share no image: the end of one is rounded like the start of the next.
-        first, end = (round(len(rows) * round(part, 9)) for part in (start, start + share))
-        if first == end:
-            raise UserError(
-                f"gives class '{data.classes[label]}' none of its {len(rows)} images",
-                field=field,
-                given=share,
-                hint="set a larger share",
-            )
-        places.append(rows[first:end])
-    chosen = torch.cat(places).sort().values
-    return _Source(whole.images, whole.rows[chosen], whole.labels[chosen])
-
-
-def _by_class(source: _Source, sizes: Sequence[int]) -> Tasks:
+def _by_class(source: Source, sizes: Sequence[int]) -> Tasks:
     """Cut into tasks, in label order. ``sizes`` has the number of classes of each task."""
     ends = [sum(sizes[: place + 1]) for place in range(len(sizes))]
     classes = [tuple(range(end - size, end)) for end, size in zip(ends, sizes, strict=True)]
@@ -201,7 +155,7 @@ def _by_class(source: _Source, sizes: Sequence[int]) -> Tasks:
 
 
 def _segments(
-    train: _Source, test: _Source, classes: int, number: int, seed: int
+    train: Source, test: Source, classes: int, number: int, seed: int
 ) -> tuple[Tasks, Tasks]:
     """Cut a drifting stream into segments. The classes present in a segment are scored after it."""
     generator = Generator().manual_seed(seed)

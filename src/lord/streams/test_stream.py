@@ -15,7 +15,7 @@ from lord.conftest import refused
 from lord.data import DataConfig, load_images
 from lord.streams import PRESETS, StreamConfig, make_stream
 from lord.streams.domains import drifting, permutation, permuted, rotated
-from lord.streams.stream import _part
+from lord.streams.source import share_of
 
 DIGITS = load_images(DataConfig())
 
@@ -266,8 +266,8 @@ def test_training_images_are_never_held_out(count, skip, subset, held):
     data = replace(DIGITS, train_images=images, train_labels=labels, classes=("a", "b"))
     if min(count * subset, count * held) < 10:  # a part may be empty
         return
-    one = _part(data, [0, 1], "subset", skip / 10, subset / 10).rows.tolist()
-    other = _part(data, [0, 1], "validation", 1 - held / 10, held / 10).rows.tolist()
+    one = share_of(data, [0, 1], "subset", skip / 10, subset / 10).rows.tolist()
+    other = share_of(data, [0, 1], "validation", 1 - held / 10, held / 10).rows.tolist()
     assert one
     assert other
     assert not set(one) & set(other)

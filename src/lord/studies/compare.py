@@ -1,21 +1,23 @@
 """Comparisons: many runs, each in a separate process. Finished runs are not repeated."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import msgspec
 
 from lord.config import UserError, Value, as_path, choose, expect, read_yaml
-from lord.data import DataConfig, ImageData, load_images
+from lord.data import LOADERS, DataConfig, ImageData, keep, load_images
 from lord.evaluation import RunRecord, Study, finished, read_environment, read_record, read_study
 from lord.evaluation.record import Value as Written
 from lord.methods import BUILT_IN
 from lord.networks import LIBRARIES, OUR_NETWORKS
 from lord.storage import locked, remove_state, write_json
+from lord.streams import BUILT_IN_PRESETS
 from lord.studies.engines import ENGINES, Job
 from lord.training.config import RunConfig, difference, flat, folder_name, stream_of
 from lord.training.folder import CHECKPOINT, CONFIG, check_apart, is_ours
+from lord.training.given import with_images
 
 Images = dict[DataConfig, ImageData]
 """Configuration of images -> loaded images."""
@@ -33,6 +35,8 @@ def compare(
     engine: str = "local",
     address: str | None = None,
     report: Callable[[str], None] = print,
+    images: ImageData | None = None,
+    stream: object = None,
 ) -> list[RunRecord]:
     """Run all configurations, several at a time, and return their records in the same order.
 
@@ -45,6 +49,8 @@ def compare(
         engine: ``local``, or ``ray`` for a Ray cluster.
         address: address of the cluster; None to start a cluster on this machine.
         report: called with one line for each run that ends or is finished already.
+        images, stream: images or tasks in memory, as in ``lord.run``. The processes of the runs
+            read them from the cache.
 
     Raises:
         UserError: if a finished run in ``out`` had another configuration, or a run failed.
@@ -53,18 +59,19 @@ def compare(
     _check_arguments(configs, out, jobs)
     for config in () if plugin else configs:
         _check_built_in(config)
+    configs = with_images(configs, images, stream)
     run_all = ENGINES[choose("engine", engine, ENGINES)]
     with locked(out, "comparing"):
         folders = _folders(out, configs)
         kept = [] if overwrite else _finished(folders, report)
         pending = {folder: config for folder, config in folders.items() if folder not in kept}
         if pending:
-            images = load_all(list(pending.values()))
+            loaded = load_all(list(pending.values()))
             for folder in kept:
-                _check_images(folder, folders[folder], images)
+                _check_images(folder, folders[folder], loaded)
             for folder in pending if overwrite else ():
                 remove_state(folder / CHECKPOINT)
-            todo = [Job(config, folder, images[config.data]) for folder, config in pending.items()]
+            todo = [Job(config, folder, loaded[config.data]) for folder, config in pending.items()]
             _report_all(
                 run_all(todo, slots=jobs, plugin=plugin, address=address), len(todo), report
             )
@@ -91,6 +98,7 @@ def _check_built_in(config: RunConfig) -> None:
     for field, name, known in (
         ("network", config.network.network, (*OUR_NETWORKS, *LIBRARIES)),
         ("method", config.method, BUILT_IN),
+        ("preset", config.preset, BUILT_IN_PRESETS),
     ):
         if name.partition(":")[0] not in known:
             raise UserError(
@@ -150,6 +158,9 @@ def load_all(configs: Sequence[RunConfig]) -> Images:
     for config in configs:
         if config.data not in loaded:
             loaded[config.data] = load_images(config.data)
+            if config.data.data in LOADERS:
+                with suppress(UserError):  # without the cache, the runs' processes load them again
+                    keep(loaded[config.data])
             stream_of(config, loaded[config.data])
     return loaded
 

@@ -114,7 +114,9 @@ def compose(
     protocol = PRESETS[choose("preset", preset, PRESETS)]
     if "data" not in values and "data" not in protocol.settings:
         raise UserError(
-            f"the preset '{preset}' needs the path of its images", field="data", allowed="a path"
+            f"the preset '{preset}' needs the path of its images",
+            field="data",
+            allowed="a path, or memory for images that a program gives",
         )
     layers = (protocol.settings, recipe.preset, published(variant.method, preset, values), values)
     merged = {name: value for layer in layers for name, value in layer.items()}

@@ -21,6 +21,7 @@ from lord.training.artifacts import Outcome, record_of, write_artifacts
 from lord.training.checkpoints import PARENT, Checkpoints, Saved, read_checkpoint
 from lord.training.config import RunConfig, difference, flat, folder_name, stream_of
 from lord.training.folder import CHECKPOINT, CONFIG, RunFolder, check_apart, claim, is_ours
+from lord.training.given import with_images
 from lord.training.loop import Loop
 from lord.training.progress import RunLog
 from lord.training.ranks import Ranks, joined
@@ -47,6 +48,8 @@ def run(
     resume: bool = False,
     track: str | None = None,
     console: Console | None = None,
+    images: ImageData | None = None,
+    stream: object = None,
 ) -> RunRecord:
     """Train one method on one stream, score it, and write its results.
 
@@ -64,12 +67,17 @@ def run(
         track: tensorboard, mlflow or wandb. The figures are logged to it too.
         console: for warnings, and for a progress bar if it is a terminal. Otherwise, plain lines
             of progress go to standard error. None shows nothing.
+        images: a data set in memory that ``lord.images`` made. The configuration has the data
+            "memory". The images are stored in the cache, from which the run can be repeated.
+        stream: tasks in memory, in place of ``images``: what ``lord.images_by_task`` made, a
+            ``Stream``, or an Avalanche benchmark.
 
     Raises:
         UserError: for data that does not fit, a folder that holds results, or a loss that is not
             finite. Files written until then stay.
     """
     expect("config", config, RunConfig, "a RunConfig, as made by lord.compose")
+    (config,) = with_images([config], images, stream)
     folder = None if out is None else as_path("out", out)
     if resume and (overwrite or folder is None):
         raise UserError("needs `out`, and cannot be combined with `overwrite`", field="resume")

@@ -12,7 +12,7 @@ from types import ModuleType
 import numpy as np
 
 from lord.config import UserError
-from lord.data import ImageData, holds
+from lord.data import ImageData, arrays_of, holds
 from lord.storage import previous, remove_state, write_atomic
 from lord.studies.engines.cluster import connected, one_line
 from lord.studies.engines.job import STOPPED, Job, divide_cores, prepare, take_jobs
@@ -250,9 +250,7 @@ def pack(images: ImageData, put: Callable[[np.ndarray], Reference], size: int = 
         size: size of a piece in bytes.
     """
     arrays = {}
-    for name in ("train_images", "train_labels", "test_images", "test_labels"):
-        tensor = getattr(images, name)
-        array = (tensor.permute(0, 2, 3, 1) if tensor.dim() == 4 else tensor).numpy()
+    for name, array in arrays_of(images).items():
         rows = max(size // max(array[:1].nbytes, 1), 1)
         pieces = [put(array[at : at + rows]) for at in range(0, len(array), rows)]
         arrays[name] = (array.dtype.str, array.shape, pieces)

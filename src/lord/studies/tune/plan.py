@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lord.config import UserError, Value, Variant, as_variant
-from lord.streams import StreamConfig
+from lord.data import ImageData
+from lord.streams import StreamConfig, given_settings
 from lord.studies.tune.space import Dimension, space_of
 from lord.training.config import compose
 
@@ -53,6 +54,8 @@ def make_plan(
     trials: int | None = None,
     flops: float | None = None,
     on: On = "held-out",
+    images: ImageData | None = None,
+    stream: object = None,
 ) -> Plan:
     """Check the arguments of a search, and divide its budget equally among the methods.
 
@@ -61,6 +64,7 @@ def make_plan(
         given: settings that are not searched.
         trials, flops: the budget of the whole search. Exactly one of them is given.
         on: the scored images. After a search on the test images, accuracy on them is biased.
+        images, stream: images or tasks in memory, as in ``lord.run``.
 
     Raises:
         UserError: names the argument, what was given and what is allowed.
@@ -73,9 +77,10 @@ def make_plan(
                 f"{name} is given twice", field="methods", hint="tune one variant of it at a time"
             )
     share_of_trials, share_of_flops = _divide(len(methods), trials, flops)
+    given = {**given, **given_settings(images, stream)}
     settings = {"stop_after": 1, **given}
     stream = compose(variants[0], settings, preset=preset, beside=names).stream
-    held_out, images = _scored_images(stream, on, explicit="validation" in given)
+    held_out, scored = _scored_images(stream, on, explicit="validation" in given)
     settings |= held_out
     return Plan(
         variants={variant.label: variant for variant in variants},
@@ -89,7 +94,7 @@ def make_plan(
         trials=share_of_trials,
         flops=share_of_flops,
         lasting={name: value for name, value in given.items() if name not in TUNING_ONLY},
-        images=images,
+        images=scored,
     )
 
 
