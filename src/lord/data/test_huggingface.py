@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from lord.conftest import refused
-from lord.data import DataConfig, from_datasets, load_images
+from lord.data import DataConfig, from_datasets, images, load_images
 
 datasets = pytest.importorskip("datasets", reason="Hugging Face datasets is not installed")
 DIGITS = load_images(DataConfig())
@@ -52,3 +52,12 @@ def test_images_of_different_sizes_are_refused_unless_resized():
     with refused("train", hint="set `resize`"):
         from_datasets(mixed, mixed)
     assert from_datasets(mixed, mixed, resize=8).classes == ("0", "1")
+
+
+def test_a_dataset_dict_is_read_with_its_names_and_any_columns():
+    half = split(DIGITS.train_images[:50], DIGITS.train_labels[:50])
+    both = datasets.DatasetDict(train=half, test=half).rename_columns({"image": "img"})
+    found = images(both, image="img")
+    assert found.classes == tuple("0123456789")
+    assert (found.test_images == DIGITS.train_images[:50]).all()
+    assert found.key != images(both, image="img", resize=4).key
