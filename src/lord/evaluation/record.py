@@ -94,6 +94,10 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     versions."""
     uncounted: float = 0.0
     """Share of a forward pass's FLOPs that training_flops misses."""
+    task_flops: list[int] | None = None
+    """Training FLOPs of each task; None without a budget of FLOPs for each task."""
+    stream_seen: float | None = None
+    """Share of the stream's images that were learned; None if the stream waits for the method."""
     settings: dict[str, bool | int | float | str | None]
     """All settings that affect results, except method, preset and seed."""
     matrices: Matrices

@@ -6,7 +6,7 @@ from lord.data import Augment
 from lord.methods.method import AnyMethod, Context, MethodConfig
 from lord.methods.optim import OptimizerConfig
 from lord.methods.registry import METHODS
-from lord.streams import batch_count
+from lord.streams import Task, batch_count
 
 
 def build_method(
@@ -23,6 +23,8 @@ def build_method(
     batch: int,
     generator: Generator,
     last: int | None = None,
+    flops: float | None = None,
+    step_flops: float = 1.0,
 ) -> AnyMethod:
     """Build an untrained method.
 
@@ -31,8 +33,16 @@ def build_method(
         config: its settings.
         network: at full width, on the device, with one output per class.
         epochs, batch: passes over each task, and number of images in a step.
-        augment, optimizer, shape, classes, tasks, generator, last: as in ``Context``.
+        augment, optimizer, shape, classes, tasks, generator, last, flops: as in ``Context``.
+        step_flops: FLOPs of a step of plain SGD, with which steps are estimated if ``flops`` limits
+            a task.
     """
+
+    def steps(task: Task) -> int:
+        if flops is not None:
+            return max(int(flops / step_flops), 1)
+        return epochs * batch_count(len(task.labels), batch)
+
     context = Context(
         network=network,
         augment=augment,
@@ -41,8 +51,9 @@ def build_method(
         classes=classes,
         tasks=tasks,
         batch=batch,
-        steps=lambda task: epochs * batch_count(len(task.labels), batch),
+        steps=steps,
         generator=generator,
         last=last,
+        flops=flops,
     )
     return METHODS[name].method(config, context)

@@ -133,14 +133,17 @@ class LoRD(Rehearsal[LoRDConfig]):
             noise=noise.to(self.device, memory_format=torch.channels_last),
             number=self.config.candidates,
             generator=self.generator,
-            budget=SEARCH_SHARE * self.context.steps(task) * self._step_flops(level),
+            budget=self._search_budget(task, level),
         )
 
-    def _step_flops(self, level: int) -> int:
-        """Estimate the FLOPs of a step's passes through the student, forward and backward."""
+    def _search_budget(self, task: Task, level: int) -> float:
+        """Return the most FLOPs to spend on a search: a share of those of the task's steps."""
+        if self.context.flops is not None:
+            return SEARCH_SHARE * self.context.flops
         c = self.config
         images = self.context.batch + c.draws * c.rho * c.replay
-        return int(3 * images * self.channels.flops(self.ladder.counts(level)))
+        step = int(3 * images * self.channels.flops(self.ladder.counts(level)))
+        return SEARCH_SHARE * self.context.steps(task) * step
 
     # 3. and 4. Distillation, and rehearsal -------------------------------------------------------
 

@@ -54,6 +54,7 @@ class Context:
         steps: returns the number of steps of a task.
         generator: on the CPU, for every random decision of the method.
         last: index of the last task; None if it is not known, as in a learner.
+        flops: training FLOPs that are spent on each task; None if epochs limit a task.
     """
 
     network: nn.Module
@@ -66,6 +67,7 @@ class Context:
     steps: Callable[[Task], int]
     generator: Generator
     last: int | None = None
+    flops: float | None = None
 
 
 class MethodConfig(Config, frozen=True):

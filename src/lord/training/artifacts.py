@@ -25,6 +25,7 @@ from lord.evaluation import (
 from lord.learner import Model, save_model
 from lord.methods import AnyMethod, recomputed_statistics
 from lord.storage import write_atomic
+from lord.training.budget import FlopBudget, RealTime
 from lord.training.classes import write_classes
 from lord.training.config import FREE, RunConfig, flat
 from lord.training.folder import RunFolder
@@ -103,6 +104,7 @@ def record_of(
         missed: share of a pass's FLOPs that is not counted.
     """
     matrices, method = outcome.matrices, outcome.method
+    budget = outcome.loop.budget
     class_again, task_again = matrices.class_il_recomputed, matrices.task_il_recomputed
     statistics = config.settings.statistics if class_again else "trained"
     headline = class_again if class_again and statistics == "recomputed" else matrices.class_il
@@ -132,6 +134,8 @@ def record_of(
         buffer_bytes=method.buffer.nbytes if method.buffer is not None else 0,
         params=sum(parameter.numel() for parameter in method.predictor.parameters()),
         settings=common_settings(config),
+        task_flops=budget.spent if isinstance(budget, FlopBudget) else None,
+        stream_seen=budget.share if isinstance(budget, RealTime) else None,
         matrices=matrices,
         **_accuracy_measures(headline, matrices),
         **_costs(outcome, processes),

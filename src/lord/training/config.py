@@ -124,6 +124,7 @@ def compose(
         part: build(section, chosen(section, merged)) for part, section in SECTIONS.items()
     }
     check_options(parts["optimizer"], values)
+    _check_limit(variant.method, parts["training"])
     return RunConfig(
         variant=variant,
         preset=preset,
@@ -152,6 +153,17 @@ def _check_names(variant: Variant, given: object) -> None:
             f"{variant.method}.Config has a field '{clash[0]}', and so has every run",
             field="plugin",
             hint="rename the field",
+        )
+
+
+def _check_limit(method: str, training: TrainingConfig) -> None:
+    """Check that FLOPs can limit the method, if they are to."""
+    limited = training.realtime or training.flops_per_task is not None
+    if limited and not METHODS[method].method.traits.by_steps:
+        raise UserError(
+            f"cannot be used with '{method}', which does not learn in its steps",
+            field="realtime" if training.realtime else "flops_per_task",
+            hint="leave out that method",
         )
 
 

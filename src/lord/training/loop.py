@@ -1,5 +1,6 @@
 """The loop over tasks, epochs and batches. It is the same for all methods, and writes no files."""
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
@@ -10,9 +11,10 @@ from torch import Generator, Tensor
 from lord.config import UserError
 from lord.costs import Meter
 from lord.evaluation import Matrices, Scores, score
-from lord.methods import AnyMethod, Batch, Progress, moved, recomputed_statistics, take_step
+from lord.methods import AnyMethod, Batch, Method, moved, recomputed_statistics, take_step
 from lord.networks import seeded
-from lord.streams import Cursor, Stream, Task, batch_count
+from lord.streams import Cursor, Stream, Task
+from lord.training.budget import Epochs, Taken
 from lord.training.scalars import scalar_values
 
 INTERVAL = 25
@@ -28,8 +30,11 @@ ADDED = ("untrained_class_il", "before_class_il")
 class Watcher(Protocol):
     """Receives the progress of a loop, to show or to store it. Tasks count from 0."""
 
-    def task_begins(self, task: int, tasks: int, images: int, done: int) -> None:
-        """Called before a task with the number of its images over all epochs, and those done."""
+    def task_begins(self, task: int, tasks: int, images: int | None, done: int) -> None:
+        """Called before a task with the number of its images over all epochs, and those done.
+
+        None if the number of images is not known.
+        """
 
     def trained(self, task: int, step: int, images: int, scalars: dict[str, float]) -> None:
         """Called at intervals with the images and the scalars since the last call.
@@ -47,7 +52,8 @@ class Loop:
     Args:
         method: an untrained method, or one with a loaded state.
         stream: the tasks to learn and to score.
-        epochs, batch: passes over each task, and number of images in a step.
+        budget: decides which batches of a task are learned, and when it ends.
+        batch: number of images in a step.
         evaluate_every: steps between evaluations within a task; 0 for none.
         generator: on the CPU, for the order of images.
         meter: counts costs in the phases of training and in "evaluate". It must be entered.
@@ -60,7 +66,7 @@ class Loop:
         method: AnyMethod,
         stream: Stream,
         *,
-        epochs: int,
+        budget: Epochs,
         batch: int,
         generator: Generator,
         meter: Meter,
@@ -69,7 +75,7 @@ class Loop:
         watcher: Watcher,
     ) -> None:
         self.method, self.stream = method, stream
-        self.epochs, self.batch, self.generator = epochs, batch, generator
+        self.budget, self.batch, self.generator = budget, batch, generator
         self.seed = generator.initial_seed()
         self.meter, self.autocast, self.watcher = meter, autocast, watcher
         self.pause: Callable[[], None] = lambda: None
@@ -121,6 +127,7 @@ class Loop:
         saved = {name: getattr(self, name) for name in (*SAVED, *ADDED)}
         return saved | {
             **self.cursor.state_dict(),
+            "budget": self.budget.state_dict(),
             "method": self.method.state_dict(),
             "generator": self.generator.get_state(),
             "scores": [[scores and vars(scores) for scores in pair] for pair in self.scores],
@@ -136,6 +143,7 @@ class Loop:
             setattr(self, name, state.get(name, []))
         self.cursor.load_state_dict(state)
         self.pending = moved(self.pending, self.method.device)
+        self.budget.load_state_dict(state.get("budget", {}))
         self.method.load_state_dict(state["method"])
         self.generator.set_state(state["generator"])
         scores = [[values and Scores(**values) for values in pair] for pair in state["scores"]]
@@ -147,31 +155,52 @@ class Loop:
         return Cursor(self.batch, self.generator)
 
     def _train(self, task: Task) -> None:
-        count, cursor = len(task.labels), self.cursor
-        done, left = cursor.images_done(count), cursor.images_left(count, self.epochs)
-        self.watcher.task_begins(task.index, len(self.stream.train), done + left, done)
+        count, cursor, budget = len(task.labels), self.cursor, self.budget
+        done, images = cursor.images_done(count), budget.images(cursor, count)
+        self.watcher.task_begins(task.index, len(self.stream.train), images, done)
         if not self.begun:
             self._score_before(task)
+            budget.begin(count)
             with self._phase("search"):
                 self.method.begin_task(task)
             self.begun = True
-        while cursor.epoch < self.epochs:
-            self._step(task)
+        while (taken := self._take(task)).rows is not None:
+            self._step(task, taken)
             self.pause()
         if self.pending:
             self._look(task)
-        with self._phase("step"):
-            self.method.end_task(task)
+        if (learned := budget.learned(task)) is not None:
+            with self._phase("step"):
+                self.method.end_task(learned)
 
-    def _step(self, task: Task) -> None:
-        count = len(task.labels)
-        steps = batch_count(count, self.batch)
-        done = self.cursor.epoch * steps + self.cursor.place
-        progress = Progress(done, self.epochs * steps)
-        rows = self.cursor.next_rows(count).to(task.labels.device, non_blocking=True)
+    def _take(self, task: Task) -> Taken:
+        """Return the next batch of a task."""
+        held = len(self.method.buffer) if self.method.buffer is not None else 0
+        return self.budget.take(self.cursor, len(task.labels), held, lambda: self._ending(task))
+
+    def _ending(self, task: Task) -> int:
+        """Measure the training FLOPs that the end of a task would cost now.
+
+        It counts as evaluation, and leaves the method as it is.
+        """
+        before, method = self.meter.flops["evaluate"], self.method
+        with self._phase("evaluate"):
+            if type(method).end_task is not Method.end_task:
+                method = copy.deepcopy(method)
+                method.end_task(task)
+            if method.buffer is not None:
+                with recomputed_statistics(method):
+                    pass
+        return self.meter.flops["evaluate"] - before
+
+    def _step(self, task: Task, taken: Taken) -> None:
+        assert taken.rows is not None
+        before = self.meter.flops["step"]
+        rows = taken.rows.to(task.labels.device, non_blocking=True)
         with self._phase("step"):
             batch = Batch(task.images[rows], task.labels[rows], rows)
-            self.pending.append(take_step(self.method, batch, progress))
+            self.pending.append(take_step(self.method, batch, taken.progress))
+        self.budget.stepped(taken.rows, self.meter.flops["step"] - before)
         self.steps += 1
         self.images += len(rows)
         if len(self.pending) == INTERVAL:
@@ -193,7 +222,7 @@ class Loop:
                     hint="lower `lr`",
                 )
         means = {name: sum(each) / len(each) for name, each in values.items()}
-        images = min(len(pending) * self.batch, self.epochs * len(task.labels))
+        images = min(len(pending) * self.batch, self.budget.epochs * len(task.labels))
         self.watcher.trained(task.index, self.steps, images, means)
         pending.clear()
 
@@ -244,8 +273,11 @@ class Loop:
     def _phase(self, phase: str) -> Iterator[None]:
         """Count the costs of a block as a phase, and seed it by the position in the run."""
         randomness = seeded(phase, self.seed, self.task, self.steps)
+        before = self.meter.flops[phase]
         with self.meter.phase(phase), self.autocast(), randomness:
             yield
+        if phase in TRAINING:
+            self.budget.charge(self.meter.flops[phase] - before)
 
 
 def _bare(scores: Scores) -> Scores:

@@ -63,7 +63,7 @@ class RunLog:
         if self.tracker:
             self.tracker.close()
 
-    def task_begins(self, task: int, tasks: int, images: int, done: int) -> None:
+    def task_begins(self, task: int, tasks: int, images: int | None, done: int) -> None:
         """Start a bar for the task."""
         name = f"task {task + 1} of {tasks}"
         self.current = self.bar.add_task(name, total=images, completed=done, loss=float("nan"))

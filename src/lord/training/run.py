@@ -18,6 +18,7 @@ from lord.methods import AnyMethod
 from lord.storage import locked, remove_state
 from lord.streams import Stream
 from lord.training.artifacts import Outcome, record_of, write_artifacts
+from lord.training.budget import Epochs
 from lord.training.checkpoints import PARENT, Checkpoints, Saved, read_checkpoint
 from lord.training.config import RunConfig, difference, flat, folder_name, stream_of
 from lord.training.folder import CHECKPOINT, CONFIG, RunFolder, check_apart, claim, is_ours
@@ -25,7 +26,7 @@ from lord.training.given import with_images
 from lord.training.loop import Loop
 from lord.training.progress import RunLog
 from lord.training.ranks import Ranks, joined
-from lord.training.setup import make_generator, make_method, pick_device, threads
+from lord.training.setup import make_budget, make_generator, make_method, pick_device, threads
 from lord.training.trackers import CheckedTracker, library
 
 
@@ -107,7 +108,7 @@ def _run(config: RunConfig, options: Options, device: torch.device, ranks: Ranks
             options = replace(options, out=None, track=None, console=None)
         folder = RunFolder(options.out)
         folder.config(flat(config))
-        outcome = _train(config, options, method, stream, data, folder, saved, start, ranks.world)
+        outcome = _train(config, options, method, stream, data, folder, saved, start, ranks)
         record = record_of(config, outcome, device, ranks.world, missed)
         write_artifacts(folder, config, outcome, stream.class_names, data.shape, record)
         if options.out is not None:
@@ -140,34 +141,41 @@ def _train(
     folder: RunFolder,
     saved: Saved | None,
     start: float,
-    world: int,
+    ranks: Ranks,
 ) -> Outcome:
     """Train to the end of the stream, from the checkpoint if there is one."""
     tracker = None
     if options.track:
         where = options.out or Path("runs")
         tracker = CheckedTracker(options.track, folder_name(config), where, flat(config))
+    warn = options.console.print if options.console else lambda text: None
     number = config.training.threads or (saved.state["threads"] if saved else 0)
     with threads(number), Meter() as meter, RunLog(folder, options.console, tracker) as log:
         folder.environment(method.device, data.key)
-        loop = _make_loop(config, method, stream, meter, log)
+        budget = make_budget(config, method, ranks, warn)
+        loop = _make_loop(config, method, stream, meter, log, budget)
         if saved is not None:
-            _continue(loop, saved, folder, options.console, world)
+            _continue(loop, saved, folder, options.console, ranks.world)
             start -= saved.state["wall"]
         if options.out is not None:
-            loop.pause = Checkpoints(loop, config, data.key, folder, start, world)
+            loop.pause = Checkpoints(loop, config, data.key, folder, start, ranks.world)
         matrices = loop.run()
     return Outcome(method, loop, matrices, meter, time.perf_counter() - start)
 
 
 def _make_loop(
-    config: RunConfig, method: AnyMethod, stream: Stream, meter: Meter, log: RunLog
+    config: RunConfig,
+    method: AnyMethod,
+    stream: Stream,
+    meter: Meter,
+    log: RunLog,
+    budget: Epochs,
 ) -> Loop:
     bf16, kind = config.training.precision == "bf16", method.device.type
     return Loop(
         method,
         stream,
-        epochs=config.training.epochs,
+        budget=budget,
         batch=config.training.batch,
         generator=make_generator(config.seed, 3),
         meter=meter,

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from lord.config import Config, UserError, Value, fields
-from lord.config.types import AtLeastTwo, Count, Natural, NonNegative
+from lord.config.types import AtLeastTwo, Count, Natural, NonNegative, Positive
 from lord.data import DataConfig
 from lord.methods import METHODS, OptimizerConfig
 from lord.methods.registry import RETIRED
@@ -20,6 +20,11 @@ class TrainingConfig(Config, frozen=True):
 
     epochs: Count = 1
     """Passes over each task's images."""
+    flops_per_task: Positive | None = None
+    """Training FLOPs to spend on each task, instead of a number of epochs. Search and recomputed
+    statistics count. With 'joint', its only task has the FLOPs of all tasks."""
+    realtime: bool = False
+    """The stream does not wait: a method twice as dear as plain SGD learns half of the batches."""
     batch: AtLeastTwo = 32
     """Number of images in a step."""
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -32,6 +37,12 @@ class TrainingConfig(Config, frozen=True):
     """Steps between evaluations within a task, which measure the stability gap; 0 for none."""
     checkpoint_every: NonNegative = 60.0
     """Seconds between checkpoints. The end of a task always writes one."""
+
+    def __post_init__(self) -> None:
+        if self.realtime and self.flops_per_task is not None:
+            raise UserError(
+                "cannot be combined with `flops_per_task`", field="realtime", hint="set one of them"
+            )
 
 
 SECTIONS: dict[str, type[Config]] = {

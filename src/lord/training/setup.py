@@ -1,6 +1,6 @@
 """Make the parts of a run: device, threads, method and stream."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -11,6 +11,7 @@ from lord.data import Augment, ImageData, measure_normalisation
 from lord.methods import METHODS, AnyMethod, build_method
 from lord.networks import first_network
 from lord.streams import Stream
+from lord.training.budget import Epochs, FlopBudget, RealTime, Reference
 from lord.training.config import RunConfig
 from lord.training.ranks import SINGLE, Ranks, spread
 
@@ -47,6 +48,10 @@ def make_method(
     classes = len(stream.class_names)
     network = first_network(config.network, classes=classes, shape=data.shape, seed=config.seed)
     spread(network, ranks)
+    flops, step_flops = config.training.flops_per_task, 1
+    if flops is not None:
+        flops *= len(stream.test) / len(stream.train)  # a joined task stands for all
+        step_flops = Reference(network.to(device), data.shape)(config.training.batch)
     method = build_method(
         config.method,
         config.settings,
@@ -60,8 +65,41 @@ def make_method(
         batch=config.training.batch,
         generator=make_generator(config.seed, 1),
         last=len(stream.train) - 1,
+        flops=flops,
+        step_flops=step_flops,
     )
     return method, stream
+
+
+def make_budget(
+    config: RunConfig,
+    method: AnyMethod,
+    ranks: Ranks,
+    warn: Callable[[str], None],
+) -> Epochs:
+    """Make the budget of a run, which decides when a task ends.
+
+    Args:
+        config: the run's configuration.
+        method: the untrained method.
+        ranks: the processes that share the passes.
+        warn: called with a warning if the budget is small.
+
+    Raises:
+        UserError: if FLOPs decide, and the run has several processes.
+    """
+    training = config.training
+    field = "realtime" if training.realtime else "flops_per_task"
+    if not training.realtime and training.flops_per_task is None:
+        return Epochs(training.epochs)
+    if ranks.world > 1:
+        hint = "start one process, without torchrun"
+        raise UserError("cannot be used on several processes", field=field, hint=hint)
+    if method.context.flops is not None:
+        return FlopBudget(method.context.flops, training.epochs, warn)
+    classes, shape = method.context.classes, method.context.shape
+    network = first_network(config.network, classes=classes, shape=shape, seed=config.seed)
+    return RealTime(training.epochs, Reference(network.to(method.device), shape))
 
 
 def pick_device(name: str) -> torch.device:
