@@ -118,10 +118,10 @@ class FlopBudget(Epochs):
     def begin_count(self) -> None:
         """Set the counts of a task to zero."""
         self.steps = self.step_flops = self.reserve = 0
-        self.measured = float("inf")
+        self.measured = self.flops
         """FLOPs that were left when the end was last measured."""
-        self.held = -1
-        """Samples in the buffer at that time."""
+        self.held: int | None = None
+        """Samples in the buffer at that time; None before the first measurement."""
 
     def images(self, cursor: Cursor, count: int) -> int | None:
         return None
@@ -157,7 +157,7 @@ class FlopBudget(Epochs):
         it is measured again.
         """
         left = self.flops - self.spent[-1] - self.reserve
-        if held != self.held and left <= self.measured / 3:
+        if self.held is None or (held != self.held and left <= self.measured / 3):
             self.held, self.reserve = held, ending()
             left = self.flops - self.spent[-1] - self.reserve
             self.measured = max(left, 0)
@@ -175,10 +175,8 @@ class FlopBudget(Epochs):
         if each > TOLERANCE * self.flops and self.steps > 1 and not self.warned:
             self.warned = True
             share = 100 * each / self.flops
-            self.warn(
-                f"warning: a step costs {share:.1f} % of the FLOPs per task, so tasks may miss them "
-                f"by {share / 2:.1f} %"
-            )
+            missed = f"so tasks may miss them by {share / 2:.1f} %"
+            self.warn(f"warning: a step costs {share:.1f} % of the FLOPs per task, {missed}")
 
 
 class RealTime(Epochs):
@@ -190,7 +188,7 @@ class RealTime(Epochs):
 
     Args:
         epochs: passes over each task.
-        reference: maps a number of images to the FLOPs of a step of plain SGD.
+        reference: FLOPs of a step of plain SGD on a full batch. They are in proportion to images.
 
     Attributes:
         clock: time at which the method is ready, in FLOPs.
@@ -202,7 +200,7 @@ class RealTime(Epochs):
 
     STATE = ("clock", "arrived", "total", "images_learned", "rows_learned")
 
-    def __init__(self, epochs: int, reference: Callable[[int], int]) -> None:
+    def __init__(self, epochs: int, reference: int) -> None:
         super().__init__(epochs)
         self.reference = reference
         self.clock = self.arrived = self.total = self.images_learned = 0
@@ -230,7 +228,7 @@ class RealTime(Epochs):
             if taken.rows is None:
                 return taken._replace(missed=tuple(missed))
             begins = self.arrived
-            self.arrived += self.reference(len(taken.rows))
+            self.arrived += self.reference * len(taken.rows) // cursor.batch
             self.total += len(taken.rows)
             if self.arrived > self.clock:
                 self.clock = max(self.clock, begins)
@@ -248,27 +246,19 @@ class RealTime(Epochs):
         return part if classes else None
 
 
-class Reference:
-    """Measure the FLOPs of a step of plain SGD: one forward and one backward pass.
+def sgd_step_flops(network: nn.Module, shape: tuple[int, int, int], images: int) -> int:
+    """Return the FLOPs of a step of plain SGD: one forward and one backward pass.
+
+    It must not be called while FLOPs are counted.
 
     Args:
-        network: at full width. It is copied.
+        network: at full width. It does not change.
         shape: channels, height and width of the images.
+        images: number of images in the step.
     """
-
-    def __init__(self, network: nn.Module, shape: tuple[int, int, int]) -> None:
-        self.network = copy.deepcopy(network).train()
-        self.shape = shape
-        self.known: dict[int, int] = {}
-
-    def __call__(self, images: int) -> int:
-        """Return the FLOPs of a step on this number of images."""
-        if images not in self.known:
-            device = next(self.network.parameters()).device
-            x = torch.zeros((images, *self.shape), device=device)
-            labels = torch.zeros(images, dtype=torch.int64, device=device)
-            with torch.enable_grad(), seeded("reference", 0), FlopCount() as count:
-                F.cross_entropy(self.network(x), labels).backward()
-            self.network.zero_grad()
-            self.known[images] = count.total
-        return self.known[images]
+    network = copy.deepcopy(network).train()
+    device = next(network.parameters()).device
+    labels = torch.zeros(images, dtype=torch.int64, device=device)
+    with torch.enable_grad(), seeded("reference", 0), FlopCount() as count:
+        F.cross_entropy(network(torch.zeros((images, *shape), device=device)), labels).backward()
+    return count.total

@@ -149,10 +149,10 @@ def _train(
         where = options.out or Path("runs")
         tracker = CheckedTracker(options.track, folder_name(config), where, flat(config))
     warn = options.console.print if options.console else lambda text: None
+    budget = make_budget(config, method, ranks, warn)  # measures FLOPs before they are counted
     number = config.training.threads or (saved.state["threads"] if saved else 0)
     with threads(number), Meter() as meter, RunLog(folder, options.console, tracker) as log:
         folder.environment(method.device, data.key)
-        budget = make_budget(config, method, ranks, warn)
         loop = _make_loop(config, method, stream, meter, log, budget)
         if saved is not None:
             _continue(loop, saved, folder, options.console, ranks.world)

@@ -11,7 +11,7 @@ from lord.data import Augment, ImageData, measure_normalisation
 from lord.methods import METHODS, AnyMethod, build_method
 from lord.networks import first_network
 from lord.streams import Stream
-from lord.training.budget import Epochs, FlopBudget, RealTime, Reference
+from lord.training.budget import Epochs, FlopBudget, RealTime, sgd_step_flops
 from lord.training.config import RunConfig
 from lord.training.ranks import SINGLE, Ranks, spread
 
@@ -51,7 +51,7 @@ def make_method(
     flops, step_flops = config.training.flops_per_task, 1
     if flops is not None:
         flops *= len(stream.test) / len(stream.train)  # a joined task stands for all
-        step_flops = Reference(network.to(device), data.shape)(config.training.batch)
+        step_flops = sgd_step_flops(network.to(device), data.shape, config.training.batch)
     method = build_method(
         config.method,
         config.settings,
@@ -99,7 +99,8 @@ def make_budget(
         return FlopBudget(method.context.flops, training.epochs, warn)
     classes, shape = method.context.classes, method.context.shape
     network = first_network(config.network, classes=classes, shape=shape, seed=config.seed)
-    return RealTime(training.epochs, Reference(network.to(method.device), shape))
+    flops = sgd_step_flops(network.to(method.device), shape, training.batch)
+    return RealTime(training.epochs, flops)
 
 
 def pick_device(name: str) -> torch.device:
