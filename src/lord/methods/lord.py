@@ -1,13 +1,15 @@
 """Low-redundancy distillation (Liu et al. 2025, doi:10.1016/j.patcog.2025.111712)."""
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
 from msgspec import Meta
+from torch import Tensor
 
-from lord.channels import Elastic, permute, trace
+from lord.channels import Elastic, permute, tensors_of, trace
 from lord.config import UserError
 from lord.config.types import Natural, NonNegative, Probability
 from lord.methods.derpp import DERPP_PUBLISHED
@@ -180,6 +182,16 @@ class LoRD(Rehearsal[LoRDConfig]):
             self.buffer.offer(images=batch.images, labels=y, logits=stored)
         return {"loss": torch.stack(terms).sum()}
 
+    def bytes_to_come(self) -> int:
+        """Return the bytes of growth to full width, and of a teacher as large as the student."""
+        full, now = _bytes(self.elastic.full), _bytes(tensors_of(self.student))
+        states = sum(_bytes(values) for values in self.optimizer.torch.state.values())
+        growth = (full - now) * (1 + math.ceil(states / now))
+        if not (self.config.distill or self.config.admission):
+            return growth
+        teacher = _bytes(self.teacher.module.state_dict()) if self.teacher else 0
+        return growth + full - teacher
+
     # State: the student's shape comes before its weights -----------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
@@ -193,6 +205,11 @@ class LoRD(Rehearsal[LoRDConfig]):
             teacher = moved(state["teacher"], self.device)
             self.teacher = Teacher.restore(self.ladder, self.elastic.skeleton, teacher)
         super().load_state_dict(state)
+
+
+def _bytes(tensors: Mapping[str, Any]) -> int:
+    """Return the bytes of the tensors among some values."""
+    return sum(value.nbytes for value in tensors.values() if isinstance(value, Tensor))
 
 
 LORD_PLUS: dict[str, Any] = {

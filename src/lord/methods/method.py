@@ -184,6 +184,13 @@ class Method(ABC, Generic[C]):
     def end_task(self, task: Task) -> None:
         """Finish a task. Most methods have nothing to do."""
 
+    def bytes_to_come(self) -> int:
+        """Return the most bytes by which the state may still grow, without the buffer.
+
+        It is called in the last task, after a step. A run with limited bytes pays for them first.
+        """
+        return 0
+
     @torch.no_grad()
     def predict(self, images: Tensor) -> Tensor:
         """Return the logits of N x C x H x W uint8 images, N x classes, in evaluation mode."""

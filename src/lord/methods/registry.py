@@ -13,6 +13,7 @@ from lord.methods.der import DER
 from lord.methods.derpp import DERpp
 from lord.methods.er import ER
 from lord.methods.er_ace import ERACE
+from lord.methods.er_all import ERAll
 from lord.methods.er_las import ERLAS
 from lord.methods.er_tricks import ERTricks
 from lord.methods.esmer import ESMER
@@ -74,7 +75,7 @@ METHODS: dict[str, Recipe] = {
 }
 for _method in (
     *(DERpp, DER, XDERRPC, FDR),
-    *(ER, ERLAS, ERACE, ERTricks, MeanER, CLSER, ESMER, GDumb),
+    *(ER, ERAll, ERLAS, ERACE, ERTricks, MeanER, CLSER, ESMER, GDumb),
     *(ICaRL, AGEM),
     *(LwF, EWC, SI),
     *(SGD, Joint),

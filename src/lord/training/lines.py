@@ -17,8 +17,11 @@ class ProgressLines:
         self.pause, self.show = pause, show or _to_standard_error
         self.last = time.monotonic()
 
-    def task_begins(self, name: str, images: int, done: int) -> None:
-        """Start a task with the number of its images over all epochs, and those done."""
+    def task_begins(self, name: str, images: int | None, done: int) -> None:
+        """Start a task with the number of its images over all epochs, and those done.
+
+        None if the number of images is not known.
+        """
         self.name, self.images, self.done = name, images, done
         self.start, self.before = time.monotonic(), done
 
@@ -29,6 +32,9 @@ class ProgressLines:
         if now - self.last < self.pause:
             return
         speed = (self.done - self.before) / max(now - self.start, 1e-9)
+        if self.images is None:
+            self._print(f"{self.name}: {self.done} images, loss {loss:.3f}, {speed:.0f} images/s")
+            return
         left = max(self.images - self.done, 0) / max(speed, 1e-9)
         share = 100 * self.done / max(self.images, 1)
         self._print(

@@ -80,6 +80,8 @@ class Loop:
         self.meter, self.autocast, self.watcher = meter, autocast, watcher
         self.pause: Callable[[], None] = lambda: None
         """Called between steps, when the state is complete."""
+        self.ended: Callable[[], None] = lambda: None
+        """Called when a task has been learned."""
         self.evaluate_every = evaluate_every
         self.steps = self.images = self.task = 0
         self.cursor = Cursor(batch, generator)
@@ -172,6 +174,7 @@ class Loop:
         if (learned := budget.learned(task)) is not None:
             with self._phase("step"):
                 self.method.end_task(learned)
+        self.ended()
 
     def _take(self, task: Task) -> Taken:
         """Return the next batch of a task."""

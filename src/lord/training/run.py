@@ -24,6 +24,7 @@ from lord.training.config import RunConfig, difference, flat, folder_name, strea
 from lord.training.folder import CHECKPOINT, CONFIG, RunFolder, check_apart, claim, is_ours
 from lord.training.given import with_images
 from lord.training.loop import Loop
+from lord.training.memory import check_bytes, within_bytes
 from lord.training.progress import RunLog
 from lord.training.ranks import Ranks, joined
 from lord.training.setup import make_budget, make_generator, make_method, pick_device, threads
@@ -100,7 +101,9 @@ def _run(config: RunConfig, options: Options, device: torch.device, ranks: Ranks
     if ranks.world > 1:
         ranks.agree(lambda: load_images(config.data))  # the first process fills the cache
     data = load_images(config.data)
-    method, stream = make_method(config, data, stream_of(config, data), device, ranks)
+    tasks = stream_of(config, data)
+    fitted = within_bytes(config, data, tasks, device)
+    method, stream = make_method(fitted, data, tasks, device, ranks)
     with ExitStack() as stack:
         saved = _take_folder(config, data, options, ranks, stack)  # only after all checks of input
         missed = uncounted(method.student, torch.zeros((2, *data.shape), device=device))
@@ -109,7 +112,7 @@ def _run(config: RunConfig, options: Options, device: torch.device, ranks: Ranks
         folder = RunFolder(options.out)
         folder.config(flat(config))
         outcome = _train(config, options, method, stream, data, folder, saved, start, ranks)
-        record = record_of(config, outcome, device, ranks.world, missed)
+        record = record_of(fitted, outcome, device, ranks.world, missed)
         write_artifacts(folder, config, outcome, stream.class_names, data.shape, record)
         if options.out is not None:
             remove_state(options.out / CHECKPOINT)
@@ -154,6 +157,7 @@ def _train(
     with threads(number), Meter() as meter, RunLog(folder, options.console, tracker) as log:
         folder.environment(method.device, data.key)
         loop = _make_loop(config, method, stream, meter, log, budget)
+        loop.ended = partial(check_bytes, method, config.training.bytes)
         if saved is not None:
             _continue(loop, saved, folder, options.console, ranks.world)
             start -= saved.state["wall"]

@@ -25,6 +25,9 @@ class TrainingConfig(Config, frozen=True):
     statistics count. With 'joint', its only task has the FLOPs of all tasks."""
     realtime: bool = False
     """The stream does not wait: a method twice as dear as plain SGD learns half of the batches."""
+    bytes: Positive | None = None
+    """Most bytes to keep between steps: models, averages, optimizer, images and stored logits. The
+    buffer gets what the rest leaves, and replaces `buffer`."""
     batch: AtLeastTwo = 32
     """Number of images in a step."""
     precision: Literal["fp32", "bf16"] = "fp32"

@@ -13,8 +13,9 @@ from lord.training import compose, run
 from lord.training.budget import FlopBudget, RealTime
 from lord.training.test_resume import outcome, stopped_after
 
-TINY = {"width": 4, "threads": 1, "stop_after": 2, "buffer": 64, "batch": 10, "replay": 10}
-FEW = {"lord": {"candidates": 8}, "lord+": {"candidates": 8}}
+TINY = {"width": 4, "threads": 1, "stop_after": 2, "subset": 0.15, "batch": 10, "epochs": 1}
+SMALL_BUFFER = {"buffer": 32, "replay": 10}
+LORD = SMALL_BUFFER | {"candidates": 8}
 
 
 def cursor(batch=4):
@@ -61,15 +62,15 @@ def test_a_method_sees_the_share_of_the_stream_that_its_cost_leaves(ratio, share
     assert budget.total == 480
 
 
-def spent_by(method, flops, **settings):
-    given = TINY | FEW.get(method, {}) | settings | {"flops_per_task": flops, "epochs": 1}
-    return run(compose(method, given))
+def limited(method, **limits):
+    own = {"sgd": {}, "joint": {}, "lord": LORD, "lord+": LORD}
+    return compose(method, TINY | own.get(method, SMALL_BUFFER) | limits)
 
 
 @pytest.mark.parametrize("method", ["er", "lord+"])
 def test_methods_spend_equal_flops(method):
-    record = spent_by(method, 1.5e8)
-    assert record.task_flops == pytest.approx([1.5e8] * 2, rel=0.01)
+    record = run(limited(method, flops_per_task=1e8))
+    assert record.task_flops == pytest.approx([1e8] * 2, rel=0.01)
     assert sum(record.task_flops) == record.training_flops
     assert record.recompute_flops > 0
 
@@ -77,14 +78,15 @@ def test_methods_spend_equal_flops(method):
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["er", "der++", "er-ace", "icarl", "lord", "lord+"])
 def test_all_kinds_of_methods_spend_equal_flops(method):
-    record = spent_by(method, 8e8, stop_after=3)
-    assert record.task_flops == pytest.approx([8e8] * 3, rel=0.01)
+    record = run(limited(method, flops_per_task=3e8, stop_after=3))
+    assert record.task_flops == pytest.approx([3e8] * 3, rel=0.01)
 
 
-@pytest.mark.parametrize("limit", [{"flops_per_task": 3e7}, {"realtime": True, "epochs": 1}])
-@pytest.mark.parametrize("method", ["er", "icarl"])
+@pytest.mark.parametrize(
+    ("method", "limit"), [("er", {"flops_per_task": 2e7}), ("icarl", {"realtime": True})]
+)
 def test_a_limited_run_that_is_resumed_has_the_same_results(tmp_path, monkeypatch, method, limit):
-    config = compose(method, TINY | {"checkpoint_every": 0} | limit)
+    config = limited(method, checkpoint_every=0, **limit)
     run(config, tmp_path / "whole")
     steps = read_record(tmp_path / "whole").steps
     for stop in (steps // 3, steps // 4):
@@ -94,22 +96,21 @@ def test_a_limited_run_that_is_resumed_has_the_same_results(tmp_path, monkeypatc
 
 
 def test_replay_halves_the_stream_in_real_time():
-    sgd, er = (run(compose(m, TINY | {"epochs": 1, "realtime": True})) for m in ("sgd", "er"))
+    sgd, er = (run(limited(method, realtime=True)) for method in ("sgd", "er"))
     assert sgd.stream_seen == 1
     assert er.stream_seen == pytest.approx(0.5, abs=0.05)
-    assert run(compose("sgd", TINY | {"epochs": 1})).stream_seen is None
+    assert run(limited("sgd")).stream_seen is None
 
 
 def test_joint_training_spends_the_flops_of_all_tasks():
-    assert spent_by("joint", 2e7).task_flops == pytest.approx([4e7], rel=0.02)
+    assert run(limited("joint", flops_per_task=2e7)).task_flops == pytest.approx([4e7], rel=0.05)
 
 
 def test_a_budget_below_one_step_is_refused_and_a_small_one_warns():
     with refused("flops_per_task", given=1000, allowed=re.compile("at least")):
-        spent_by("er", 1000)
+        run(limited("er", flops_per_task=1000))
     console = Console(record=True, width=200)
-    config = compose("er", TINY | {"flops_per_task": 2e7, "stop_after": 1})
-    run(config, console=console)
+    run(limited("er", flops_per_task=1e7, stop_after=1), console=console)
     assert "of the FLOPs per task, so tasks may miss them" in console.export_text()
 
 
@@ -118,3 +119,31 @@ def test_limits_that_contradict_each_other_or_the_method_are_refused():
         compose("er", {"realtime": True, "flops_per_task": 1e9})
     with refused("flops_per_task", hint=re.compile("leave out")):
         compose("gdumb", {"flops_per_task": 1e9})
+
+
+def kept_by(method, limit):
+    return run(limited(method, bytes=limit))
+
+
+@pytest.mark.parametrize("method", ["er", "lord"])
+def test_no_method_keeps_more_bytes_than_allowed(method):
+    record = kept_by(method, 60_000)
+    assert record.state_bytes <= 60_000
+    row = 64 + 8 + (40 if method == "lord" else 0)  # image, label and logits
+    assert record.settings["buffer"] * row > 60_000 - record.state_bytes
+    if method == "er":
+        assert 60_000 - record.state_bytes < row
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["der++", "er-ace", "icarl", "lord+", "mean-er", "x-der-rpc"])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_no_kind_of_method_keeps_more_bytes_than_allowed(method, momentum):
+    record = run(limited(method, bytes=80_000, momentum=momentum, stop_after=5))
+    assert 0.6 * 80_000 < record.state_bytes <= 80_000
+
+
+def test_models_that_need_more_bytes_are_refused():
+    for method in ("er", "er-all", "sgd"):
+        with refused("bytes", given=10_000, allowed=re.compile(r"at least \d+")):
+            kept_by(method, 10_000)
