@@ -14,6 +14,7 @@ from lord.evaluation.matrix import (
     minimum_accuracy,
     stability_gap,
 )
+from lord.evaluation.online import area_under_accuracy, hits, overall_accuracy
 from lord.evaluation.record import Matrices, RunRecord, finished, read_record
 from lord.evaluation.study import Study, read_environment, read_study
 
@@ -25,6 +26,7 @@ __all__ = [
     "RunRecord",
     "Scores",
     "Study",
+    "area_under_accuracy",
     "average_incremental",
     "backward_transfer",
     "final_average",
@@ -32,7 +34,9 @@ __all__ = [
     "forgetting",
     "forward_transfer",
     "mean",
+    "hits",
     "minimum_accuracy",
+    "overall_accuracy",
     "read_classes",
     "read_environment",
     "read_journal",

@@ -32,6 +32,8 @@ class Matrices(msgspec.Struct, frozen=True):
     """As ``untrained``, in Class-IL, with the same classes as ``before_class_il``."""
     between: list[tuple[int, list[float]]] = []
     """Evaluations within tasks: index of the task in training, and Class-IL on each task seen."""
+    anytime: list[tuple[int, float]] = []
+    """Evaluations within tasks: images learned, and accuracy on all test images of tasks seen."""
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +96,10 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     versions."""
     uncounted: float = 0.0
     """Share of a forward pass's FLOPs that training_flops misses."""
+    online: float | None = None
+    """Accuracy on each batch of a task's first epoch before it is learned."""
+    area_under_accuracy: float | None = None
+    """Mean accuracy on the tasks seen, over the evaluations within tasks."""
     task_flops: list[int] | None = None
     """Training FLOPs of each task; None without a budget of FLOPs for each task."""
     stream_seen: float | None = None

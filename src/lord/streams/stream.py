@@ -3,16 +3,19 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from msgspec import Meta
 from torch import Generator, Tensor
 
 from lord.config import Config, UserError
-from lord.config.types import Count, Groups, Natural, ProperFraction, Share
+from lord.config.types import Count, Groups, Natural, Probability, ProperFraction, Share
 from lord.data import ImageData
+from lord.streams.blurry import blurry_stream
 from lord.streams.domains import drifting, permutation, permuted, rotated
 from lord.streams.given import appearance, classes_of, cut_as_given, given_places
+from lord.streams.imbalance import long_tailed
 from lord.streams.sample import stratified
 from lord.streams.source import Source, check_present, renumbered, share_of, shuffled
 from lord.streams.split import numbered
@@ -22,11 +25,12 @@ from lord.streams.tasks import Stream, Task, Tasks
 class StreamConfig(Config, frozen=True):
     """How the images are cut into tasks."""
 
-    scenario: Literal["classes", "permuted", "rotated", "drifting", "given"] = "classes"
+    scenario: Literal["classes", "permuted", "rotated", "drifting", "blurry", "given"] = "classes"
     """The change between tasks. 'classes': each task has new classes. 'permuted' and 'rotated':
     all tasks have the same classes, with permuted pixels or rotated images. 'drifting': classes
-    come, go and recur gradually, and a task is a segment of the stream. 'given': the images come
-    with their tasks."""
+    come, go and recur gradually, and a task is a segment of the stream. 'blurry': Si-Blurry, with
+    random task borders, and some classes that appear in all tasks. 'given': the images come with
+    their tasks."""
     tasks: Count = 5
     """Number of tasks. With new classes in each task, it must divide the number of classes."""
     order: Literal["natural", "seeded"] = "natural"
@@ -50,6 +54,15 @@ class StreamConfig(Config, frozen=True):
     test_subset: Share = 1.0
     """Share of each class's images to score, drawn by the run's seed. All methods of a comparison
     score the same images."""
+    disjoint_classes: Probability = 0.5
+    """With 'blurry': share of the classes whose images are all in one task."""
+    blurry_samples: Probability = 0.1
+    """With 'blurry': share of the other classes' images that are not in the class's main task."""
+    imbalance: Annotated[float, Meta(ge=1)] = 1.0
+    """Training images of the largest class divided by those of the smallest. Class sizes fall
+    exponentially. 1 keeps all images."""
+    tail: Literal["ordered", "shuffled"] = "shuffled"
+    """With 'imbalance': the size of classes falls along the stream, or in random order."""
     stop_after: Count | None = None
     """Number of tasks to learn and score, from the first on. The default is all."""
 
@@ -97,12 +110,17 @@ def make_stream(data: ImageData, config: StreamConfig, seed: int) -> Stream:
         test = share_of(data, order, "validation", 1 - config.validation, config.validation)
     if config.test_subset < 1:
         test = test.part(stratified(test.strata(len(order)), config.test_subset, seed))
+    if config.imbalance > 1:
+        train = long_tailed(train, len(order), config.imbalance, config.tail, order_seed)
     names = tuple(data.classes[label] for label in order)
     check_present(train, test, names)
     if config.scenario == "given":
         learned, scored = classes_of(places, train), classes_of(places, train, test)
         parts = cut_as_given(train, places, learned), cut_as_given(test, places, scored)
         return Stream(*parts, names)
+    if config.scenario == "blurry":
+        shares = config.disjoint_classes, config.blurry_samples
+        return blurry_stream(train, test, names, config.tasks, *shares, order_seed)
     if config.scenario == "classes":
         sizes = [len(group) for group in groups]
         return Stream(_by_class(train, sizes), _by_class(test, sizes), names)
@@ -125,11 +143,13 @@ def _groups(names: Sequence[str], config: StreamConfig, seed: int) -> list[tuple
     order = list(range(classes))
     if config.order == "seeded" or config.order_seed is not None:
         order = shuffled(classes, seed)
-    if config.scenario != "classes":
+    if config.scenario not in ("classes", "blurry"):
         return [(label,) for label in order]
     if config.tasks > classes:
         allowed = f"at most {classes}, the number of classes"
         raise UserError(field="tasks", given=config.tasks, allowed=allowed)
+    if config.scenario == "blurry":
+        return [(label,) for label in order]
     if classes % config.tasks:
         raise UserError(
             field="tasks",

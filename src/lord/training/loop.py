@@ -4,18 +4,21 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
+import torch
 from torch import Generator, Tensor
 
 from lord.config import UserError
 from lord.costs import Meter
-from lord.evaluation import Matrices, Scores, score
+from lord.evaluation import Matrices, Scores, hits, overall_accuracy, score
 from lord.methods import AnyMethod, Batch, Method, moved, recomputed_statistics, take_step
 from lord.networks import seeded
 from lord.streams import Cursor, Stream, Task
 from lord.training.budget import Epochs, Taken
 from lord.training.scalars import scalar_values
+from lord.training.watcher import Watcher
 
 INTERVAL = 25
 """Steps between two checks of the loss. Each check waits for the device."""
@@ -23,27 +26,8 @@ TRAINING = ("search", "step", "recompute")
 """Phases that count as training. The phase of evaluation is reported separately."""
 SAVED = ("steps", "images", "task", "begun", "pending", "untrained", "before", "between")
 """Attributes of a loop that are saved without conversion."""
-ADDED = ("untrained_class_il", "before_class_il")
+ADDED = ("untrained_class_il", "before_class_il", "anytime", "classes", "online")
 """Saved attributes that checkpoints of old versions lack."""
-
-
-class Watcher(Protocol):
-    """Receives the progress of a loop, to show or to store it. Tasks count from 0."""
-
-    def task_begins(self, task: int, tasks: int, images: int | None, done: int) -> None:
-        """Called before a task with the number of its images over all epochs, and those done.
-
-        None if the number of images is not known.
-        """
-
-    def trained(self, task: int, step: int, images: int, scalars: dict[str, float]) -> None:
-        """Called at intervals with the images and the scalars since the last call.
-
-        A scalar is a mean over the steps that returned it.
-        """
-
-    def task_ended(self, task: int, trained: Scores, recomputed: Scores | None) -> None:
-        """Called with the scores after a task, with trained and with recomputed statistics."""
 
 
 class Loop:
@@ -55,6 +39,7 @@ class Loop:
         budget: decides which batches of a task are learned, and when it ends.
         batch: number of images in a step.
         evaluate_every: steps between evaluations within a task; 0 for none.
+        prequential: predict each batch of a first epoch before it is learned.
         generator: on the CPU, for the order of images.
         meter: counts costs in the phases of training and in "evaluate". It must be entered.
         autocast: makes the context in which passes run.
@@ -71,6 +56,7 @@ class Loop:
         generator: Generator,
         meter: Meter,
         evaluate_every: int,
+        prequential: bool,
         autocast: Callable[[], AbstractContextManager[object]],
         watcher: Watcher,
     ) -> None:
@@ -82,7 +68,7 @@ class Loop:
         """Called between steps, when the state is complete."""
         self.ended: Callable[[], None] = lambda: None
         """Called when a task has been learned."""
-        self.evaluate_every = evaluate_every
+        self.evaluate_every, self.prequential = evaluate_every, prequential
         self.steps = self.images = self.task = 0
         self.cursor = Cursor(batch, generator)
         """The position within the task."""
@@ -96,6 +82,11 @@ class Loop:
         self.before: list[float] = []
         self.before_class_il: list[float] = []
         self.between: list[tuple[int, list[float]]] = []
+        self.anytime: list[tuple[int, float]] = []
+        self.classes = 0
+        """Number of classes seen."""
+        self.online = torch.zeros(2, dtype=torch.int64, device=method.device)
+        """Right predictions, and all predictions, of batches before they are learned."""
 
     def run(self) -> Matrices:
         """Train from the current position to the end of the stream."""
@@ -122,7 +113,14 @@ class Loop:
             before_class_il=self.before_class_il if self.untrained_class_il else None,
             untrained_class_il=self.untrained_class_il or None,
             between=self.between,
+            anytime=self.anytime,
         )
+
+    @property
+    def online_accuracy(self) -> float | None:
+        """Accuracy on batches before they are learned, in percent; None without predictions."""
+        right, total = self.online.tolist()
+        return 100 * right / total if total else None
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the rest of the run depends on, and all measurements so far."""
@@ -142,7 +140,7 @@ class Loop:
         for name in SAVED:
             setattr(self, name, state[name])
         for name in ADDED:
-            setattr(self, name, state.get(name, []))
+            setattr(self, name, moved(state.get(name, getattr(self, name)), self.method.device))
         self.cursor.load_state_dict(state)
         self.pending = moved(self.pending, self.method.device)
         self.budget.load_state_dict(state.get("budget", {}))
@@ -163,6 +161,7 @@ class Loop:
         if not self.begun:
             self._score_before(task)
             budget.begin(count)
+            self.classes = max(self.classes, 1 + max(task.classes))
             with self._phase("search"):
                 self.method.begin_task(task)
             self.begun = True
@@ -179,7 +178,16 @@ class Loop:
     def _take(self, task: Task) -> Taken:
         """Return the next batch of a task."""
         held = len(self.method.buffer) if self.method.buffer is not None else 0
-        return self.budget.take(self.cursor, len(task.labels), held, lambda: self._ending(task))
+        ending = partial(self._ending, task)
+        taken = self.budget.take(self.cursor, len(task.labels), held, ending)
+        if self.prequential:
+            first = [taken.rows] if taken.rows is not None and taken.epoch == 0 else []
+            for rows in (*taken.missed, *first):
+                places = rows.to(task.labels.device, non_blocking=True)
+                images, labels = task.images[places], task.labels[places]
+                with self._phase("evaluate"):
+                    self.online += hits(self.method.predict, images, labels, self.classes)
+        return taken
 
     def _ending(self, task: Task) -> int:
         """Measure the training FLOPs that the end of a task would cost now.
@@ -210,7 +218,9 @@ class Loop:
             self._look(task)
         if self.evaluate_every and self.steps % self.evaluate_every == 0:
             with self._phase("evaluate"):
-                self.between.append((task.index, score(*self._seen(task)).class_il))
+                scores = score(*self._seen(task))
+            self.between.append((task.index, scores.class_il))
+            self.anytime.append((self.images, overall_accuracy(scores.confusion)))
 
     def _look(self, task: Task) -> None:
         """Fetch the scalars of the last steps from the device, and report their means."""
@@ -244,7 +254,8 @@ class Loop:
         """Return the arguments of ``score`` for all tasks up to ``task``."""
         last = len(self.stream.test) if self.method.traits.joint else task.index + 1
         tests = tuple(self.stream.test[:last])
-        return self.method.predict, tests, 1 + max(max(test.classes) for test in tests)
+        seen = max(self.classes, 1 + max(max(test.classes) for test in tests))
+        return self.method.predict, tests, seen
 
     def _score_before(self, task: Task) -> None:
         """Score the task that begins. Before the first one, the method is as initialised."""

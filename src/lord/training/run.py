@@ -184,6 +184,7 @@ def _make_loop(
         generator=make_generator(config.seed, 3),
         meter=meter,
         evaluate_every=config.training.evaluate_every,
+        prequential=config.training.prequential,
         autocast=lambda: torch.autocast(kind, torch.bfloat16, enabled=bf16),
         watcher=log,
     )

@@ -38,6 +38,8 @@ class TrainingConfig(Config, frozen=True):
     """Number of CPU threads; 0 for one per core."""
     evaluate_every: Natural = 0
     """Steps between evaluations within a task, which measure the stability gap; 0 for none."""
+    prequential: bool = False
+    """Predict each batch of the first epoch before it is learned. It counts as evaluation."""
     checkpoint_every: NonNegative = 60.0
     """Seconds between checkpoints. The end of a task always writes one."""
 
