@@ -24,6 +24,10 @@ DEFINITIONS: dict[str, str] = {
     "tasks but the last (De Lange et al. 2023)",
     "stability_gap": "drop of the mean Class-IL accuracy on earlier tasks while a task is trained, "
     "as a mean over all tasks but the first",
+    "area_under_accuracy": "accuracy on all test images of the tasks seen, as a mean over "
+    "evaluations at equal intervals (A_AUC, Koh et al. 2022)",
+    "online": "accuracy on each batch of a task's first epoch before it is learned, with "
+    "predictions among all classes seen",
     "calibration": "expected distance between confidence and Class-IL accuracy over 15 bins of "
     "confidence (Guo et al. 2017)",
     "recency": "share of the images of earlier tasks that are predicted as a class of the newest "

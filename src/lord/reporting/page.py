@@ -17,6 +17,9 @@ MEASURES: dict[str, Pick] = {
     "bias to newest": lambda r: r.recency,
     "minimum accuracy": lambda r: r.minimum_accuracy,
     "stability gap": lambda r: r.stability_gap,
+    "area under accuracy": lambda r: r.area_under_accuracy,
+    "online accuracy": lambda r: r.online,
+    "stream learned, %": lambda r: None if r.stream_seen is None else 100 * r.stream_seen,
 }
 COSTS: dict[str, Pick] = {
     "seconds": lambda r: r.wall_s,
