@@ -9,7 +9,7 @@ from lord.reporting.rows import Row, variant_of
 
 TRAINED = (
     *("optimizer", "lr", "momentum", "dampening", "nesterov", "beta1", "beta2", "eps", "amsgrad"),
-    *("weight_decay", "schedule", "epochs", "batch"),
+    *("weight_decay", "schedule", "epochs", "flops_per_task", "realtime", "batch"),
 )
 """Settings that say how a network is trained."""
 EXPECTED = ("optimizer", "lr", "schedule", "epochs")
@@ -61,6 +61,8 @@ def training_of(
     """
     known = dict(variant) | ({} if epochs is None else {"epochs": f"{epochs}"})
     known |= as_text({name: value for name, value in settings.items() if name in TRAINED})
+    if known.get("flops_per_task", "none").lower() != "none":
+        known.pop("epochs", None)  # FLOPs decide when a task ends
     return {name: _plain(known[name]) for name in TRAINED if name in known}
 
 
@@ -132,6 +134,10 @@ def _in_words(name: str, value: str) -> str:
         return PROPER.get(value, value)
     if name == "epochs":
         return f"{value} epoch{'s' * (value != '1')}"
+    if name == "flops_per_task":
+        return f"{value} FLOPs per task"
+    if name == "realtime":
+        return "in real time"
     return value if name == "schedule" else f"{name.replace('_', ' ')} {value}"
 
 

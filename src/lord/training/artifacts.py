@@ -180,6 +180,6 @@ def _costs(outcome: Outcome, processes: int) -> dict[str, Any]:
 
 def common_settings(config: RunConfig) -> dict[str, Any]:
     """Return the settings that runs of the same variant with other seeds share."""
-    apart = {"method", "preset", "seed", "device", "evaluate_every", *FREE}
+    apart = {"method", "preset", "seed", "device", "evaluate_every", "prequential", *FREE}
     values = {name: value for name, value in flat(config).items() if name not in apart}
     return {name: str(v) if isinstance(v, list | tuple) else v for name, v in values.items()}

@@ -67,7 +67,7 @@ def limited(method, **limits):
     return compose(method, TINY | own.get(method, SMALL_BUFFER) | limits)
 
 
-@pytest.mark.parametrize("method", ["er", "lord+"])
+@pytest.mark.parametrize("method", ["er", "icarl"])
 def test_methods_spend_equal_flops(method):
     record = run(limited(method, flops_per_task=9e7, batch=4, replay=4))
     assert record.task_flops == pytest.approx([9e7] * 2, rel=0.01)

@@ -6,7 +6,7 @@ from lord.evaluation import area_under_accuracy
 from lord.training import compose, run
 from lord.training.test_resume import outcome, stopped_after
 
-TINY = {"width": 4, "threads": 1, "subset": 0.2, "stop_after": 2, "batch": 10, "epochs": 1}
+TINY = {"width": 4, "threads": 1, "subset": 0.1, "stop_after": 2, "batch": 10, "epochs": 1}
 ONE_PASS = {"prequential": True, "evaluate_every": 3}
 
 
@@ -26,7 +26,7 @@ def test_predicting_each_batch_first_changes_nothing_else(tmp_path, monkeypatch)
     assert [images for images, _ in points] == sorted(images for images, _ in points)
     assert online.area_under_accuracy == area_under_accuracy(points)
     for (_, accuracy), (_, row) in zip(points, online.matrices.between, strict=True):
-        assert min(row) <= accuracy <= max(row)
+        assert min(row) - 1e-4 <= accuracy <= max(row) + 1e-4
 
 
 @pytest.mark.parametrize("limits", [{"epochs": 3}, {"realtime": True}])
@@ -41,7 +41,7 @@ def test_each_image_is_predicted_once(monkeypatch, limits):
 
     monkeypatch.setattr(run.__globals__["Loop"], "online_accuracy", property(count))
     once = run(compose("er", TINY | ONE_PASS | {"stop_after": 1, "buffer": 32} | limits))
-    images = 2 * round(0.2 * 145)
+    images = 2 * round(0.1 * 145)
     assert 0.9 * images < seen[0] <= 1.1 * images
     assert once.online is not None
 
