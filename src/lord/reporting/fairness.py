@@ -136,8 +136,6 @@ def _in_words(name: str, value: str) -> str:
         return f"{value} epoch{'s' * (value != '1')}"
     if name == "flops_per_task":
         return f"{value} FLOPs per task"
-    if name == "realtime":
-        return "in real time"
     return value if name == "schedule" else f"{name.replace('_', ' ')} {value}"
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from lord.reporting.budgets import missed_budgets
 from lord.reporting.fairness import Trained, trained
 from lord.reporting.names import full_name, in_lines
 from lord.reporting.rows import Row, flops_of, reference_of
@@ -86,7 +87,7 @@ def markdown(rows: Sequence[Row], reference: Row | None = None) -> str:
     how = trained(rows)
     parts = [grid(*_cells(rows, reference or reference_of(rows), how)), CONVENTION]
     parts += [f"All rows: {how.shared}."] if how.shared else []
-    parts += [f"**{warning}**" for warning in (how.warning, missing(rows)) if warning]
+    parts += [f"**{warning}**" for warning in _warnings(rows, how) if warning]
     if shown := legend(rows):
         parts.append(grid(["variant", "settings"], shown, numbers=False))
     return "\n\n".join(parts)
@@ -118,7 +119,11 @@ def notes(rows: Sequence[Row]) -> list[str]:
     lines += [f"  {', '.join(names)}: {words or 'not known'}" for words, names in alike.items()]
     settings = [f"  {name}: {words}" for name, words in legend(rows)]
     lines += ["Settings of variants:", *settings] if settings else []
-    return lines + [warning for warning in (how.warning, missing(rows)) if warning]
+    return lines + [warning for warning in _warnings(rows, how) if warning]
+
+
+def _warnings(rows: Sequence[Row], how: Trained) -> tuple[str | None, ...]:
+    return how.warning, missing(rows), missed_budgets(rows)
 
 
 def terminal(rows: Sequence[Row], width: int = 80, reference: Row | None = None) -> Table:

@@ -74,4 +74,23 @@ def test_no_setting_of_any_row_is_left_out(runs):
     how = trained(summarise(made))
     for row in summarise(made):
         said = f"{how.each.get(row.name, '')}, {how.shared}"
-        assert all(value in said for value in row.records[0].settings.values())
+        settings = dict(row.records[0].settings)
+        if "flops_per_task" in settings:
+            settings.pop("epochs", None)
+        assert all(value in said for value in settings.values())
+
+
+def test_flops_per_task_are_shown_in_place_of_epochs():
+    limited = SGD | {"epochs": 15, "flops_per_task": 2e9, "realtime": False}
+    table = markdown(rows(er=limited, sgd=limited))
+    assert "All rows: SGD lr 0.03, constant, 2e+09 FLOPs per task, batch 32." in table
+
+
+def test_rows_that_miss_their_flops_per_task_are_named():
+    limited = SGD | {"flops_per_task": 100.0}
+    made = {
+        method: record(method, 0, 50.0, 300, settings=limited, task_flops=spent)
+        for method, spent in {"er": [100, 103], "sgd": [100, 100], "joint": [200]}.items()
+    }
+    assert "Largest difference: er 3.0%." in markdown(summarise(list(made.values())))
+    assert "Largest difference" not in markdown(summarise([made["sgd"], made["joint"]]))
