@@ -12,6 +12,7 @@ import lord
 from lord.cli import (
     ablate,
     bench,
+    check,
     compare,
     data,
     export,
@@ -29,7 +30,7 @@ from lord.config import LostError, UserError, in_plugin
 GROUPS = {
     "Compare methods": (run, compare, ablate, tune, bench, report),
     "Learn images as they come": (learn, predict, inspect, export),
-    "Look things up": (methods, data),
+    "Look things up": (methods, data, check),
 }
 """The commands, each in a file of its name, as 'lord --help' groups them."""
 FIRST = """
