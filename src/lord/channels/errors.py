@@ -2,14 +2,16 @@
 
 from lord.config import UserError
 
-HINT = "methods that keep the network at full width, such as er, accept it"
+HINT = "methods that keep the network at full width, such as er, accept it as it is"
 
 
-def cannot_resize(part: str, why: str) -> UserError:
+def cannot_resize(part: str, why: str, change: str) -> UserError:
     """Return the error for a part of a network that cannot be resized.
 
     Args:
         part: what cannot be resized, such as ``layer 'conv1'``.
         why: the reason, as a clause.
+        change: how to change the network, as an imperative.
     """
-    return UserError(f"{part} cannot be resized: {why}", field="network", hint=HINT)
+    problem = f"{part} cannot be resized: {why}"
+    return UserError(problem, field="network", hint=f"{change}; {HINT}")

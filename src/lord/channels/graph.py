@@ -9,36 +9,55 @@ import torch_pruning as tp
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from lord.channels.attention import find_attentions, joint_members
 from lord.channels.errors import cannot_resize
-from lord.channels.members import Cells, Members, attention_members, find_attentions
+from lord.channels.members import Cells, Members
+from lord.channels.standin import rename, with_stand_ins
+from lord.channels.units import bonds_of, is_depthwise, keep_whole
 
-SUPPORTED = (nn.Conv2d, nn.Linear, _BatchNorm, nn.LayerNorm)
+SUPPORTED = (nn.Conv2d, nn.Linear, _BatchNorm, nn.LayerNorm, nn.GroupNorm)
 """Layers with their output channels along dimension 0 of all their tensors."""
 
 
-def find_groups(network: nn.Module, example: Tensor) -> list[Members]:
+def find_groups(network: nn.Module, example: Tensor, tied: bool) -> list[Members]:
     """Return the coupled groups that a layer reads, in the order of the network.
 
     Args:
         network: its parameters require gradients; others are not mapped.
         example: a batch that the network accepts.
+        tied: whether attention needs as many input channels as its heads have together.
 
     Raises:
         UserError: if the channels of a layer cannot be followed. It names the layer and the reason.
     """
+    parts = [name for name, _ in [*network.named_modules(), *network.named_parameters()]]
+    ranks = {name: rank for rank, name in enumerate(parts)}
+    network, replaced = with_stand_ins(network)
     names: dict[nn.Module | Tensor, str] = {m: name for name, m in network.named_modules()}
     names |= {parameter: name for name, parameter in network.named_parameters()}
-    ranks = {name: rank for rank, name in enumerate(names.values())}
     attentions = find_attentions(network)
+    joint = {f"{path}.qkv".lstrip("."): a for path, a in attentions.items() if a.joint}
+    inputs = [{f"{p}.{n}".lstrip(".") for n in a.inputs} for p, a in attentions.items()]
     graph, found = _dependencies(network, example)
     groups = []
     for group in found:
         root = names[group[0].dep.target.module]
-        if root in attentions:
-            groups.append(attention_members(root, *attentions[root], ranks))
+        if root in joint:
+            groups.append(joint_members(root, joint[root], ranks))
         else:
-            groups.append(_members(graph, group, names, ranks))
-    return sorted((group for group in groups if group.readers), key=lambda group: group.rank)
+            groups.append(_members(graph, group, names))
+    mapped = []
+    for members in keep_whole(groups, bonds_of(network, tied)):
+        members.inner = len(set(members.writers)) == 1 or set(members.writers) in inputs
+        rename(members, replaced)
+        members.sort(ranks)
+        if members.readers and not members.writers:
+            layer = members.readers[0].removesuffix(".weight")
+            change = "put a convolution or a linear layer before it"
+            raise cannot_resize(f"layer '{layer}'", "no supported layer writes its inputs", change)
+        if members.readers:
+            mapped.append(members)
+    return sorted(mapped, key=lambda members: members.rank)
 
 
 def _dependencies(
@@ -63,7 +82,8 @@ def _dependencies(
     except (ArithmeticError, LookupError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
         why = f"its channels cannot be followed through a reshape or shuffle ({reason})"
-        raise cannot_resize(type(network).__name__, why) from None
+        change = "keep channels in one dimension and in their order"
+        raise cannot_resize(type(network).__name__, why, change) from None
 
 
 def _loose_parameters(network: nn.Module) -> list[tuple[nn.Parameter, int]]:
@@ -104,12 +124,11 @@ def _members(
     graph: tp.DependencyGraph,
     group: tp.dependency.Group,
     names: dict[nn.Module | Tensor, str],
-    ranks: dict[str, int],
 ) -> Members:
     """Return the members of one of torch-pruning's groups.
 
     Raises:
-        UserError: if it has a layer that is not supported, or one that reads unknown channels.
+        UserError: if it has a layer that is not supported.
     """
     members = Members(len(group[0].idxs))
     for item in group:
@@ -123,11 +142,6 @@ def _members(
         else:
             writes = graph.is_out_channel_pruning_fn(item.dep.pruning_fn)
             _add_layer(members, target.module, name, cells, writes)
-    members.writers = sorted(set(members.writers), key=ranks.__getitem__)
-    members.readers = sorted(set(members.readers), key=ranks.__getitem__)
-    members.rank = min((ranks[name] for name in members.writers), default=0)
-    if members.readers and not members.writers:
-        raise cannot_resize(f"layer '{members.readers[0]}'", "no supported layer writes its inputs")
     return members
 
 
@@ -138,17 +152,24 @@ def _add_layer(members: Members, layer: nn.Module, name: str, cells: Cells, writ
         UserError: if this type of layer is not supported.
     """
     if isinstance(layer, nn.Conv2d) and layer.groups > 1:
-        if not layer.groups == layer.in_channels == layer.out_channels:
-            raise cannot_resize(f"layer '{name}'", "a grouped convolution has to be depthwise")
-        members.add_layer(layer, name, cells)
+        if writes or is_depthwise(layer):
+            members.add_layer(layer, name, cells)
+        else:
+            members.grouped.setdefault(name, []).extend(cells)
     elif isinstance(layer, nn.Conv2d | nn.Linear):
         if writes:
             members.writers.append(name)
             members.add_layer(layer, name, cells)
         else:
-            members.readers.append(name)
+            members.readers.append(f"{name}.weight")
             members.add(f"{name}.weight", 1, cells)
+    elif isinstance(layer, nn.GroupNorm) and not layer.affine:
+        why = "without weights, its size is unknown"
+        raise cannot_resize(f"layer '{name}'", why, "set 'affine=True'")
     elif isinstance(layer, SUPPORTED):
         members.add_layer(layer, name, cells)
     else:
-        raise cannot_resize(f"layer '{name}'", f"{type(layer).__name__} is not supported")
+        known = ", ".join(kind.__name__.lstrip("_") for kind in SUPPORTED)
+        why = f"{type(layer).__name__} is not supported"
+        change = f"replace it by one of {known} and MultiheadAttention"
+        raise cannot_resize(f"layer '{name}'", why, change)

@@ -26,12 +26,16 @@ class Group:
         size: number of channels at full width.
         stage: for an inner group, the index of the stage group around it; None for any other.
         readers: names of the weights that read these channels. They lie along dimension 1.
+        unit: how many channels of the network each stands for. Above 1, they are kept or dropped
+            together: the groups of a group norm or convolution, and the heads of attention with
+            separate layers for queries, keys and values.
     """
 
     name: str
     size: int
     stage: int | None
     readers: tuple[str, ...]
+    unit: int = 1
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from lord.channels.attention import adopt_heads
+
 
 def tensors_of(module: nn.Module) -> dict[str, Tensor]:
     """Return all parameters and persistent buffers by name. They are not copied."""
@@ -73,14 +75,10 @@ def adopt_sizes(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
         tensors: the parameters and buffers that ``module`` will compute with, by name.
     """
     for name, layer in module.named_modules():
-        weight = tensors.get(f"{name}.weight" if name else "weight")
-        if weight is not None:
+        path = f"{name}." if name else ""
+        adopt_heads(layer, path, tensors)
+        if (weight := tensors.get(f"{path}weight")) is not None:
             _adopt(layer, weight.shape)
-        elif isinstance(getattr(layer, "proj", None), nn.Linear) and hasattr(layer, "head_dim"):
-            width = tensors[f"{name}.proj.weight" if name else "proj.weight"].shape[1]
-            layer.num_heads = width // layer.head_dim
-            if hasattr(layer, "attn_dim"):  # in timm's attention
-                layer.attn_dim = width
 
 
 def _adopt(layer: nn.Module, shape: torch.Size) -> None:
@@ -91,11 +89,19 @@ def _adopt(layer: nn.Module, shape: torch.Size) -> None:
         layer.num_features = shape[0]
     elif isinstance(layer, nn.LayerNorm):
         layer.normalized_shape = tuple(shape)
+    elif isinstance(layer, nn.GroupNorm):
+        layer.num_groups = _groups(layer, layer.num_groups, layer.num_channels, shape[0])
+        layer.num_channels = shape[0]
     elif isinstance(layer, nn.Conv2d):
-        layer.out_channels = shape[0]
-        if layer.groups > 1:
-            # A layer narrowed to one channel does not show that it is depthwise, so note it.
-            vars(layer)["depthwise"] = True
-        if "depthwise" in vars(layer):
-            layer.groups = shape[0]
-        layer.in_channels = shape[1] * layer.groups
+        layer.groups = _groups(layer, layer.groups, layer.out_channels, shape[0])
+        layer.in_channels, layer.out_channels = shape[1] * layer.groups, shape[0]
+
+
+def _groups(layer: nn.Module, groups: int, channels: int, now: int) -> int:
+    """Return how many groups a layer has with ``now`` channels, if it had ``groups`` before.
+
+    A layer that was narrowed to one group does not show that it has several, so it is noted.
+    """
+    if groups > 1:
+        vars(layer).setdefault("channels_per_group", channels // groups)
+    return now // vars(layer).get("channels_per_group", now)

@@ -72,13 +72,6 @@ def test_tracing_does_not_change_mode_gradients_or_values():
     assert all(torch.equal(t, before[name]) for name, t in tensors_of(network).items())
 
 
-def test_grouped_convolutions_are_refused_by_name():
-    grouped = nn.Sequential(nn.Conv2d(4, 6, 3, groups=2), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    network = nn.Sequential(nn.Conv2d(3, 4, 1), *grouped, nn.Linear(6, 2))
-    with refused("network", problem=re.compile("layer '1'.*has to be depthwise")):
-        trace(network, IMAGES)
-
-
 def test_channels_read_in_an_unsupported_way_are_refused_by_name():
     class Padded(nn.Module):  # the shortcut pads the channels with zeros
         def __init__(self):

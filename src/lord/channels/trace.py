@@ -2,20 +2,25 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from lord.channels.attention import find_attentions
 from lord.channels.axis import Axis
 from lord.channels.errors import cannot_resize
 from lord.channels.graph import find_groups
 from lord.channels.map import ChannelMap, Group
 from lord.channels.members import Members
+from lord.channels.standin import PARTS
 from lord.channels.verify import verify
+from lord.config import UserError
 
 Axes = dict[str, dict[int, Axis]]
+Inputs = tuple[Tensor, ...]
+Named = Mapping[str, Tensor]
 
 
 def trace(network: nn.Module, example: Tensor) -> ChannelMap:
@@ -39,16 +44,35 @@ def trace(network: nn.Module, example: Tensor) -> ChannelMap:
     """
     _refuse_shared(network)
     with _all_trainable_in_evaluation(network):
-        groups = find_groups(network, example)
-        axes = _axes(groups, network)
-        channels = ChannelMap(
-            groups=tuple(_group(index, groups, axes) for index in range(len(groups))),
-            axes=axes,
-            shapes={n: t.shape for n, t in network.state_dict(keep_vars=True).items()},
-            trained=frozenset(name for name, _ in network.named_parameters()),
-            uses=_uses(network, example),
-        )
-        verify(network, channels, example)
+        try:
+            return _mapped(network, example, tied=False)
+        except UserError:
+            if not find_attentions(network):
+                raise
+            # Attention may compute the channels of a head from those of its input.
+            with suppress(UserError):
+                return _mapped(network, example, tied=True)
+            raise
+
+
+def _mapped(network: nn.Module, example: Tensor, *, tied: bool) -> ChannelMap:
+    """Return a verified map.
+
+    Args:
+        network: in evaluation mode, without frozen parameters.
+        example: a batch that the network accepts.
+        tied: whether attention needs as many input channels as its heads have together.
+    """
+    groups = find_groups(network, example, tied)
+    axes = _axes(groups, network)
+    channels = ChannelMap(
+        groups=tuple(_group(index, groups, axes) for index in range(len(groups))),
+        axes=axes,
+        shapes={n: t.shape for n, t in network.state_dict(keep_vars=True).items()},
+        trained=frozenset(name for name, _ in network.named_parameters()),
+        uses=_uses(network, example),
+    )
+    verify(network, channels, example)
     return channels
 
 
@@ -57,7 +81,8 @@ def _refuse_shared(network: nn.Module) -> None:
     first: dict[int, str] = {}
     for name, parameter in network.named_parameters(remove_duplicate=False):
         if (other := first.setdefault(id(parameter), name)) != name:
-            raise cannot_resize(f"parameter '{name}'", f"it is shared with '{other}'")
+            change = "do not share parameters between layers"
+            raise cannot_resize(f"parameter '{name}'", f"it is shared with '{other}'", change)
 
 
 @contextmanager
@@ -92,11 +117,13 @@ def _axes(groups: list[Members], network: nn.Module) -> Axes:
     for index, group in enumerate(groups):
         for (name, dimension), cells in group.cells.items():
             if name not in state:
-                raise cannot_resize(f"parameter '{name}'", "it is computed from other parameters")
+                why, change = "it is computed from other parameters", "remove its parametrization"
+                raise cannot_resize(f"parameter '{name}'", why, change)
             size = state[name].shape[dimension]
             if max(position for position, _ in cells) >= size:
                 why = f"'{name}' has fewer channels than it writes"
-                raise cannot_resize(f"layer '{group.writers[0]}'", why)
+                change = "keep channels in one dimension and in their order"
+                raise cannot_resize(f"layer '{group.writers[0]}'", why, change)
             at = group_at.setdefault((name, dimension), [-1] * size)
             channel = channel_at.setdefault((name, dimension), list(range(size)))
             for position, number in cells:
@@ -110,16 +137,16 @@ def _axes(groups: list[Members], network: nn.Module) -> Axes:
 
 def _group(index: int, groups: list[Members], axes: Mapping[str, Mapping[int, Axis]]) -> Group:
     members = groups[index]
-    readers = tuple(f"{reader}.weight" for reader in members.readers)
-    return Group(members.writers[0], members.size, _stage(index, groups, axes), readers)
+    stage = _stage(index, groups, axes)
+    return Group(members.writers[0], members.size, stage, tuple(members.readers), members.unit)
 
 
 def _stage(index: int, groups: list[Members], axes: Mapping[str, Mapping[int, Axis]]) -> int | None:
     """Return the stage group that a group leads into; None for a stage group, or if unclear."""
     current, visited = index, {index}
-    while len(groups[current].writers) == 1:
-        outputs = [axes[f"{reader}.weight"].get(0) for reader in groups[current].readers]
-        targets = {axis.ordered_group if axis else None for axis in outputs}
+    while groups[current].inner:
+        outputs = [axes[reader].get(0) for reader in groups[current].readers]
+        targets = {axis.sole_group if axis else None for axis in outputs}
         target = targets.pop()
         if targets or target is None or target in visited:
             return None
@@ -133,15 +160,24 @@ def _uses(network: nn.Module, example: Tensor) -> dict[str, int]:
     """Count how often the forward pass of one image applies each weight."""
     uses: defaultdict[str, int] = defaultdict(int)
 
-    def count(name: str, layer: nn.Conv2d | nn.Linear, _: object, out: Tensor) -> None:
-        uses[f"{name}.weight"] += out.numel() // (len(example) * len(layer.weight))
+    def count(name: str, layer: nn.Module, inputs: Inputs, named: Named, out: Tensor) -> None:
+        if isinstance(layer, nn.MultiheadAttention):
+            parts = [*inputs, *(named[part] for part in PARTS if part in named)][:3]
+            query, key, value = (part.numel() // part.shape[-1] // len(example) for part in parts)
+            tokens = {"in": (query + key + value) // 3, "q": query, "k": key, "v": value}
+            for kind, number in tokens.items():
+                uses[f"{name}.{kind}_proj_weight"] += number
+            uses[f"{name}.out_proj.weight"] += query
+        elif isinstance(layer, nn.Conv2d | nn.Linear):
+            uses[f"{name}.weight"] += out.numel() // (len(example) * len(layer.weight))
 
     hooks = [
-        layer.register_forward_hook(partial(count, name))
+        layer.register_forward_hook(partial(count, name), with_kwargs=True)
         for name, layer in network.named_modules()
-        if isinstance(layer, nn.Conv2d | nn.Linear)
+        if isinstance(layer, nn.Conv2d | nn.Linear | nn.MultiheadAttention)
     ]
     network(example)
     for hook in hooks:
         hook.remove()
-    return dict(uses)
+    weights = dict(network.named_parameters())
+    return {name: number for name, number in uses.items() if name in weights}

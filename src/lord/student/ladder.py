@@ -56,7 +56,7 @@ class Ladder:
             channels: the network's channel map.
             classes: number of classes in the stream.
         """
-        smallest = min((group.size for group in channels.groups), default=1)
+        smallest = min((group.size * group.unit for group in channels.groups), default=1)
         return cls(channels, LONG if classes >= 100 else SHORT, 8 if smallest >= 64 else 4)
 
     @property
@@ -85,7 +85,7 @@ class Ladder:
                 if group.stage is not None:
                     base *= counts[group.stage] / groups[group.stage].size
                 # Groups of few channels, such as attention heads, need a smaller multiple.
-                multiple = min(self.multiple, max(group.size // 2, 1))
+                multiple = min(-(-self.multiple // group.unit), max(group.size // 2, 1))
                 rounded = round_channels(base * self.ratios[levels[index] - 1], multiple)
                 counts[index] = min(rounded, group.size)
         return tuple(counts[index] for index in range(len(groups)))
