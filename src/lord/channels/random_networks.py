@@ -140,8 +140,9 @@ class RandomNetwork(nn.Module):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.stem = nn.Conv2d(2, 24, 2, 2)
-            self.blocks = nn.ModuleList(kind(24, draw.choice((2, 3, 4))) for kind in kinds)
-            self.norm = nn.GroupNorm(draw.choice((4, 8, 12, 24)), 24)
+            groups = draw.choice((2, 3, 4))
+            self.blocks = nn.ModuleList(kind(24, groups) for kind in kinds)
+            self.norm = nn.GroupNorm(2 * groups, 24)
             self.head = nn.Linear(24, 5)
             for tensor in self.state_dict().values():  # as if trained
                 if tensor.dim() == 1:

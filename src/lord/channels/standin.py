@@ -4,7 +4,6 @@ import copy
 
 from torch import Tensor, nn
 
-from lord.channels.errors import cannot_resize
 from lord.channels.members import Members, Place
 
 PARTS = ("query", "key", "value")
@@ -21,7 +20,9 @@ class StandIn(nn.Module):
         plain = {
             n: v for n, v in vars(attention).items() if not n.startswith("_") and v is not None
         }
+        # Without a bias, PyTorch's encoder layers do not go round this module.
         vars(self).update(plain, _qkv_same_embed_dim=attention._qkv_same_embed_dim)
+        self.in_proj_bias = None
         width, bias = attention.embed_dim, attention.in_proj_bias is not None
         self.query = nn.Linear(width, width, bias)
         self.key = nn.Linear(attention.kdim, width, bias)
@@ -49,9 +50,6 @@ def with_stand_ins(network: nn.Module) -> tuple[nn.Module, dict[str, nn.Multihea
     """Return a copy of a network with stand-ins, and what they stand for, by path.
 
     A network without ``nn.MultiheadAttention`` is returned as it is.
-
-    Raises:
-        UserError: if an attention has one head only.
     """
     found = {
         name: module
@@ -62,9 +60,6 @@ def with_stand_ins(network: nn.Module) -> tuple[nn.Module, dict[str, nn.Multihea
         return network, found
     twin = copy.deepcopy(network)
     for name, attention in found.items():
-        if attention.num_heads == 1:
-            why = "heads are kept whole, and it has only one"
-            raise cannot_resize(f"layer '{name}'", why, "give it several heads")
         twin.set_submodule(name, StandIn(attention))
     return twin, found
 

@@ -120,7 +120,8 @@ def keep_whole(groups: list[Members], bonds: Iterable[Bond]) -> list[Members]:
     Groups with bonds between them become one.
 
     Raises:
-        UserError: if some channels of a bond cannot be dropped, or the units of a group differ.
+        UserError: if some channels of a bond cannot be dropped, the units of a group differ, or
+            several bonds leave one unit.
     """
     bonds = list(bonds)
     if not bonds:
@@ -129,6 +130,7 @@ def keep_whole(groups: list[Members], bonds: Iterable[Bond]) -> list[Members]:
     channel_at = {spot: first[i] + c for i, group in enumerate(groups) for spot, c in _spots(group)}
     channels, clusters = _Sets(first[-1]), _Sets(len(groups))
     bond_of: dict[int, Bond] = {}
+    shared: set[int] = set()  # groups with several bonds
     for bond in bonds:
         found = [channel_at[spot] for spot in bond.spots if spot in channel_at]
         if found and len(found) < len(bond.spots):
@@ -136,17 +138,22 @@ def keep_whole(groups: list[Members], bonds: Iterable[Bond]) -> list[Members]:
         for channel in found:
             channels.join(found[0], channel)
             clusters.join(bisect(first, found[0]) - 1, bisect(first, channel) - 1)
-            bond_of[bisect(first, channel) - 1] = bond
+            index = bisect(first, channel) - 1
+            shared |= {index} if bond_of.get(index, bond) != bond else set()
+            bond_of[index] = bond
     units = channels.all()
     merged = []
     for cluster in clusters.all():
         if cluster[0] not in bond_of:
             merged.append(groups[cluster[0]])
             continue
+        bond = bond_of[cluster[0]]
         inside = [unit for unit in units if bisect(first, unit[0]) - 1 in cluster]
         kinds = {tuple(sorted(Counter(bisect(first, c) for c in unit).items())) for unit in inside}
         if len(kinds) > 1:
-            raise _not_whole(bond_of[cluster[0]])
+            raise _not_whole(bond)
+        if len(inside) == 1 and cluster[0] in shared:
+            raise _inseparable(bond)
         number = {channel: index for index, unit in enumerate(inside) for channel in unit}
         merged.append(_joined([(groups[i], first[i]) for i in cluster], number, len(inside)))
     return merged
@@ -176,6 +183,12 @@ def _joined(groups: list[tuple[Members, int]], unit_of: dict[int, int], units: i
         for (tensor, dimension), cells in group.cells.items():
             joined.add(tensor, dimension, [(at, unit_of[first + c]) for at, c in cells])
     return joined
+
+
+def _inseparable(bond: Bond) -> UserError:
+    why = f"its '{bond.setting}' and those of layers on the same channels cannot be separated"
+    change = "give each of them several groups or heads, in numbers that divide each other"
+    return cannot_resize(f"layer '{bond.layer}'", why, change)
 
 
 def _not_whole(bond: Bond) -> UserError:
