@@ -1,6 +1,6 @@
 """Flags that several commands share. Nothing here imports PyTorch, so that help is quick."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -198,15 +198,30 @@ class Execution:
     ] = None
 
 
-def with_assignments(given: Mapping[str, Value], texts: Sequence[str] | None) -> dict[str, Value]:
+NO_SETTINGS = {"preset", "method", "methods", "seed", "seeds", "out", "plugin", "config", "set"}
+"""Flags of runs and studies that ``--set`` does not replace."""
+
+
+def with_assignments(
+    given: Mapping[str, Value],
+    texts: Sequence[str] | None,
+    apart: Collection[str] = NO_SETTINGS,
+) -> dict[str, Value]:
     """Return settings given by flags together with those given by ``--set``.
 
+    Args:
+        apart: flags that are not settings.
+
     Raises:
-        UserError: for a setting given twice.
+        UserError: for a setting given twice, or a flag that is not a setting.
     """
     values = dict(given)
     for text in texts or ():
         name, value = assigned(text)
+        if name in apart:
+            raise UserError(
+                f"{value!r} cannot be given with `set`", field=name, hint=f"use `{name}` instead"
+            )
         if name in values:
             raise UserError(f"is given twice, as {values[name]} and as {value}", field=name)
         values[name] = value

@@ -20,6 +20,8 @@ lord learn photos/week1 --state small --network cnn --width 8 --set buffer=200
 """
 FIELDS = {"source": "folder", "images": "folder", "every": "checkpoint_every"}
 """Names of arguments in Python, and the parameters that stand for them here."""
+APART = {"state", "resize", "seconds", "flops", "plugin", "checkpoint_every", "set"}
+"""Flags that ``--set`` does not replace."""
 NAMED = 20
 """New classes that are named after a session, at most."""
 
@@ -84,7 +86,7 @@ def learn(
     from lord.learner import learn_folder
 
     flags = {"method": method, "network": network, "width": width, "epochs": epochs, "seed": seed}
-    given = with_assignments({n: v for n, v in flags.items() if v is not None}, set)
+    given = with_assignments({n: v for n, v in flags.items() if v is not None}, set, APART)
     check_budget(seconds, flops)
     if plugin:
         load_plugin(plugin)

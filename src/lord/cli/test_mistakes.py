@@ -34,6 +34,11 @@ MISTAKES = [  # a line, and what its answer contains: the flag, the value given,
     ("run --set every=2", "--set every", "2", "removed after version 0.1"),
     ("run --set rho=1 --set rho=0.5", "--set rho", "twice"),
     ("run --epochs 1 --set epochs=2", "--epochs", "twice"),
+    ("run --seed 1 --set seed=2", "--seed: '2' cannot be given with --set"),
+    ("run --set preset=digits", "--preset", "'digits'", "use --preset"),
+    ("learn . --state s --resize 8 --set resize=4", "--resize", "'4'", "use --resize"),
+    ("run --out here.py --epochs 1", "'here.py' is a file", "a folder"),
+    ("learn here.png --state s", "'here.png' is one image", "a folder", "CLASS"),
     ("run --method sgd --buffer 100", "--buffer", "sgd"),
     ("run --method er:lr=1:lr=2", "--lr", "twice"),
     ("run --method lord --set merged=true", "--set draws", "2", "--set merged"),
@@ -85,8 +90,10 @@ def check_one_line(error, *parts):
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=[line for line, *_ in MISTAKES])
-def test_a_mistake_is_answered_in_one_line_with_exit_code_2(lord, mistake):
+def test_a_mistake_is_answered_in_one_line_with_exit_code_2(lord, mistake, tmp_path):
     line, *parts = mistake
+    for name in {"here.py", "here.png"} & set(line.split()):
+        (tmp_path / name).touch()
     code, _, error = lord(line)
     assert code == 2
     check_one_line(error, *parts)

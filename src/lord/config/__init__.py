@@ -17,6 +17,7 @@ from lord.config.parse import (
     unknown_setting,
 )
 from lord.config.plugin import in_plugin, load_plugin
+from lord.config.seeding import seeded
 from lord.config.types import describe
 from lord.config.variant import Variant, as_variant, assigned, parse_variant, typed
 
@@ -43,6 +44,7 @@ __all__ = [
     "nearest",
     "parse_variant",
     "read_yaml",
+    "seeded",
     "typed",
     "unknown_setting",
 ]

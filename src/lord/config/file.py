@@ -5,14 +5,14 @@ from pathlib import Path
 import yaml
 
 from lord.config.errors import UserError
-from lord.config.parse import Value
+from lord.config.parse import Value, setting_name
 
 
 class _Once(yaml.SafeLoader):
     """A loader that refuses a setting given twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-        names = [str(name.value).replace("-", "_") for name, _ in node.value]
+        names = [setting_name(str(name.value)) for name, _ in node.value]
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"{name} is given twice")
@@ -36,4 +36,4 @@ def read_yaml(path: Path) -> dict[str, Value]:
         raise UserError(
             f"the configuration '{path}' is not a mapping", allowed="lines of 'setting: value'"
         )
-    return {str(name).replace("-", "_"): value for name, value in read.items()}
+    return {setting_name(str(name)): value for name, value in read.items()}

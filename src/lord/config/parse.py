@@ -32,6 +32,16 @@ def fields(config: type[Config]) -> tuple[str, ...]:
     return config.__struct_fields__
 
 
+def setting_name(text: str) -> str:
+    """Return a setting's name as it is in Python. A method's name before the dot stays as it is.
+
+    >>> setting_name("weight-decay"), setting_name("er-las.weight-decay")
+    ('weight_decay', 'er-las.weight_decay')
+    """
+    owner, dot, name = text.rpartition(".")
+    return f"{owner}{dot}{name.replace('-', '_')}"
+
+
 def chosen(config: type[Config], values: Mapping[str, Value]) -> dict[str, Value]:
     """The entries of ``values`` that are fields of ``config``."""
     return {name: values[name] for name in fields(config) if name in values}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 
 from lord.config.errors import UserError
-from lord.config.parse import Config, Value
+from lord.config.parse import Config, Value, setting_name
 
 PLAIN = re.compile(r"[^\s:,=./-][^\s:,=./]*")
 """A word that can stand between the separators of a variant's text, and name a folder."""
@@ -92,10 +92,10 @@ def as_variant(field: str, given: object) -> Variant:
 
 
 def assigned(text: str, field: str = "set") -> tuple[str, Value]:
-    """Read ``NAME=VALUE``.
+    """Read ``NAME=VALUE``, where the name may be that of one method: ``METHOD.NAME``.
 
-    >>> assigned("weight-decay=1e-4")
-    ('weight_decay', '1e-4')
+    >>> assigned("weight-decay=1e-4"), assigned("er-las.tau=0.5")
+    (('weight_decay', '1e-4'), ('er-las.tau', '0.5'))
 
     Raises:
         UserError: if it has another form.
@@ -103,7 +103,7 @@ def assigned(text: str, field: str = "set") -> tuple[str, Value]:
     name, equals, value = text.partition("=")
     if not (name and equals and value):
         raise UserError(field=field, given=text, allowed="NAME=VALUE, such as rho=0.25")
-    return name.strip().replace("-", "_"), {"true": True, "false": False}.get(value, value)
+    return setting_name(name.strip()), {"true": True, "false": False}.get(value, value)
 
 
 def typed(value: Value) -> str:

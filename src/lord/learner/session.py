@@ -10,10 +10,9 @@ from typing import Any
 import msgspec
 import torch
 
-from lord.config import UserError
+from lord.config import UserError, seeded
 from lord.costs import FlopCount
 from lord.methods import AnyMethod, Batch, Progress, take_step
-from lord.networks import seeded
 from lord.storage import has_state
 from lord.streams import Cursor, Task
 

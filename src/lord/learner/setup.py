@@ -16,6 +16,7 @@ from lord.config import (
     chosen,
     expect,
     fields,
+    seeded,
     unknown_setting,
 )
 from lord.config.types import AtLeastTwo, Count, Natural
@@ -58,19 +59,20 @@ def make_method(
     """Build the method, untrained, for images of a shape and a number of classes."""
     network = first_network(config.network, classes=classes, shape=shape, seed=config.seed)
     settings, optimizer = _method_configs(config)
-    return build_method(
-        config.method,
-        settings,
-        network=network,
-        augment=augment,
-        optimizer=optimizer,
-        shape=shape,
-        classes=classes,
-        tasks=HORIZON,
-        epochs=config.epochs,
-        batch=config.batch,
-        generator=Generator().manual_seed(config.seed + 1),
-    )
+    with seeded("method", config.seed):  # a plug-in may make layers with random weights
+        return build_method(
+            config.method,
+            settings,
+            network=network,
+            augment=augment,
+            optimizer=optimizer,
+            shape=shape,
+            classes=classes,
+            tasks=HORIZON,
+            epochs=config.epochs,
+            batch=config.batch,
+            generator=Generator().manual_seed(config.seed + 1),
+        )
 
 
 def make_augmentation(

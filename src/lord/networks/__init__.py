@@ -13,7 +13,7 @@ from lord.networks.cnn import SmallCNN
 from lord.networks.libraries import LIBRARIES
 from lord.networks.pointwise import to_channels_last
 from lord.networks.resnet import ResNet18
-from lord.networks.seeding import initialised, seeded
+from lord.networks.seeding import initialised
 
 __all__ = [
     "LIBRARIES",
@@ -27,6 +27,5 @@ __all__ = [
     "head_name",
     "initialised",
     "register_network",
-    "seeded",
     "to_channels_last",
 ]

@@ -7,7 +7,7 @@ from msgspec import Meta
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from lord.config import Config, UserError, expect, first_line, nearest
+from lord.config import Config, UserError, expect, first_line, nearest, seeded
 from lord.networks.classifier import check_classifier, with_outputs
 from lord.networks.cnn import SmallCNN
 from lord.networks.families import MLP, VGG, BottleneckNet, DenseNet, MobileNet, SqueezeNet
@@ -15,7 +15,7 @@ from lord.networks.layernorm import ConvNeXt, VisionTransformer
 from lord.networks.libraries import NetworkFactory, library_network
 from lord.networks.pointwise import to_channels_last
 from lord.networks.resnet import ResNet18
-from lord.networks.seeding import initialised, seeded
+from lord.networks.seeding import initialised
 
 NETWORKS: dict[str, NetworkFactory] = {
     "resnet18": ResNet18,

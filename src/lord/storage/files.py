@@ -64,6 +64,8 @@ def locked(folder: Path, doing: str, wait: float = 0) -> Iterator[None]:
     Raises:
         UserError: if another process holds the lock, or the folder cannot be written.
     """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"'{folder}' is a file", allowed="a folder to write to")
     file, new = folder / "lock", not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -10,11 +10,10 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from lord.config import UserError
+from lord.config import UserError, seeded
 from lord.costs import Meter
 from lord.evaluation import Matrices, Scores, hits, overall_accuracy, score
 from lord.methods import AnyMethod, Batch, Method, moved, recomputed_statistics, take_step
-from lord.networks import seeded
 from lord.streams import Cursor, Stream, Task
 from lord.training.budget import Epochs, Taken
 from lord.training.scalars import scalar_values

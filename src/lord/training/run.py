@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from lord.config import UserError, as_path, expect, read_yaml
+from lord.config import UserError, as_path, expect, read_yaml, seeded
 from lord.costs import Meter, uncounted
 from lord.data import ImageData, load_images
 from lord.evaluation import RunRecord, finished, read_record
@@ -91,7 +91,7 @@ def run(
     if track:
         library(track)
     device = pick_device(config.training.device)
-    with joined(device.type) as ranks:
+    with joined(device.type) as ranks, seeded("run", config.seed):
         return _run(config, Options(folder, overwrite, resume, track, console), device, ranks)
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Generator
 
-from lord.config import UserError
+from lord.config import UserError, seeded
 from lord.data import Augment, ImageData, measure_normalisation
 from lord.methods import METHODS, AnyMethod, build_method
 from lord.networks import first_network
@@ -52,22 +52,23 @@ def make_method(
     if flops is not None:
         flops *= len(stream.test) / len(stream.train)  # a joined task stands for all
         step_flops = sgd_step_flops(network.to(device), data.shape, config.training.batch)
-    method = build_method(
-        config.method,
-        config.settings,
-        network=network.to(device),
-        augment=_augmentation(config, data, device),
-        optimizer=config.optimizer,
-        shape=data.shape,
-        classes=classes,
-        tasks=tasks,
-        epochs=config.training.epochs,
-        batch=config.training.batch,
-        generator=make_generator(config.seed, 1),
-        last=len(stream.train) - 1,
-        flops=flops,
-        step_flops=step_flops,
-    )
+    with seeded("method", config.seed):  # a plug-in may make layers with random weights
+        method = build_method(
+            config.method,
+            config.settings,
+            network=network.to(device),
+            augment=_augmentation(config, data, device),
+            optimizer=config.optimizer,
+            shape=data.shape,
+            classes=classes,
+            tasks=tasks,
+            epochs=config.training.epochs,
+            batch=config.training.batch,
+            generator=make_generator(config.seed, 1),
+            last=len(stream.train) - 1,
+            flops=flops,
+            step_flops=step_flops,
+        )
     return method, stream
 
 

@@ -3,7 +3,7 @@ import re
 import pytest
 import yaml
 
-from lord.config import Variant, fields, read_yaml
+from lord.config import Variant, assigned, fields, read_yaml
 from lord.conftest import refused
 from lord.methods import METHODS
 from lord.training import compose, flat
@@ -39,6 +39,15 @@ def test_a_setting_may_be_for_one_method_only():
     given = {"lord.rho": 0.25, "buffer": 300}
     assert compose("lord", given, beside=("er",)).settings.rho == 0.25
     assert compose("er", given, beside=("lord",)).settings.buffer == 300
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_setting_of_one_method_is_read_whatever_the_methods_name(method, tmp_path):
+    typed = dict([assigned(f"{method}.weight-decay=0.25")])
+    (tmp_path / "own.yaml").write_text(f"{method}.weight-decay: 0.25")
+    assert typed == {f"{method}.weight_decay": "0.25"}
+    for given in (typed, read_yaml(tmp_path / "own.yaml")):
+        assert compose(method, given, beside=["er", "sgd"]).optimizer.weight_decay == 0.25
 
 
 @pytest.mark.parametrize("method", [*METHODS, "er:replay=16", "tuned=der++:lr=0.05:momentum=0.9"])

@@ -48,6 +48,8 @@ def recognise(path: Path) -> tuple[str, Source]:
     for name, source in SOURCES.items():
         if source.recognises(path):
             return name, source
+    if path.is_file() and path.suffix.lower() in folder.ENDINGS:
+        raise UserError(f"'{path}' is one image", allowed="a folder with images: CLASS/*.png")
     if path.is_dir() and any(file.suffix.lower() in folder.ENDINGS for file in path.iterdir()):
         what = f"'{path}' has images, but no folders of classes"
         raise UserError(what, hint=f"put the images of each class into a folder '{path}/CLASS'")

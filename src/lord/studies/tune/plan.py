@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lord.config import UserError, Value, Variant, as_variant
-from lord.data import ImageData
+from lord.config import UserError, Value, Variant, as_variant, fields
+from lord.data import DataConfig, ImageData
 from lord.streams import StreamConfig, given_settings
 from lord.studies.tune.space import Dimension, space_of
 from lord.training.config import compose
@@ -15,6 +15,8 @@ HELD_OUT = 0.2
 """Default share of each class's training images that is held out and scored."""
 TUNING_ONLY = ("stop_after", "validation", "skip")
 """Settings of the search that the best settings are used without."""
+MEASURED = (*fields(DataConfig), *fields(StreamConfig))
+"""Settings that change what is measured. They are the same for all methods."""
 WRITTEN = ("trials.csv", "best.yaml", "tuning.json")
 """Files that a search writes."""
 
@@ -76,6 +78,7 @@ def make_plan(
             raise UserError(
                 f"{name} is given twice", field="methods", hint="tune one variant of it at a time"
             )
+    _check_same_images(variants, given)
     share_of_trials, share_of_flops = _divide(len(methods), trials, flops)
     given = {**given, **given_settings(images, stream)}
     settings = {"stop_after": 1, **given}
@@ -96,6 +99,24 @@ def make_plan(
         lasting={name: value for name, value in given.items() if name not in TUNING_ONLY},
         images=scored,
     )
+
+
+def _check_same_images(variants: Sequence[Variant], given: Mapping[str, Value]) -> None:
+    """Check that no setting of the images or the stream is for one method only.
+
+    Raises:
+        UserError: names the setting.
+    """
+    single = [name for name in given if "." in name]
+    single += [f"{each.method}.{name}" for each in variants for name in each.settings]
+    for name in single:
+        setting = name.rpartition(".")[2]
+        if setting in MEASURED:
+            raise UserError(
+                f"cannot be set for one method, as in '{name}': all learn and score the same images",
+                field=setting,
+                hint=f"set `{setting}` for all methods",
+            )
 
 
 def _scored_images(stream: StreamConfig, on: On, *, explicit: bool) -> tuple[dict[str, Value], str]:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 FORM = "NAME=VALUES, such as lr=0.01..0.3:log, epochs=1..5 or replay=16,32"
-FEW = 1000
-"""If there are at most so many combinations of settings, none is tried twice."""
 FIXED = {*fields(DataConfig), *fields(StreamConfig), *FREE, "device", "evaluate_every"}
 """Settings that are not searched: they change the measurement, or do not affect it."""
 
@@ -179,7 +177,7 @@ def _is_number(value: Choice) -> TypeGuard[int | float]:
 
 
 def combinations(space: Mapping[str, Dimension]) -> Iterator[dict[str, Value]] | None:
-    """List all combinations of settings; None if there are too many."""
+    """Yield all combinations of settings; None if a setting may be any number in a range."""
     values: list[Sequence[Value]] = []
     for dimension in space.values():
         if dimension.choices:
@@ -188,8 +186,6 @@ def combinations(space: Mapping[str, Dimension]) -> Iterator[dict[str, Value]] |
             values.append(range(dimension.low, dimension.high + 1))
         else:
             return None
-    if math.prod(map(len, values)) > FEW:
-        return None
     return (dict(zip(space, each, strict=True)) for each in itertools.product(*values))
 
 

@@ -118,7 +118,7 @@ class Search:
         return Trial(self, asked, values)
 
     def _left(self) -> Iterator[dict[str, Value]] | None:
-        """The settings that were not tried yet; None if there are too many to list."""
+        """The settings that were not tried yet; None if they cannot be listed."""
         every = combinations(self.space)
         return every and (values for values in every if values not in self.tried)
 

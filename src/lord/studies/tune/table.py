@@ -44,6 +44,9 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True):
     """A whole search, as tuning.json holds it."""
 
     command: str
+    """The command that ended the search."""
+    commands: list[str]
+    """All commands of the search, if it was continued with other arguments."""
     images: str
     """The scored images, in words."""
     preset: str
@@ -60,11 +63,13 @@ def write_tuning(plan: Plan, studies: "Mapping[str, Study]", out: Path, command:
     ``best.yaml`` is a configuration file for runs and comparisons.
 
     Raises:
-        UserError: if no trial of a method succeeded. The files are written before.
+        UserError: if no trial of a method succeeded. The other two files are written before.
     """
+    commands = _commands(studies, command)
     methods = [_summarize(plan, label, study) for label, study in studies.items()]
     tuning = Tuning(
         command=command,
+        commands=commands,
         images=plan.images,
         preset=plan.preset,
         seed=plan.seed,
@@ -73,8 +78,10 @@ def write_tuning(plan: Plan, studies: "Mapping[str, Study]", out: Path, command:
         environment=environment(),
     )
     write_text(out / "trials.csv", _trials_table(studies))
-    if any(each.best for each in methods):
-        write_text(out / "best.yaml", _best_settings(plan, methods, command))
+    if all(each.best for each in methods):
+        write_text(out / "best.yaml", _best_settings(plan, methods, commands))
+    else:
+        (out / "best.yaml").unlink(missing_ok=True)
     write_json(out / "tuning.json", tuning)
     for each in methods:
         if each.accuracy is None:
@@ -82,6 +89,17 @@ def write_tuning(plan: Plan, studies: "Mapping[str, Study]", out: Path, command:
             first = next((error for error in errors if error), "none ran to its end")
             raise UserError(f"no trial of {each.method} succeeded, the first: {first}")
     return tuning
+
+
+def _commands(studies: "Mapping[str, Study]", command: str) -> list[str]:
+    """Add a command to those that the journal holds, and return all of them."""
+    found: list[str] = []
+    for study in studies.values():
+        before = study.user_attrs.get("commands", [])
+        if command not in before:
+            study.set_user_attr("commands", [*before, command])
+        found += [each for each in before if each not in found]
+    return [*(each for each in found if each != command), command]
 
 
 def _summarize(plan: Plan, label: str, study: "Study") -> MethodTuning:
@@ -101,7 +119,7 @@ def _summarize(plan: Plan, label: str, study: "Study") -> MethodTuning:
     )
 
 
-def _best_settings(plan: Plan, methods: list[MethodTuning], command: str) -> str:
+def _best_settings(plan: Plan, methods: list[MethodTuning], commands: list[str]) -> str:
     """The given settings, then the best ones of each method as ``METHOD.SETTING``, as YAML."""
     values: dict[str, Value] = {"preset": plan.preset, **plan.lasting}
     if len(methods) == 1:
@@ -114,7 +132,7 @@ def _best_settings(plan: Plan, methods: list[MethodTuning], command: str) -> str
         }
         settings = {**typed, **each.best}
         values |= {f"{variant.method}.{name}": value for name, value in settings.items()}
-    head = f"# {command}\n# Scored on {plan.images}.\n"
+    head = "".join(f"# {command}\n" for command in commands) + f"# Scored on {plan.images}.\n"
     return head + yaml.safe_dump(values, sort_keys=False)
 
 

@@ -21,7 +21,7 @@ from lord.studies.test_compare import ended, lord, wait_for  # noqa: F401
 from lord.studies.tune import make_plan, parse_space, tune, write_tuning
 from lord.studies.tune.journal import repair
 from lord.studies.tune.search import Scheduler, import_optuna
-from lord.studies.tune.space import FORM, space_of
+from lord.studies.tune.space import FORM, combinations, space_of
 from lord.studies.tune.study import Search
 from lord.training import compose, run
 
@@ -102,6 +102,14 @@ def test_values_that_a_setting_cannot_have_are_refused(text, problem):
 def test_budgets_and_images_that_are_not_allowed_are_refused(options, field):
     with refused(field):
         plan_of("er", "sgd", **options)
+
+
+@pytest.mark.parametrize(
+    ("methods", "given"), [(["er:validation=0"], {}), (["er", "sgd"], {"er.validation": 0})]
+)
+def test_one_method_cannot_be_scored_on_other_images(methods, given):
+    with refused("validation", problem=re.compile("'er.validation'")):
+        plan_of(*methods, given=given)
 
 
 def test_methods_and_settings_given_twice_and_empty_spaces_are_refused():
@@ -299,6 +307,21 @@ def test_few_settings_are_each_tried_once_even_if_a_search_is_continued(tmp_path
     assert search.exhausted()
 
 
+def test_no_settings_are_tried_twice_among_thousands(tmp_path):
+    given = {name: value for name, value in SMALL.items() if name != "epochs"}
+    space = parse_space(["replay=16..115", "epochs=1..11"])
+    plan = make_plan(["er"], given, space, trials=12)
+    search = Search(import_optuna(), plan, "er", tmp_path)
+    search.tried = list(combinations(search.space))[:-2]
+    left = list(combinations(search.space))[-2:]
+    found = []
+    while search.affordable():
+        trial = search.ask()
+        found.append(trial.values)
+        search.tell(trial, 50.0, None)
+    assert sorted(found, key=str) == sorted(left, key=str)
+
+
 def test_a_users_file_is_not_replaced_by_the_best_settings(tmp_path):
     (tmp_path / "best.yaml").write_text("lr: 0.1")
     with refused("out", problem=re.compile("best.yaml' does not belong to a search")):
@@ -307,7 +330,8 @@ def test_a_users_file_is_not_replaced_by_the_best_settings(tmp_path):
 
 
 def test_without_a_successful_trial_no_best_settings_are_written(tmp_path):
-    plan = plan_of("sgd", space=["lr=1e29,1e30"], given={"epochs": 9}, trials=2)
+    space = ["sgd.lr=1e29,1e30", "er.lr=0.03,0.04"]
+    plan = plan_of("er", "sgd", space=space, given={"epochs": 9, "subset": 0.1}, trials=4)
     studies = tune(plan, tmp_path, jobs=2, report=lambda _: None)
     with refused(None, problem=re.compile("no trial of sgd succeeded, the first: .*loss")):
         write_tuning(plan, studies, tmp_path, "lord tune ...")
@@ -323,6 +347,9 @@ def test_settings_that_exclude_each_other_are_a_failed_trial(tmp_path):
     tuning = write_tuning(plan, studies, tmp_path, "lord tune ...")
     assert (tuning.methods[0].trials, tuning.methods[0].failed) == (4, 1)
     assert any("buffer" in line and "replay" in line for line in lines)
+    write_tuning(plan, studies, tmp_path, "lord tune --trials 9")
+    head = (tmp_path / "best.yaml").read_text().splitlines()[:2]
+    assert head == ["# lord tune ...", "# lord tune --trials 9"]
     best = yaml.safe_load((tmp_path / "best.yaml").read_text())
     assert (best["er.nesterov"], best["er.momentum"]) == (True, 0.5)
     with refused("methods", problem=re.compile("also holds a search of er:nesterov")):
