@@ -18,6 +18,7 @@ from lord.config import (
     convert,
     describe,
     load_plugin,
+    main_name,
     read_yaml,
 )
 from lord.config.field import Field, read_fields
@@ -156,6 +157,7 @@ class Flags:
         if self.plugin:
             load_plugin(self.plugin)
         values = read_yaml(self.config) if self.config else {}
+        self._check_plugin(values.pop("plugin", None))
         apart = ("preset", "set", "config", "plugin")
         flags = {n: value for n, value in vars(self).items() if n not in apart}
         typed = with_assignments({n: v for n, v in flags.items() if v is not None}, self.set)
@@ -171,6 +173,27 @@ class Flags:
             variant=None if method is None else as_variant("method", method).without(typed),
             seed=None if seed is None else convert("seed", seed, Natural),
             plugin=self.plugin,
+        )
+
+    def _check_plugin(self, recorded: Value) -> None:
+        """Check that a plug-in is given where the configuration file records one.
+
+        A copy of it is in the run's folder. It is never loaded unless it is named.
+
+        Args:
+            recorded: the file's entry: SHA-256 of each source file, or a path.
+
+        Raises:
+            UserError: names the plug-in.
+        """
+        if not recorded or self.plugin:
+            return
+        name = main_name(recorded) if isinstance(recorded, dict) else str(recorded)
+        copy = self.config.parent / "plugin" / name if self.config else Path(name)
+        raise UserError(
+            f"'{self.config}' needs the plug-in '{name}'",
+            field="plugin",
+            hint=f"set `plugin` to it, such as '{copy if copy.exists() else name}'",
         )
 
 

@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+import traceback
 from collections.abc import Callable
 
 from cyclopts import App, CycloptsError, Group, UnusedCliTokensError
@@ -25,7 +26,7 @@ from lord.cli import (
     tune,
 )
 from lord.cli.flags import TYPED, check_not_empty
-from lord.config import LostError, UserError, in_plugin
+from lord.config import LostError, UserError, in_plugin, where_in_plugin
 
 GROUPS = {
     "Compare methods": (run, compare, ablate, tune, bench, report),
@@ -63,7 +64,10 @@ for place, (title, modules) in enumerate(GROUPS.items()):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command. A mistake ends with one line on standard error and exit code 2."""
+    """Run the command. A mistake ends with one line on standard error and exit code 2.
+
+    An exception in a plug-in ends with one line, the traceback and exit code 1.
+    """
     # Threads that spin as they wait stall other work. Never to spin costs a third of a small step.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
@@ -86,9 +90,26 @@ def main(arguments: list[str] | None = None) -> None:
         if text is None:
             raise
         ours = isinstance(error, UserError | CycloptsError) and not isinstance(error, LostError)
+        cause = _raised_by_plugin(error)
         if not ours or os.environ.get("RANK", "0") == "0":  # of several processes, one prints
             _print_error(text)
-        sys.exit(2)
+            if cause:
+                traceback.print_exception(cause)
+        sys.exit(1 if cause else 2)
+
+
+def _raised_by_plugin(error: Exception) -> BaseException | None:
+    """Return the exception that a plug-in's code raised; None if it raised none."""
+    cause = error.__cause__ if isinstance(error, UserError) else error
+    if cause is None or isinstance(cause, UserError | CycloptsError):
+        return None
+    return cause if where_in_plugin(cause) or _is_defect(error) else None
+
+
+def _is_defect(error: Exception) -> bool:
+    """Whether an error is not one that the user can put right."""
+    known = isinstance(error, UserError | CycloptsError | OSError | MemoryError)
+    return not known and "can't allocate memory" not in str(error)
 
 
 def _answer(error: Exception) -> str | None:
@@ -97,7 +118,9 @@ def _answer(error: Exception) -> str | None:
         word = (error.unused_tokens or ["?"])[0]
         return f"unexpected '{word}': settings are given as flags, such as --method lord"
     if isinstance(error, UserError):
-        return " ".join(error.worded(_namer(TYPED[:1])).split())
+        text = " ".join(error.worded(_namer(TYPED[:1])).split())
+        where = error.__cause__ and where_in_plugin(error.__cause__)
+        return f"{text} ({where})" if where else text
     if isinstance(error, CycloptsError):
         return " ".join(str(error).split())
     if isinstance(error, OSError):  # a path that cannot be read at all, or an output that is full

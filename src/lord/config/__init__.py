@@ -16,12 +16,21 @@ from lord.config.parse import (
     nearest,
     unknown_setting,
 )
-from lord.config.plugin import in_plugin, load_plugin
+from lord.config.plugin import in_plugin, load_plugin, note_owner, sources_of, where_in_plugin
 from lord.config.seeding import seeded
+from lord.config.source import CONTENTS, Plugin, check_unchanged, main_name, read_plugin
 from lord.config.types import describe
 from lord.config.variant import Variant, as_variant, assigned, parse_variant, typed
 
 __all__ = [
+    "where_in_plugin",
+    "sources_of",
+    "note_owner",
+    "read_plugin",
+    "main_name",
+    "check_unchanged",
+    "Plugin",
+    "CONTENTS",
     "Config",
     "LostError",
     "UserError",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lord.config import UserError, build, chosen, fields
+from lord.config import UserError, build, chosen, fields, note_owner
 from lord.methods.agem import AGEM
 from lord.methods.cls_er import CLSER
 from lord.methods.der import DER
@@ -130,6 +130,7 @@ def register(method: type[AnyMethod]) -> type[AnyMethod]:
             allowed="a new name without spaces and : , = . /",
         )
     METHODS[method.name] = recipe_of(method)
+    note_owner("method", method.name)
     return method
 
 

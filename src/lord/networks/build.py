@@ -7,7 +7,7 @@ from msgspec import Meta
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from lord.config import Config, UserError, expect, first_line, nearest, seeded
+from lord.config import Config, UserError, expect, first_line, nearest, note_owner, seeded
 from lord.networks.classifier import check_classifier, with_outputs
 from lord.networks.cnn import SmallCNN
 from lord.networks.families import MLP, VGG, BottleneckNet, DenseNet, MobileNet, SqueezeNet
@@ -100,6 +100,7 @@ def register_network(name: str, network: nn.Module | NetworkFactory) -> str:
         NETWORKS[name] = lambda classes, width, channels: with_outputs(original, classes)
     else:
         NETWORKS[name] = network
+    note_owner("network", name)
     return name
 
 

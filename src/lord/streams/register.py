@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from lord.config import UserError
+from lord.config import UserError, note_owner, seeded
 from lord.data import LOADERS, ImageData
 from lord.streams.in_memory import as_images
 from lord.streams.presets import BUILT_IN_PRESETS, PRESETS, Protocol
@@ -58,8 +58,10 @@ def register_stream(
         flip=flip,
     )
     LOADERS[name] = lambda: _loaded(name, load)
+    note_owner("stream", name)
 
 
 def _loaded(name: str, load: Callable[[], object]) -> ImageData:
-    data = as_images(load())
+    with seeded("stream", 0):  # each process must load the same images
+        data = as_images(load())
     return replace(data, kind=f"stream '{name}' of a plug-in", key=data.content)

@@ -1,6 +1,8 @@
-"""Ablations: variants of LoRD in which a part is left out or replaced."""
+"""Ablations: variants of a method in which a part is left out or replaced."""
 
-from lord.config import Variant, parse_variant
+import re
+
+from lord.config import UserError, Variant, assigned, choose, parse_variant
 
 LORD = {
     "redundancies": {
@@ -67,7 +69,19 @@ def variants(method: str, study: str, epochs: int) -> list[Variant]:
         method: name of the method.
         study: name of the study.
         epochs: epochs of the first variant.
+
+    Raises:
+        UserError: if the method has no studies, or none of this name.
     """
+    if method not in ABLATIONS:
+        raise UserError(
+            "has no study of its parts",
+            field="method",
+            given=method,
+            allowed=f"one of {', '.join(ABLATIONS)}",
+            hint="set `variants` to compare settings of it, such as replay=16",
+        )
+    choose("study", study, ABLATIONS[method])
     found = []
     for settings, times in ABLATIONS[method][study].items():
         text = ":".join(part for part in (method, settings) if part)
@@ -75,3 +89,26 @@ def variants(method: str, study: str, epochs: int) -> list[Variant]:
             text += f":epochs={longer}"
         found.append(parse_variant(text))
     return found
+
+
+def named_variants(method: str, text: str) -> list[Variant]:
+    """Return a method as it is, and its variants with other settings.
+
+    >>> [variant.text for variant in named_variants("er", "replay=16,replay=16:epochs=2")]
+    ['er', 'er:replay=16', 'er:replay=16:epochs=2']
+
+    Args:
+        method: name of the method.
+        text: variants, separated by commas. Settings of one are separated by colons.
+
+    Raises:
+        UserError: if one has another form or occurs twice, or there is none.
+    """
+    texts = [each.strip() for each in text.split(",") if each.strip()]
+    if not texts or len(set(texts)) < len(texts):
+        allowed = "different variants separated by commas, such as replay=16,replay=16:epochs=2"
+        raise UserError(field="variants", given=text, allowed=allowed)
+    for each in texts:
+        for setting in re.split(r":(?=[^:=]+=)", each):
+            assigned(setting, field="variants")
+    return [Variant(method), *(parse_variant(f"{method}:{each}") for each in texts)]

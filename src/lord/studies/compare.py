@@ -5,8 +5,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
-from lord.config import UserError, Value, as_path, choose, expect, read_yaml
+from lord.config import UserError, Value, as_path, choose, expect, read_plugin, read_yaml
 from lord.data import LOADERS, DataConfig, ImageData, keep, load_images
 from lord.evaluation import RunRecord, Study, finished, read_environment, read_record, read_study
 from lord.evaluation.record import Value as Written
@@ -57,9 +58,7 @@ def compare(
     """
     out, plugin = as_path("out", out), None if plugin is None else as_path("plugin", plugin)
     _check_arguments(configs, out, jobs)
-    for config in () if plugin else configs:
-        _check_built_in(config)
-    configs = with_images(configs, images, stream)
+    configs = with_images([with_source(config, plugin) for config in configs], images, stream)
     run_all = ENGINES[choose("engine", engine, ENGINES)]
     with locked(out, "comparing"):
         folders = _folders(out, configs)
@@ -93,20 +92,33 @@ def _check_arguments(configs: Sequence[RunConfig], out: Path, jobs: int) -> None
     read_study(out)  # refuses a study.json that is not ours
 
 
-def _check_built_in(config: RunConfig) -> None:
-    """Refuse names that this program registered, because the processes of the runs lack them."""
+def with_source(config: RunConfig, plugin: Path | None) -> RunConfig:
+    """Return the configuration of a run that loads a plug-in, with the plug-in's source.
+
+    Args:
+        plugin: the study's plug-in, which this process need not have loaded.
+
+    Raises:
+        UserError: for a name that only this program registered, because the run's process lacks it.
+    """
+    if config.plugin:
+        return config
     for field, name, known in (
         ("network", config.network.network, (*OUR_NETWORKS, *LIBRARIES)),
         ("method", config.method, BUILT_IN),
         ("preset", config.preset, BUILT_IN_PRESETS),
     ):
-        if name.partition(":")[0] not in known:
-            raise UserError(
-                "is registered in this program only, not in the processes of the runs",
-                field=field,
-                given=name,
-                hint="set `plugin` to a file that registers it",
-            )
+        if name.partition(":")[0] in known:
+            continue
+        if plugin is not None:
+            return replace(config, plugin=read_plugin(plugin).hashes)
+        raise UserError(
+            "is registered in this program only, and the runs are other processes",
+            field=field,
+            given=name,
+            hint="put it into a Python file, and set `plugin` to that file",
+        )
+    return config
 
 
 def _folders(out: Path, configs: Sequence[RunConfig]) -> dict[Path, RunConfig]:

@@ -182,4 +182,7 @@ def common_settings(config: RunConfig) -> dict[str, Any]:
     """Return the settings that runs of the same variant with other seeds share."""
     apart = {"method", "preset", "seed", "device", "evaluate_every", "prequential", *FREE}
     values = {name: value for name, value in flat(config).items() if name not in apart}
-    return {name: str(v) if isinstance(v, list | tuple) else v for name, v in values.items()}
+    plain = {n: str(v) if isinstance(v, list | tuple) else v for n, v in values.items()}
+    if config.plugin:
+        plain["plugin"] = ", ".join(f"{name} {sha[:12]}" for name, sha in config.plugin.items())
+    return plain

@@ -14,10 +14,12 @@ from lord.config import (
     Variant,
     as_variant,
     build,
+    check_unchanged,
     choose,
     chosen,
     convert,
     expect,
+    sources_of,
     unknown_setting,
 )
 from lord.config.types import Natural
@@ -61,6 +63,8 @@ class RunConfig(Config, frozen=True):
     training: TrainingConfig
     settings: MethodConfig
     """All settings of the method."""
+    plugin: dict[str, str] = {}
+    """SHA-256 of each source file of the plug-ins that registered method, network or stream."""
 
     @property
     def method(self) -> str:
@@ -130,6 +134,12 @@ def compose(
         preset=preset,
         seed=convert("seed", seed, Natural),
         settings=recipe.config(merged),
+        plugin=sources_of(
+            ("method", variant.method),
+            ("network", parts["network"].network),
+            ("stream", preset),
+            ("stream", parts["data"].data),
+        ),
         **parts,
     )
 
@@ -242,7 +252,7 @@ def flat(config: RunConfig) -> dict[str, Any]:
     }
     for part in (*SECTIONS, "settings"):
         values |= msgspec.to_builtins(getattr(config, part))
-    return values
+    return values | ({"plugin": dict(config.plugin)} if config.plugin else {})
 
 
 def _defaults(method: str) -> dict[str, Any]:
@@ -275,11 +285,12 @@ def difference(
         free: settings that may differ.
 
     Raises:
-        UserError: if a setting differs. It names the first one.
+        UserError: if a setting differs, or the source of the plug-in. It names the first one.
     """
     method = as_variant("method", before["method"]).method
     before = _defaults(method) | current(before, [method])  # an older version had fewer settings
-    names = sorted(before.keys() | now.keys())
+    check_unchanged(before.get("plugin"), now.get("plugin"), folder)
+    names = sorted((before.keys() | now.keys()) - {"plugin"})
     for name in sorted(names, key="method".__ne__):  # another method has other settings, too
         if name in free or before.get(name) == now.get(name):
             continue

@@ -4,7 +4,9 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,15 +14,17 @@ from typing import Any
 import torch
 import yaml
 
-from lord.config import UserError
+from lord.config import CONTENTS, UserError
 from lord.data.sources import recognise
 from lord.learner import holds_learner
-from lord.storage import remove_state, write_json, write_text
+from lord.storage import remove_state, write_atomic, write_json, write_text
 
 RESULTS = ("summary.json", "metrics.jsonl", "model.safetensors", "classes.json", "buffer.png")
 METADATA = ("accuracy.json", "environment.json")
 """Files of a run that are removed together with its results."""
 CHECKPOINT = "checkpoint.safetensors"
+PLUGIN = "plugin"
+"""Folder with the source of the plug-in."""
 CONFIG = "config.yaml"
 MADE = "# of this run, complete: 'lord run --config' repeats it\n"
 """First line of a run's config.yaml. A file without it is never replaced."""
@@ -96,6 +100,24 @@ def write_config(folder: Path, values: dict[str, Any]) -> None:
     write_text(folder / CONFIG, MADE + yaml.safe_dump(values, sort_keys=False))
 
 
+def write_plugin(folder: Path, hashes: Mapping[str, str]) -> None:
+    """Write the source of a run's plug-in, before config.yaml, which records its hashes.
+
+    Raises:
+        UserError: if a file that does not belong to a run would be replaced.
+    """
+    for name, digest in hashes.items():
+        file, content = folder / PLUGIN / name, CONTENTS[digest]
+        if file.exists() and file.read_bytes() != content and not is_ours(folder):
+            raise UserError(
+                f"'{file}' does not belong to a run and would be replaced",
+                field="out",
+                hint="choose another `out`",
+            )
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(file, partial(Path.write_bytes, data=content))
+
+
 class RunFolder:
     """Write the files of a run. Without a path, it writes no files."""
 
@@ -103,8 +125,9 @@ class RunFolder:
         self.path = path
 
     def config(self, values: dict[str, Any]) -> None:
-        """Write config.yaml."""
+        """Write config.yaml, and the source of the plug-in if there is one."""
         if self.path:
+            write_plugin(self.path, values.get("plugin", {}))
             write_config(self.path, values)
 
     def environment(self, device: torch.device, data_key: str) -> None:

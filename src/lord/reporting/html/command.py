@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from lord.config import typed
+from lord.config import main_name, typed
 from lord.evaluation.record import Value
 from lord.reporting.names import Shown
 
@@ -12,13 +12,21 @@ FLAGS = ("preset", "plugin")
 """Settings that are given as flags. All others are given with ``--set``."""
 
 
-def repeat_from_file(folder: Path) -> str:
+def repeat_from_file(folder: Path, config: Mapping[str, object]) -> str:
     """Return the command that repeats the run in a folder, from its configuration file.
 
-    >>> repeat_from_file(Path("runs/lord-seed2"))
+    >>> repeat_from_file(Path("runs/lord-seed2"), {})
     'lord run --config runs/lord-seed2/config.yaml --out again'
+
+    Args:
+        folder: folder of the run, with a copy of its plug-in if it had one.
+        config: its configuration.
     """
-    return shlex.join(["lord", "run", "--config", str(folder / "config.yaml"), "--out", "again"])
+    words = ["lord", "run", "--config", str(folder / "config.yaml")]
+    sources = config.get("plugin")
+    if isinstance(sources, dict) and sources:
+        words += ["--plugin", str(folder / "plugin" / main_name(sources))]
+    return shlex.join([*words, "--out", "again"])
 
 
 def repeat_from_settings(

@@ -183,7 +183,7 @@ def _run(folder: Path, budget: Budget) -> ShownRun:
         label=label_of(record) if record else str(config.get("method", folder.name)),
         seed=record.seed if record else _of(int, config.get("seed")) or 0,
         preset=record.preset if record else str(config.get("preset", "")),
-        command=repeat_from_file(folder) if config else "",
+        command=repeat_from_file(folder, config) if config else "",
         record=record,
         matrices=record.matrices if record else journal.matrices,
         task=journal.task,

@@ -10,12 +10,20 @@ from operator import length_hint
 from pathlib import Path
 from typing import Protocol
 
-from lord.config import convert, read_yaml
+from lord.config import convert, main_name, read_yaml
 from lord.data import DECODED, ImageData
 from lord.storage import has_state
 from lord.training.checkpoints import PARENT
 from lord.training.config import RunConfig, flat
-from lord.training.folder import CHECKPOINT, CONFIG, claim, is_ours, write_config
+from lord.training.folder import (
+    CHECKPOINT,
+    CONFIG,
+    PLUGIN,
+    claim,
+    is_ours,
+    write_config,
+    write_plugin,
+)
 
 STOPPED = "stopped"
 """The error of a job that the study stopped."""
@@ -95,7 +103,18 @@ def prepare(job: Job, threads: int) -> None:
         before = read_yaml(job.folder / CONFIG).get("threads", threads)
         threads = convert("threads", before, int)
     threads = job.config.training.threads or threads
+    write_plugin(job.folder, job.config.plugin)
     write_config(job.folder, flat(job.config) | {"threads": threads})
+
+
+def plugin_of(job: Job, given: Path | None) -> Path | None:
+    """Return the plug-in that a run loads: the copy in its folder, which nobody edits meanwhile.
+
+    Args:
+        given: the plug-in of the study.
+    """
+    hashes = job.config.plugin
+    return job.folder / PLUGIN / main_name(hashes) if hashes else given
 
 
 def start(folder: Path, plugin: Path | None, key: str | None) -> "subprocess.Popen[bytes]":
@@ -132,6 +151,9 @@ def failure(folder: Path, code: int) -> str | None:
 
 
 def last_message(folder: Path, code: int) -> str:
-    """Return the last line that a run wrote to its log; without one, its exit code."""
+    """Return the last error in a run's log, or else its last line; without one, its exit code."""
     lines = (folder / "log.txt").read_text(errors="replace").strip().splitlines()
-    return lines[-1].removeprefix("error: ") if lines else f"ended with code {code}"
+    if not lines:
+        return f"ended with code {code}"
+    errors = [line for line in lines if line.startswith("error: ")]  # a traceback may follow
+    return (errors or lines)[-1].removeprefix("error: ")

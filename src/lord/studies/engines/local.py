@@ -13,6 +13,7 @@ from lord.studies.engines.job import (
     Job,
     divide_cores,
     failure,
+    plugin_of,
     prepare,
     start,
     stop_processes,
@@ -48,7 +49,9 @@ def run_here(
             for job in take_jobs(source, lambda: len(running) < slots):
                 prepare(job, threads)
                 key = job.images.key
-                running[job] = start(job.folder, plugin, key if holds(key) else None)
+                running[job] = start(
+                    job.folder, plugin_of(job, plugin), key if holds(key) else None
+                )
             if not running:
                 return
             ended = _ended(running, should_stop)

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import numpy as np
 
-from lord.config import UserError
+from lord.config import CONTENTS, UserError, read_plugin
 from lord.data import ImageData, arrays_of, holds
 from lord.storage import previous, remove_state, write_atomic
 from lord.studies.engines.cluster import connected, one_line
@@ -101,7 +101,7 @@ class ClusterRuns:
         ours: bool,
     ) -> None:
         self.ray, self.ours, self.wanted = ray, ours, slots
-        self.plugin = plugin.read_bytes() if plugin else None
+        self.plugin = read_plugin(plugin).hashes if plugin else {}
         self.parcels: dict[str, Parcel] = {}
         self.running: dict[Reference, RunningJob] = {}
         resources = ray.cluster_resources()
@@ -155,13 +155,14 @@ class ClusterRuns:
         key, parcel = self._images(job)
         names = (*RESUMED_FROM, previous(job.folder / CHECKPOINT).name)
         files = [job.folder / name for name in names]
+        sources = job.config.plugin or self.plugin
         order = Order(
             name=job.folder.name,
             files={file.name: file.read_bytes() for file in files if file.exists()},
             versions=versions(),
             key=key,
             parcel=parcel,
-            plugin=self.plugin,
+            plugin={name: CONTENTS[sha] for name, sha in sources.items()},
         )
         remote = self.ray.remote(
             num_returns="streaming",

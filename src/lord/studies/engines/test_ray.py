@@ -37,7 +37,7 @@ STUDY = "compare --methods sgd,er --seeds 2 --width 8 --epochs 4 --threads 1"
 
 def order(config, files, **changed):
     fields = {"name": "er-seed0", "versions": versions(), "key": None, "parcel": None}
-    return Order(files=files, plugin=None, **(fields | changed))
+    return Order(files=files, plugin={}, **(fields | changed))
 
 
 def test_a_run_that_moves_to_another_node_has_the_same_results(tmp_path):

@@ -60,7 +60,8 @@ class Order:
     """The key of the decoded images in the node's cache."""
     parcel: Parcel | None
     """The images, if the node's cache may lack them."""
-    plugin: bytes | None
+    plugin: Files
+    """The source files of the plug-in by name, the main one first; empty without one."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +109,11 @@ def run_order(order: Order, get: Callable[[Reference], np.ndarray]) -> Iterator[
         for name, content in order.files.items():
             (folder / name).write_bytes(content)
         plugin = None
-        if order.plugin is not None:
-            plugin = place / "plugin.py"
-            plugin.write_bytes(order.plugin)
+        for name, content in order.plugin.items():
+            file = place / "source" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+            plugin = plugin or place / "source" / name.partition("/")[0]
         process = start(folder, plugin, order.key)
         try:
             yield from _watch(folder, process)

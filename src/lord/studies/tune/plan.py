@@ -113,7 +113,7 @@ def _check_same_images(variants: Sequence[Variant], given: Mapping[str, Value]) 
         setting = name.rpartition(".")[2]
         if setting in MEASURED:
             raise UserError(
-                f"cannot be set for one method, as in '{name}': all learn and score the same images",
+                f"cannot be set for one method, as in '{name}': all score the same images",
                 field=setting,
                 hint=f"set `{setting}` for all methods",
             )

@@ -11,7 +11,7 @@ from lord.config import UserError, Value, choose
 from lord.data import DataConfig, ImageData
 from lord.evaluation import finished, read_record
 from lord.storage import load_state, locked, remove_state
-from lord.studies.compare import load_all
+from lord.studies.compare import load_all, with_source
 from lord.studies.engines import ENGINES, STOPPED, Job
 from lord.studies.tune.journal import JOURNAL, check_replaceable, repair
 from lord.studies.tune.plan import Plan
@@ -50,7 +50,8 @@ def tune(
     """
     optuna = import_optuna()
     run_all = ENGINES[choose("engine", engine, ENGINES)]
-    images = load_all([_config(plan, label, {}) for label in plan.spaces])
+    configs = [with_source(_config(plan, label, {}), plugin) for label in plan.spaces]
+    images = load_all(configs)
     with locked(out, "tuning"):
         check_replaceable(out)
         repair(out / JOURNAL)
