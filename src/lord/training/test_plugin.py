@@ -10,7 +10,6 @@ import torch
 from lord.cli.main import main
 from lord.config import load_plugin, read_plugin, read_yaml
 from lord.conftest import refused
-from lord.data import Augment
 from lord.learner import setup
 from lord.methods import METHODS
 from lord.training import compose, run
@@ -83,10 +82,10 @@ def test_what_a_plug_in_draws_depends_on_the_runs_seed_only(mine):
 def test_what_a_plug_in_makes_in_a_learner_depends_on_its_seed_only(mine):
     load_plugin(mine)
     config = setup.LearnerConfig(method="mine", network=compose("mine", SMALL).network)
-    weights = []
+    augment, weights = setup.make_augmentation((1, 8, 8), 0, (0.5,), (0.5,)), []
     for number in (1, 2):
         reseed(number)
-        method = setup.make_method(config, (1, 8, 8), 10, Augment((0.5,), (0.5,)))
+        method = setup.make_method(config, (1, 8, 8), 10, augment)
         weights.append(method.layer.weight)
     assert torch.equal(*weights)
 
