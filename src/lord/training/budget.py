@@ -9,10 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lord.config import UserError
+from lord.config import UserError, seeded
 from lord.costs import FlopCount
 from lord.methods import Progress
-from lord.networks import seeded
 from lord.streams import Cursor, Task, batch_count
 
 TOLERANCE = 0.01

@@ -6,11 +6,10 @@ import torch
 from msgspec.structs import replace
 from torch import Tensor
 
-from lord.config import UserError
+from lord.config import UserError, seeded
 from lord.costs import tensor_bytes
 from lord.data import ImageData
 from lord.methods import AnyMethod, Batch, Progress
-from lord.networks import seeded
 from lord.streams import Stream, Task
 from lord.training.config import RunConfig
 from lord.training.setup import make_method
