@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from lord.bench.ceiling import matmul_ceiling
 from lord.channels import Elastic, trace
-from lord.config import UserError, Value, first_line
+from lord.config import UserError, Value, first_line, seeded
 from lord.data import load_images
 from lord.learner import Deployed, export_onnx
 from lord.methods import METHODS, AnyMethod, Batch, Progress, take_step
 from lord.methods.lord import LoRD
-from lord.networks import ResNet18, seeded
+from lord.networks import ResNet18
 from lord.storage.checkpoint import load_state, save_state
 from lord.streams import Task, batch_count
 from lord.training.config import RunConfig, compose, stream_of

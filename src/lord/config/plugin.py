@@ -86,12 +86,12 @@ def note_owner(kind: str, name: str) -> None:
         OWNERS[kind, name] = _loading[-1]
 
 
-def sources_of(*registered: tuple[str, str]) -> dict[str, str]:
-    """Return name and SHA-256 of each file of the plug-ins that registered (kind, name) pairs.
+def sources_of(*names: str) -> dict[str, str]:
+    """Return name and SHA-256 of each file of the plug-ins that registered any of these names.
 
     Plug-ins that registered nothing are included, because what they change is not known.
     """
-    owners = [OWNERS[each] for each in registered if each in OWNERS]
+    owners = [owner for (_, name), owner in OWNERS.items() if name in names]
     return {name: sha for plugin in owners + _silent for name, sha in plugin.hashes.items()}
 
 

@@ -134,12 +134,7 @@ def compose(
         preset=preset,
         seed=convert("seed", seed, Natural),
         settings=recipe.config(merged),
-        plugin=sources_of(
-            ("method", variant.method),
-            ("network", parts["network"].network),
-            ("stream", preset),
-            ("stream", parts["data"].data),
-        ),
+        plugin=sources_of(variant.method, parts["network"].network, preset, parts["data"].data),
         **parts,
     )
 
