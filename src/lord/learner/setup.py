@@ -113,6 +113,7 @@ def learner_config(given: Mapping[str, Any]) -> LearnerConfig:
     more = given.get("settings", {})
     expect("settings", more, Mapping, "names and values")
     values = {**{n: v for n, v in given.items() if n != "settings"}, **more}
+    _check_kinds(values)
     if isinstance(values.get("network"), nn.Module):
         if values.get("width", WIDTH) != WIDTH:
             raise UserError("does not apply to a module", field="width", hint="leave it out")
@@ -126,6 +127,28 @@ def learner_config(given: Mapping[str, Any]) -> LearnerConfig:
     config = build(LearnerConfig, {n: v for n, v in values.items() if n in ours} | parts)
     checked = _method_values(config)
     return replace(config, settings={name: checked[name] for name in rest})
+
+
+def _check_kinds(values: Mapping[str, Any]) -> None:
+    """Check that a network is a name or a module, and that no whole configuration is given.
+
+    Raises:
+        UserError: otherwise. It says how to pass it.
+    """
+    if "config" in values:
+        hint = "use Learner.from_config(config)"
+        raise UserError("is not a setting of a learner", field="config", hint=hint)
+    network = values.get("network", "")
+    if callable(network) and not isinstance(network, nn.Module):
+        name = getattr(network, "__name__", "factory")
+        make = "pass an instance" if isinstance(network, type) else "pass the module it returns"
+        named = f"lord.register_network({name.lower()!r}, {name})"
+        raise UserError(
+            field="network",
+            given=network,
+            allowed="a network's name, or a module",
+            hint=f"{make}, or use {named} and pass the name",
+        )
 
 
 def check_session_budget(config: LearnerConfig, seconds: float | None, flops: float | None) -> None:

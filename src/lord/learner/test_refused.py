@@ -34,6 +34,16 @@ def test_a_wrong_budget_is_refused_before_anything_is_learned(budget, field):
     assert learner.unfinished is None
 
 
+def test_a_class_a_function_and_a_whole_configuration_are_refused_with_the_way_to_pass_them():
+    made = "pass an instance, or use lord.register_network('flatten', Flatten) and pass the name"
+    with refused("network", given=nn.Flatten, allowed="a network's name, or a module", hint=made):
+        Learner(network=nn.Flatten)
+    with refused("network", hint=re.compile("pass the module it returns")):
+        Learner(network=digits)
+    with refused("config", hint="use Learner.from_config(config)"):
+        Learner(config=LearnerConfig())
+
+
 def test_a_budget_is_refused_for_a_method_that_does_not_learn_in_its_steps():
     with refused("flops", problem=re.compile("gdumb.*trains when a session ends")):
         small(method="gdumb").learn(*digits("0", "1"), flops=1e9)
