@@ -1,6 +1,6 @@
 """Accuracy over tasks, the measures that follow from it, and the record of a run."""
 
-from lord.evaluation.accuracy import Scores, score
+from lord.evaluation.accuracy import Known, Scores, score
 from lord.evaluation.classes import Classes, read_classes
 from lord.evaluation.definitions import DEFINITIONS
 from lord.evaluation.journal import Journal, read_journal
@@ -22,6 +22,7 @@ __all__ = [
     "DEFINITIONS",
     "Classes",
     "Journal",
+    "Known",
     "Matrices",
     "RunRecord",
     "Scores",

@@ -1,7 +1,7 @@
 """Score predictions on the test images of the tasks."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -40,10 +40,42 @@ class Scores:
     top5: list[float] | None = None
 
     @property
+    def short(self) -> "Scores":
+        """The scores without the confusion."""
+        return replace(self, confusion=[])
+
+    @property
     def per_class(self) -> list[float | None]:
         """Class-IL accuracy on each class seen; None for a class without images."""
         counts = [(row[label], sum(row)) for label, row in enumerate(self.confusion)]
         return [100 * right / images if images else None for right, images in counts]
+
+
+class Known:
+    """The logits of images that several tasks have, so that each image is predicted once.
+
+    They are those of one method in one state.
+    """
+
+    def __init__(self) -> None:
+        self.logits = torch.empty(0, 0)
+        self.known = torch.empty(0, dtype=torch.bool)
+
+    def missing(self, rows: Tensor) -> Tensor:
+        """Return the places in ``rows`` of images that were not predicted yet."""
+        more = int(rows.max()) + 1 - len(self.known) if len(rows) else 0
+        if more > 0:
+            self.known = torch.cat([self.known.to(rows.device), rows.new_zeros(more).bool()])
+        return (~self.known[rows]).nonzero().flatten()
+
+    def store(self, rows: Tensor, logits: Tensor) -> None:
+        """Store the logits of images by their rows."""
+        more = len(self.known) - len(self.logits)
+        if more > 0:
+            grown = logits.new_empty(more, logits.shape[1])
+            self.logits = torch.cat([self.logits, grown]) if len(self.logits) else grown
+        self.logits[rows] = logits
+        self.known[rows] = True
 
 
 @torch.no_grad()
@@ -52,6 +84,7 @@ def score(
     test: Sequence[Task],
     seen: int,
     batch: int = 256,
+    known: Known | None = None,
 ) -> Scores:
     """Score predictions on each task's test images.
 
@@ -60,19 +93,17 @@ def score(
         test: test splits of the tasks seen so far.
         seen: number of classes seen so far. They have the labels 0 to seen - 1.
         batch: images in each call of ``predict``.
+        known: logits of earlier calls with the same ``predict``. Those of this call are added.
 
     Raises:
         UserError: if ``predict`` returns anything but logits for each image and class.
     """
     tally = _Tally(seen, test[0].labels.device)
-    accuracies = []
+    known, accuracies = known or Known(), []
     for task in test:
         classes = torch.tensor(task.classes, device=tally.device)
         right = torch.zeros(3, device=tally.device, dtype=torch.int64)
-        parts = zip(task.images.split(batch), task.labels.split(batch), strict=True)
-        for images, labels in parts:
-            logits = predict(images)
-            _check_logits(logits, len(images), int(classes.max()))
+        for logits, labels in _predicted(predict, task, batch, known):
             right += tally.add(logits.float(), labels, classes)
         accuracies.append((100 * right / max(len(task.labels), 1)).tolist())
     class_il, task_il, top5 = (list(column) for column in zip(*accuracies, strict=True))
@@ -85,6 +116,25 @@ def score(
         confusion.tolist(),
         top5 if seen > TOP else None,
     )
+
+
+def _predicted(
+    predict: Callable[[Tensor], Tensor], task: Task, batch: int, known: Known
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield logits and labels of a task's images, in batches."""
+    if task.rows is None:
+        parts = zip(task.images.split(batch), task.labels.split(batch), strict=True)
+        for images, labels in parts:
+            logits = predict(images)
+            _check_logits(logits, len(images), max(task.classes))
+            yield logits, labels
+        return
+    for places in known.missing(task.rows).split(batch):
+        logits = predict(task.images[places])
+        _check_logits(logits, len(places), max(task.classes))
+        known.store(task.rows[places], logits)
+    for rows, labels in zip(task.rows.split(batch), task.labels.split(batch), strict=True):
+        yield known.logits[rows], labels
 
 
 class _Tally:

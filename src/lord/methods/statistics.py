@@ -11,24 +11,34 @@ from lord.methods.method import AnyMethod
 
 
 @contextmanager
-def recomputed_statistics(method: AnyMethod, batch: int = 32) -> Iterator[None]:
+def recomputed_statistics(method: AnyMethod, batch: int = 32) -> Iterator[bool]:
     """Give the predictor running statistics of the buffer, inside a ``with`` block.
 
     They are the mean over batches of the whole buffer, without augmentation, like test images.
-    Afterwards the statistics of training are restored. With fewer than two images in the buffer,
-    nothing changes. Costs one forward pass of the buffer.
+    Afterwards the statistics of training are restored. With fewer than two images in the buffer, or
+    a predictor without running statistics, nothing changes and nothing is computed. Otherwise it
+    costs one forward pass of the buffer.
 
     Args:
         method: a method with a buffer.
         batch: number of images in a batch.
+
+    Yields:
+        Whether the statistics were recomputed.
     """
     assert method.buffer is not None
-    if len(method.buffer) < 2:
-        yield
+    if len(method.buffer) < 2 or not _has_statistics(predictor := method.predictor):
+        yield False
         return
     parts = method.buffer.held["images"].split(batch)
-    with statistics_over(method.predictor, map(method.augment.normalise, parts)):
-        yield
+    with statistics_over(predictor, map(method.augment.normalise, parts)):
+        yield True
+
+
+def _has_statistics(network: nn.Module) -> bool:
+    """Return whether a network has batch-norm layers with running statistics."""
+    layers = (layer for layer in network.modules() if isinstance(layer, _BatchNorm))
+    return any(layer.running_mean is not None for layer in layers)
 
 
 @contextmanager

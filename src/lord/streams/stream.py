@@ -187,7 +187,7 @@ def _segments(
 
     def scored(place: int) -> Task:
         chosen = torch.isin(test.labels, torch.tensor(present[place])).nonzero().flatten()
-        return test.task(place, present[place], chosen)
+        return replace(test.task(place, present[place], chosen), rows=chosen)
 
     learned = Tasks(number, lambda place: train.task(place, present[place], rows[place]))
     return learned, Tasks(number, scored)

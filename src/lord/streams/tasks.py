@@ -17,17 +17,21 @@ class Task:
         classes: its labels, ascending.
         images: N x C x H x W uint8, before augmentation.
         labels: N int64.
+        rows: N int64, for images that other tasks have too: the same image has the same row in all
+            of them, and is scored once. None if tasks share no image.
     """
 
     index: int
     classes: tuple[int, ...]
     images: Tensor
     labels: Tensor
+    rows: Tensor | None = None
 
     def to(self, device: torch.device) -> "Task":
         """Return the task on a device, with its images stored channels-last."""
         images = self.images.to(device, memory_format=torch.channels_last)
-        return Task(self.index, self.classes, images, self.labels.to(device))
+        rows = None if self.rows is None else self.rows.to(device)
+        return Task(self.index, self.classes, images, self.labels.to(device), rows)
 
 
 class Tasks(Sequence[Task]):

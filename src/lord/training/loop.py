@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,10 +11,11 @@ from torch import Generator, Tensor
 
 from lord.config import UserError, seeded
 from lord.costs import Meter
-from lord.evaluation import Matrices, Scores, hits, overall_accuracy, score
+from lord.evaluation import Known, Matrices, Scores, hits, overall_accuracy, score
 from lord.methods import AnyMethod, Batch, Method, moved, recomputed_statistics, take_step
 from lord.streams import Cursor, Stream, Task
 from lord.training.budget import Epochs, Taken
+from lord.training.matrices import matrices_of
 from lord.training.scalars import scalar_values
 from lord.training.watcher import Watcher
 
@@ -81,6 +81,8 @@ class Loop:
         self.before: list[float] = []
         self.before_class_il: list[float] = []
         self.between: list[tuple[int, list[float]]] = []
+        self.latest: Scores | None = None
+        """Scores within the task if the last step was followed by an evaluation."""
         self.anytime: list[tuple[int, float]] = []
         self.classes = 0
         """Number of classes seen."""
@@ -90,30 +92,21 @@ class Loop:
     def run(self) -> Matrices:
         """Train from the current position to the end of the stream."""
         if not self.untrained:
-            scores = [self._score_unseen(task) for task in self.stream.test]
+            known = Known()
+            scores = [self._score_unseen(task, known) for task in self.stream.test]
             self.untrained = [each.task_il[0] for each in scores]
             self.untrained_class_il = [each.class_il[0] for each in scores]
         while self.task < len(self.stream.train):
             task = self.stream.train[self.task]
             self._train(task)
             self._score(task)
-            self.task, self.cursor, self.begun = self.task + 1, self._new_cursor(), False
+            self.task, self.cursor, self.begun = (
+                self.task + 1,
+                Cursor(self.batch, self.generator),
+                False,
+            )
             self.pause()
-        trained = [scores for scores, _ in self.scores]
-        recomputed = [scores for _, scores in self.scores if scores]
-        return Matrices(
-            [scores.class_il for scores in trained],
-            [scores.task_il for scores in trained],
-            [scores.class_il for scores in recomputed] or None,
-            [scores.task_il for scores in recomputed] or None,
-            before=self.before,
-            untrained=self.untrained,
-            # A run that an old version began lacks some of these.
-            before_class_il=self.before_class_il if self.untrained_class_il else None,
-            untrained_class_il=self.untrained_class_il or None,
-            between=self.between,
-            anytime=self.anytime,
-        )
+        return matrices_of(self)
 
     @property
     def online_accuracy(self) -> float | None:
@@ -130,6 +123,7 @@ class Loop:
             "method": self.method.state_dict(),
             "generator": self.generator.get_state(),
             "scores": [[scores and vars(scores) for scores in pair] for pair in self.scores],
+            "latest": self.latest and vars(self.latest),
             "flops": dict(self.meter.flops),
             "seconds": dict(self.meter.seconds),
         }
@@ -147,18 +141,17 @@ class Loop:
         self.generator.set_state(state["generator"])
         scores = [[values and Scores(**values) for values in pair] for pair in state["scores"]]
         self.scores = [(trained, recomputed) for trained, recomputed in scores]
+        self.latest = Scores(**state["latest"]) if state.get("latest") else None
         self.meter.flops.update(state["flops"])
         self.meter.seconds.update(state["seconds"])
-
-    def _new_cursor(self) -> Cursor:
-        return Cursor(self.batch, self.generator)
 
     def _train(self, task: Task) -> None:
         count, cursor, budget = len(task.labels), self.cursor, self.budget
         done, images = cursor.images_done(count), budget.images(cursor, count)
         self.watcher.task_begins(task.index, len(self.stream.train), images, done)
         if not self.begun:
-            self._score_before(task)
+            if len(self.before) == task.index:
+                self._score_before(task.index, Known())
             budget.begin(count)
             self.classes = max(self.classes, 1 + max(task.classes))
             with self._phase("search"):
@@ -217,9 +210,11 @@ class Loop:
             self._look(task)
         if self.evaluate_every and self.steps % self.evaluate_every == 0:
             with self._phase("evaluate"):
-                scores = score(*self._seen(task))
-            self.between.append((task.index, scores.class_il))
-            self.anytime.append((self.images, overall_accuracy(scores.confusion)))
+                self.latest = score(*self._seen(task))
+            self.between.append((task.index, self.latest.class_il))
+            self.anytime.append((self.images, overall_accuracy(self.latest.confusion)))
+        else:
+            self.latest = None
 
     def _look(self, task: Task) -> None:
         """Fetch the scalars of the last steps from the device, and report their means."""
@@ -239,13 +234,18 @@ class Loop:
         pending.clear()
 
     def _score(self, task: Task) -> None:
-        with self._phase("evaluate"):
-            trained, recomputed = score(*self._seen(task)), None
+        known, trained, recomputed = Known(), self.latest, None
+        if trained is None or type(self.method).end_task is not Method.end_task:
+            with self._phase("evaluate"):
+                trained = score(*self._seen(task), known=known)
+        self.latest = None
         if self.method.buffer is not None:
-            with self.recomputed(), self._phase("evaluate"):
-                recomputed = score(*self._seen(task))
+            with self.recomputed() as changed, self._phase("evaluate"):
+                recomputed = score(*self._seen(task)) if changed else trained
+        if len(known.known) and task.index + 1 < len(self.stream.train):
+            self._score_before(task.index + 1, known)  # it may share images
         # Only the last confusion matrix is kept, so that checkpoints stay small.
-        self.scores = [(_bare(one), other and _bare(other)) for one, other in self.scores]
+        self.scores = [(one.short, other and other.short) for one, other in self.scores]
         self.scores.append((trained, recomputed))
         self.watcher.task_ended(task.index, trained, recomputed)
 
@@ -256,31 +256,31 @@ class Loop:
         seen = max(self.classes, 1 + max(max(test.classes) for test in tests))
         return self.method.predict, tests, seen
 
-    def _score_before(self, task: Task) -> None:
-        """Score the task that begins. Before the first one, the method is as initialised."""
-        if task.index == 0 and self.untrained_class_il:
+    def _score_before(self, index: int, known: Known) -> None:
+        """Score a task before training on it. Before the first, the method is as initialised."""
+        if index == 0 and self.untrained_class_il:
             task_il, class_il = self.untrained[0], self.untrained_class_il[0]
         else:
-            scores = self._score_unseen(self.stream.test[task.index])
+            scores = self._score_unseen(self.stream.test[index], known)
             task_il, class_il = scores.task_il[0], scores.class_il[0]
         self.before.append(task_il)
         self.before_class_il.append(class_il)
 
-    def _score_unseen(self, test: Task) -> Scores:
+    def _score_unseen(self, test: Task, known: Known) -> Scores:
         """Score one task. Predictions in Class-IL are among all classes up to its last."""
         with self._phase("evaluate"):
-            return score(self.method.predict, [test], 1 + max(test.classes))
+            return score(self.method.predict, [test], 1 + max(test.classes), known=known)
 
     @contextmanager
-    def recomputed(self) -> Iterator[None]:
+    def recomputed(self) -> Iterator[bool]:
         """Recompute the student's statistics on the buffer, inside a ``with`` block.
 
-        The cost counts as training.
+        The cost counts as training. Yields whether they were recomputed.
         """
         with ExitStack() as stack:
             with self._phase("recompute"):  # ends before the block, as phases cannot be nested
-                stack.enter_context(recomputed_statistics(self.method))
-            yield
+                changed = stack.enter_context(recomputed_statistics(self.method))
+            yield changed
 
     @contextmanager
     def _phase(self, phase: str) -> Iterator[None]:
@@ -291,7 +291,3 @@ class Loop:
             yield
         if phase in TRAINING:
             self.budget.charge(self.meter.flops[phase] - before)
-
-
-def _bare(scores: Scores) -> Scores:
-    return replace(scores, confusion=[])
