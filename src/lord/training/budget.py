@@ -140,8 +140,8 @@ class FlopBudget(Epochs):
         if not self.steps:
             first = Progress(0, self.epochs * batch_count(count, cursor.batch))
             return Taken(cursor.next_rows(count), first)
-        left = self._left(held, ending)
         each = self.step_flops / self.steps
+        left = self._left(held, each, ending)
         self._check(left, each)
         progress = Progress(self.steps, self.steps + max(round(left / max(each, 1)), 1))
         epoch = cursor.epoch
@@ -149,14 +149,15 @@ class FlopBudget(Epochs):
         rows = None if left < each / 2 else cursor.next_rows(count)
         return Taken(rows, progress, epoch)
 
-    def _left(self, held: int, ending: Callable[[], int]) -> float:
-        """Return the FLOPs left for steps.
+    def _left(self, held: int, each: float, ending: Callable[[], int]) -> float:
+        """Return the FLOPs left for steps of ``each`` FLOPs.
 
         Per image, the end costs at most a third of a step. So it cannot use up what is left before
-        it is measured again.
+        it is measured again. It is measured before each of the last steps.
         """
         left = self.flops - self.spent[-1] - self.reserve
-        if self.held is None or (held != self.held and left <= self.measured / 3):
+        due = held != self.held and (left <= self.measured / 3 or left < 2 * each)
+        if self.held is None or due:
             self.held, self.reserve = held, ending()
             left = self.flops - self.spent[-1] - self.reserve
             self.measured = max(left, 0)
