@@ -9,7 +9,7 @@ from rich.table import Table
 
 from lord.cli.console import command_line, console, continues, say
 from lord.cli.flags import Execution, Flags, checked
-from lord.cli.study import variants_in
+from lord.cli.study import seeds_in, variants_in
 from lord.config.types import Natural
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def tune(
     flops: float | None = None,
     on: Literal["held-out", "test-stream"] = "held-out",
     seed: Annotated[int, checked(Natural)] = 0,
+    seeds: str | None = None,
     out: Path | None = None,
 ) -> None:
     """Search for the best settings of methods, with the same effort for each.
@@ -63,7 +64,10 @@ def tune(
         held-out: score training images that are not trained on. test-stream: score the test images,
         after which no result on them is independent.
     seed
-        Random seed of the search and of every run.
+        Random seed of the search, and of every run without --seeds.
+    seeds
+        Seeds of the runs of each trial, such as 7,8,9, or their number, from 0 on. The mean of
+        their accuracies is the trial's.
     out
         Folder for the results; by default runs/tune-PRESET.
     """
@@ -76,6 +80,7 @@ def tune(
         search.parse_space(space or []),
         preset=arguments.preset,
         seed=seed,
+        seeds=seeds_in(seeds) if seeds else (),
         trials=trials,
         flops=flops,
         on=on,
@@ -109,7 +114,8 @@ def _show(tuning: "Tuning", studies: "Mapping[str, Study]") -> None:
     for found in tuning.methods:
         ends = f"{found.trials} trials ({found.stopped} stopped, {found.failed} failed)"
         say(f"{found.method}: {ends}, {found.flops:.3g} training FLOPs")
-    say(f"scored on {tuning.images}; with one seed, small differences may be chance")
+    seeds = f"{len(tuning.seeds)} seeds" if len(tuning.seeds) > 1 else "one seed"
+    say(f"scored on {tuning.images}; with {seeds}, small differences may be chance")
 
 
 def _short(value: object) -> str:

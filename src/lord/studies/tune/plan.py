@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lord.config import UserError, Value, Variant, as_variant, fields
+from lord.config import UserError, Value, Variant, as_variant, convert, fields
+from lord.config.types import Natural
 from lord.data import DataConfig, ImageData
 from lord.streams import StreamConfig, given_settings
 from lord.studies.tune.space import Dimension, space_of
@@ -36,6 +37,9 @@ class Plan:
     """All other settings of the runs."""
     preset: str
     seed: int
+    """Seed of the search, and of its runs if ``seeds`` has none."""
+    seeds: tuple[int, ...] = ()
+    """Seeds of the runs of each trial. Their mean accuracy is the trial's."""
     trials: int | None
     """Trials of each method."""
     flops: float | None
@@ -53,6 +57,7 @@ def make_plan(
     *,
     preset: str | None = None,
     seed: int = 0,
+    seeds: Sequence[int] = (),
     trials: int | None = None,
     flops: float | None = None,
     on: On = "held-out",
@@ -64,6 +69,8 @@ def make_plan(
     Args:
         methods: names or variants. Each method occurs once.
         given: settings that are not searched.
+        seed: seed of the search, and of its runs if ``seeds`` has none.
+        seeds: seeds of the runs of each trial, whose mean accuracy is the trial's.
         trials, flops: the budget of the whole search. Exactly one of them is given.
         on: the scored images. After a search on the test images, accuracy on them is biased.
         images, stream: images or tasks in memory, as in ``lord.run``.
@@ -94,6 +101,7 @@ def make_plan(
         given=settings,
         preset=compose(variants[0], settings, preset=preset, beside=names).preset,
         seed=seed,
+        seeds=tuple(convert("seeds", each, Natural) for each in seeds),
         trials=share_of_trials,
         flops=share_of_flops,
         lasting={name: value for name, value in given.items() if name not in TUNING_ONLY},

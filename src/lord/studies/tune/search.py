@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from importlib import import_module
 from pathlib import Path
+from statistics import fmean
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -89,13 +90,17 @@ class Scheduler:
     ) -> None:
         self.searches, self.images, self.report = searches, images, report
         self.running: dict[Job, Trial] = {}
+        self.waiting: list[Trial] = []  # those with a run of another seed to come
 
     def jobs(self) -> Iterator[Job | None]:
         """Yield jobs, from the method that has begun the fewest; None while all must wait."""
         while True:
             able = [search for search in self.searches if search.affordable()]
-            if able:
-                job = self._next_job(min(able, key=lambda search: search.begun))
+            if self.waiting or able:
+                if self.waiting:
+                    job = self._next_run(self.waiting.pop(0))
+                else:
+                    job = self._next_job(min(able, key=lambda search: search.begun))
                 if job is not None:
                     yield job
             elif self.running:
@@ -104,14 +109,18 @@ class Scheduler:
                 return
 
     def _next_job(self, search: Search) -> Job | None:
-        """Make a job of a search's next trial; None if the trial has ended already."""
-        trial = search.ask()
+        """Make a job of a search's next trial; None if it needs no run now."""
+        return self._next_run(search.ask())
+
+    def _next_run(self, trial: Trial) -> Job | None:
+        """Make a job of the next seed of a trial; None if its run has ended already."""
+        search = trial.search
         try:
-            config = _config(search.plan, search.label, trial.values)
+            config = _config(search.plan, search.label, trial.values, trial.seed)
         except UserError as error:  # settings that exclude each other
             self._give_up(trial, str(error))
             return None
-        job = Job(config, search.out / f"trial-{trial.asked.number:04}", self.images[config.data])
+        job = Job(config, trial.folder, self.images[config.data])
         self.running[job] = trial
         if finished(job.folder):  # the search was stopped before it took the result in
             self.end(job, None)
@@ -123,7 +132,9 @@ class Scheduler:
         trial = self.running[job]
         if (state := _new_checkpoint(job, trial)) is None:
             return False
-        trial.flops = _training_flops(state["flops"])
+        trial.flops = trial.spent + _training_flops(state["flops"])
+        if trial.accuracies:  # the run of the first seed has decided whether the trial goes on
+            return False
         last = (job.config.stream.stop_after or 0) - 1
         for task, (trained, recomputed) in enumerate(state["scores"]):
             headline = recomputed if job.config.settings.statistics == "recomputed" else trained
@@ -135,11 +146,16 @@ class Scheduler:
         trial = self.running.pop(job)
         if error is None:
             record = read_record(job.folder)
-            trial.flops = float(record.training_flops)
+            trial.spent = trial.flops = trial.spent + float(record.training_flops)
             for task, row in enumerate(record.headline_matrix):
                 trial.report(task, row)
-            trial.search.tell(trial, record.headline[0], None)
-            self.report(f"{trial}: {record.headline[0]:.1f} with {trial.settings}")
+            trial.accuracies.append(record.headline[0])
+            if trial.seed is not None:
+                self.waiting.append(trial)
+                return
+            accuracy = fmean(trial.accuracies)
+            trial.search.tell(trial, accuracy, None)
+            self.report(f"{trial}: {accuracy:.1f} with {trial.settings}")
             return
         self._give_up(trial, None if error == STOPPED else error)
         remove_state(job.folder / CHECKPOINT)
@@ -154,10 +170,13 @@ class Scheduler:
         self.report(f"{trial}: {error or 'stopped, behind the median'}: {trial.settings}")
 
 
-def _config(plan: Plan, label: str, values: Mapping[str, Value]) -> RunConfig:
+def _config(
+    plan: Plan, label: str, values: Mapping[str, Value], seed: int | None = None
+) -> RunConfig:
     given = {**plan.given, **values}
     variant, beside = plan.variants[label], list(plan.variants.values())
-    return compose(variant, given, preset=plan.preset, seed=plan.seed, beside=beside)
+    seed = plan.seed if seed is None else seed
+    return compose(variant, given, preset=plan.preset, seed=seed, beside=beside)
 
 
 def _new_checkpoint(job: Job, trial: Trial) -> dict[str, Any] | None:

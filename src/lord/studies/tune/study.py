@@ -35,9 +35,25 @@ class Trial:
     """When the last checkpoint that was looked at was written."""
     reported: set[int] = field(default_factory=set)
     """Tasks whose accuracy Optuna has been told."""
+    accuracies: list[float] = field(default_factory=list)
+    """Accuracy of each run that ended, in the order of the seeds."""
+    spent: float = 0.0
+    """Training FLOPs of the runs that ended."""
 
     def __str__(self) -> str:
         return f"{self.search.label} trial {self.asked.number}"
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the run to make now; None if all have ended."""
+        seeds = self.search.plan.seeds or (self.search.plan.seed,)
+        return seeds[len(self.accuracies)] if len(self.accuracies) < len(seeds) else None
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the run to make now."""
+        name = f"trial-{self.asked.number:04}"
+        return self.search.out / (f"{name}-seed{self.seed}" if self.search.plan.seeds else name)
 
     @property
     def settings(self) -> str:
@@ -45,8 +61,11 @@ class Trial:
         return ", ".join(f"{name}={_short(value)}" for name, value in self.values.items())
 
     def report(self, task: int, row: list[float]) -> None:
-        """Tell Optuna the mean accuracy over the tasks seen, once for each task."""
-        if task not in self.reported:
+        """Tell Optuna the mean accuracy over the tasks seen, once for each task.
+
+        If a trial has runs of several seeds, it is that of the first one.
+        """
+        if task not in self.reported and not self.accuracies:
             self.reported.add(task)
             self.asked.report(sum(row) / len(row), task)
 
@@ -170,6 +189,8 @@ class Search:
             "preset": self.plan.preset,
             "seed": self.plan.seed,
         }
+        if self.plan.seeds:  # searches of earlier versions have no such entry
+            what["seeds"] = list(self.plan.seeds)
         text = json.dumps(what, sort_keys=True)
         before = study.user_attrs.get("what", text)
         if before != text:

@@ -51,6 +51,8 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True):
     """The scored images, in words."""
     preset: str
     seed: int
+    seeds: list[int] = []
+    """Seeds of the runs of each trial; empty if they all have ``seed``."""
     settings: dict[str, Value]
     """Settings of all runs."""
     methods: list[MethodTuning]
@@ -73,6 +75,7 @@ def write_tuning(plan: Plan, studies: "Mapping[str, Study]", out: Path, command:
         images=plan.images,
         preset=plan.preset,
         seed=plan.seed,
+        seeds=list(plan.seeds),
         settings=plan.given,
         methods=methods,
         environment=environment(),
