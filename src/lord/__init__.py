@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lord.learner import load_model as load_model
     from lord.methods import register as register
     from lord.networks import register_network as register_network
+    from lord.reporting import frame as frame
     from lord.streams import register_stream as register_stream
     from lord.studies import compare as compare
     from lord.training import RunConfig as RunConfig
@@ -38,6 +39,7 @@ PUBLIC = {
     "compose": "lord.training",
     "images": "lord.data",
     "images_by_task": "lord.data",
+    "frame": "lord.reporting",
     "load_model": "lord.learner",
     "register": "lord.methods",
     "register_network": "lord.networks",

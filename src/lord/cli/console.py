@@ -55,21 +55,37 @@ def print_table(records: "Sequence[RunRecord]", baseline: str | None = None) -> 
 
 def print_differences(records: "Sequence[RunRecord]", baseline: str) -> None:
     """Print the difference of each row to the baseline, with the paired test."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     from lord.reporting import against, difference_table, summarise
 
     rows = summarise(records)
     head, body, texts = difference_table(rows, against(rows, baseline))
+    _print_grid(head, body)
+    for text in texts:
+        say(text)
+
+
+def print_classes(records: "Sequence[RunRecord]") -> None:
+    """Print the accuracy on each class, with a column for each variant."""
+    from lord.reporting import CLASS_NOTE, class_table, summarise
+
+    head, body = class_table(summarise(records))
+    if not body:
+        say("These runs have no accuracy by class, because an earlier version made them.")
+        return
+    _print_grid(head, body)
+    say(CLASS_NOTE)
+
+
+def _print_grid(head: "Sequence[str]", body: "Sequence[Sequence[str]]") -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
     table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False, collapse_padding=True)
     for place, name in enumerate(head):
-        table.add_column(name, justify="right" if place else "left", no_wrap=place > 0)
+        table.add_column(name, justify="right" if place else "left")
     for cells in body:
         table.add_row(*cells)
     console.print(table)
-    for text in texts:
-        say(text)
 
 
 def report_on(folder: Path, records: "Sequence[RunRecord]", baseline: str | None = None) -> None:

@@ -26,7 +26,7 @@ from lord.cli import (
     tune,
 )
 from lord.cli.flags import TYPED, check_not_empty
-from lord.config import LostError, UserError, in_plugin, where_in_plugin
+from lord.config import PARENT, LostError, UserError, in_plugin, where_in_plugin
 
 GROUPS = {
     "Compare methods": (run, compare, ablate, tune, bench, report),
@@ -118,7 +118,8 @@ def _answer(error: Exception) -> str | None:
         word = (error.unused_tokens or ["?"])[0]
         return f"unexpected '{word}': settings are given as flags, such as --method lord"
     if isinstance(error, UserError):
-        text = " ".join(error.worded(_namer(TYPED[:1])).split())
+        named = str(error) if PARENT in os.environ else error.worded(_namer(TYPED[:1]))
+        text = " ".join(named.split())
         where = error.__cause__ and where_in_plugin(error.__cause__)
         return f"{text} ({where})" if where else text
     if isinstance(error, CycloptsError):

@@ -17,7 +17,8 @@ def variants_in(methods: str) -> list[Variant]:
     """Read variants that are separated by commas.
 
     Raises:
-        UserError: if there is none, one has another form, or two have the same name.
+        UserError: if there is none, one has another form, or two have the same name. Also if one
+            is given twice.
     """
     texts = [text.strip() for text in methods.split(",") if text.strip()]
     if not texts:
@@ -31,6 +32,15 @@ def variants_in(methods: str) -> list[Variant]:
                 field="methods",
                 hint="give each another name",
             )
+    if len(by_label) < len(variants):
+        labels = [variant.label for variant in variants]
+        twice = next(label for label in labels if labels.count(label) > 1)
+        raise UserError(
+            f"names {twice} twice",
+            field="methods",
+            given=methods,
+            hint="name it once; `seeds` sets how often each runs",
+        )
     return variants
 
 
@@ -68,6 +78,7 @@ def run_study(
         against: the variant that the others are compared with.
     """
     import lord.studies as studies
+    from lord.cli.main import as_flags
     from lord.reporting import find_records
     from lord.training import compose
 
@@ -77,7 +88,7 @@ def run_study(
         for variant in variants
     ]
     with continues(f"finished runs are in {out}; the same command continues"):
-        records = studies.compare(
+        records = studies.run_all(
             configs,
             out,
             jobs=execution.jobs,
@@ -85,7 +96,7 @@ def run_study(
             address=execution.address,
             overwrite=overwrite,
             plugin=arguments.plugin,
-            report=say,
+            report=lambda text: say(as_flags(text)),
         )
     studies.write_study(
         out,

@@ -1,6 +1,6 @@
 """Settings: their types and ranges, how they are parsed, and the errors that answer wrong ones."""
 
-from lord.config.errors import LostError, UserError, first_line
+from lord.config.errors import PARENT, LostError, UserError, first_line
 from lord.config.file import read_yaml
 from lord.config.parse import (
     Config,
@@ -31,6 +31,7 @@ __all__ = [
     "check_unchanged",
     "Plugin",
     "CONTENTS",
+    "PARENT",
     "Config",
     "LostError",
     "UserError",

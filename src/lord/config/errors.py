@@ -6,6 +6,10 @@ from pathlib import Path
 
 import msgspec
 
+PARENT = "LORD_PARENT"
+"""Environment variable with the ID of the process that started a run. The run stops if it ends.
+Its errors name settings without flags, because that process tells them to its caller."""
+
 
 class UserError(Exception):
     """Something the user can put right, told in one line.

@@ -15,6 +15,13 @@ from lord.evaluation.matrix import (
     stability_gap,
 )
 from lord.evaluation.online import area_under_accuracy, hits, overall_accuracy
+from lord.evaluation.progress import (
+    State,
+    forget_failure,
+    read_failure,
+    state_of,
+    write_failure,
+)
 from lord.evaluation.record import Matrices, RunRecord, finished, read_record
 from lord.evaluation.study import Study, read_environment, read_study
 
@@ -26,12 +33,14 @@ __all__ = [
     "Matrices",
     "RunRecord",
     "Scores",
+    "State",
     "Study",
     "area_under_accuracy",
     "average_incremental",
     "backward_transfer",
     "final_average",
     "finished",
+    "forget_failure",
     "forgetting",
     "forward_transfer",
     "mean",
@@ -40,9 +49,12 @@ __all__ = [
     "overall_accuracy",
     "read_classes",
     "read_environment",
+    "read_failure",
     "read_journal",
     "read_record",
     "read_study",
     "score",
     "stability_gap",
+    "state_of",
+    "write_failure",
 ]

@@ -29,21 +29,17 @@ class Trained:
     """How the variants of a comparison are trained.
 
     Attributes:
-        each: by name of a row, the settings that differ between rows, in words.
+        differ: names of the settings that differ between rows.
+        each: by name of a row, these settings in words. Empty if none differs.
         shared: the settings that all rows have in common, in words.
         warning: which rows differ in what, and how to compare at equal settings. None if they are
             trained alike.
     """
 
+    differ: tuple[str, ...] = ()
     each: dict[str, str] = field(default_factory=dict)
     shared: str = ""
     warning: str | None = None
-
-    @property
-    def notes(self) -> list[str]:
-        """Sentences for below a table."""
-        shared = f"All rows: {self.shared}." if self.shared else ""
-        return [text for text in (shared, self.warning) if text]
 
 
 def training_of(
@@ -77,7 +73,7 @@ def _plain(value: str) -> str:
 def trained(rows: Iterable[Row]) -> Trained:
     """Return how rows are trained. The runs of a row are trained alike."""
     rows = list(rows)
-    best = max(rows, key=_accuracy, default=None)
+    best = max(rows, key=accuracy_of, default=None)
     return compared(
         {row.name: training_of_record(row.records[0]) for row in rows}, best.name if best else ""
     )
@@ -88,7 +84,8 @@ def training_of_record(record: RunRecord) -> dict[str, str]:
     return training_of(record.settings, variant_of(record).settings, record.epochs)
 
 
-def _accuracy(row: Row) -> float:
+def accuracy_of(row: Row) -> float:
+    """Return the mean headline accuracy of a row."""
     return row.mean(lambda record: record.headline[0]) or 0.0
 
 
@@ -101,7 +98,7 @@ def compared(settings: Mapping[str, Mapping[str, str]], best: str) -> Trained:
 
     Args:
         settings: by name of a variant, the settings that say how it is trained.
-        best: name of the variant that the warning suggests the settings of.
+        best: name of the most accurate variant; the warning suggests its settings.
     """
     values = {name: {one.get(name) for one in settings.values()} for name in TRAINED}
     apart = [name for name in TRAINED if len(values[name]) > 1]
@@ -109,6 +106,7 @@ def compared(settings: Mapping[str, Mapping[str, str]], best: str) -> Trained:
     first = next(iter(settings.values()), {})
     unequal = [name for name in apart if len(values[name] - {None}) > 1]
     return Trained(
+        tuple(apart),
         {name: in_words(one, apart) for name, one in settings.items()} if apart else {},
         in_words(first, alike),
         _warning(settings, unequal, best) if unequal else None,
@@ -143,7 +141,7 @@ def _warning(
     settings: Mapping[str, Mapping[str, str]], unequal: Sequence[str], best: str
 ) -> str | None:
     """Return which variants differ from the best in what, and how to compare at equal settings."""
-    wanted = settings[best]
+    wanted = settings.get(best, {})
     groups: dict[tuple[str, ...], list[str]] = {}
     for variant, own in settings.items():
         known = [name for name in unequal if name in own and name in wanted]
@@ -154,7 +152,7 @@ def _warning(
         for differ, names in groups.items()
     ]
     if not parts:
-        return None  # an old record of the best does not say
+        return None  # no run has ended, or the record of the best is too old to say
     parts[FEW:] = ["and other rows"] if len(parts) > FEW else []
     equal = [f"`{name}` {wanted[name]}" for name in unequal if wanted.get(name, "none") != "none"]
     return (

@@ -1,9 +1,10 @@
 """The page of a comparison as Markdown: origin, results, differences and costs."""
 
+import sys
 from collections.abc import Sequence
 
 from lord.config import UserError
-from lord.evaluation import Study
+from lord.evaluation import DEFINITIONS, RunRecord, Study
 from lord.reporting.rows import Pick, Row, flops_of, label_of, reference_of
 from lord.reporting.statistics import caution, paired
 from lord.reporting.tables import grid, markdown
@@ -11,7 +12,9 @@ from lord.reporting.tables import grid, markdown
 MEASURES: dict[str, Pick] = {
     "forgetting": lambda r: r.forgetting,
     "backward transfer": lambda r: r.backward_transfer,
-    "forward transfer": lambda r: r.forward_transfer,
+    "forward transfer, Class-IL": lambda r: r.forward_transfer_class_il,
+    "forward transfer, Task-IL": lambda r: r.forward_transfer,
+    "top-5": lambda r: r.top5,
     "average incremental": lambda r: r.average_incremental,
     "calibration error": lambda r: r.calibration,
     "bias to newest": lambda r: r.recency,
@@ -30,6 +33,17 @@ COSTS: dict[str, Pick] = {
     "peak": lambda r: r.peak_bytes,
     "parameters": lambda r: r.params,
 }
+FIELDS = {
+    "forward transfer, Class-IL": "forward_transfer_class_il",
+    "forward transfer, Task-IL": "forward_transfer",
+    "top-5": "top5",
+    "calibration error": "calibration",
+    "bias to newest": "recency",
+}
+"""Names of measures in ``RunRecord`` that differ from those in tables."""
+CLASSES = 20
+"""Most classes for which the page has a table."""
+CLASS_NOTE = f"Mean ± standard deviation over seeds of the {DEFINITIONS['per_class']}."
 SIZES = ("state", "buffer", "peak")
 """Costs in bytes."""
 
@@ -62,8 +76,47 @@ def page(
         ]
         body = [[row.name, *(_cell(row, name, columns[name]) for name in shown)] for row in rows]
         parts += [f"## {heading}", grid(["method", *shown], body)]
+        if columns is MEASURES:
+            parts.append(definitions(shown))
+            head, body = class_table(rows)
+            if body and len(body) <= CLASSES:
+                parts += ["## Class-IL accuracy by class", grid(head, body), CLASS_NOTE]
     parts += [f"![{name.replace('_', ' ').removesuffix('.png')}]({name})" for name in pictures]
     return "\n\n".join(parts) + "\n"
+
+
+def definitions(measures: Sequence[str]) -> str:
+    """Return the definitions of measures as Markdown."""
+    return "\n".join(
+        f"- {name}: {DEFINITIONS[FIELDS.get(name, name.replace(' ', '_'))]}." for name in measures
+    )
+
+
+def class_table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Return the head and the body of a table of accuracies: a line for each class.
+
+    Values are means over seeds. The table has no line if the records are too old.
+    """
+    shown = [row for row in rows if any(record.class_names for record in row.records)]
+    records = [record for row in shown for record in row.records]
+    names = sorted({name for record in records for name in record.class_names}, key=_natural)
+    body = [[name, *(_of_class(row, name) for row in shown)] for name in names]
+    return ["class", *(row.name for row in shown)], body
+
+
+def _natural(name: str) -> tuple[int, str]:
+    """Order numbers by value, before words."""
+    return (int(name), "") if name.isdecimal() else (sys.maxsize, name)
+
+
+def _of_class(row: Row, name: str) -> str:
+    """Return the mean accuracy of a row on a class, with its standard deviation."""
+
+    def pick(record: RunRecord) -> float | None:
+        scores = dict(zip(record.class_names, record.per_class or (), strict=False))
+        return scores.get(name)
+
+    return row.show(pick)
 
 
 def _cell(row: Row, name: str, pick: Pick) -> str:

@@ -106,8 +106,8 @@ def write_report(
     Raises:
         UserError: if the folder cannot be written, or a file in it was not made by a report.
     """
+    check_replaceable(folder)
     summary = None if (folder / "accuracy.json").is_file() else folder / "summary.json"
-    _check_replaceable(folder / "README.md", summary)
     rows = summarise(records)
     reference = against(rows, baseline) if baseline else None
     names = [n for n in PICTURES if n != "accuracy_matrices.png" or len(rows) <= MATRICES]
@@ -128,15 +128,16 @@ def write_report(
     return written
 
 
-def _check_replaceable(page: Path, summary: Path | None) -> None:
-    """Check that the files to replace were made by a report.
+def check_replaceable(folder: Path) -> None:
+    """Check that the page and the summary in a folder, if they exist, were made by a report.
 
     Raises:
         UserError: if one was not. It names the file.
     """
+    page, summary = folder / "README.md", folder / "summary.json"
     if page.is_file() and MADE.encode() not in page.read_bytes():
         raise not_ours(page)
-    if summary and summary.is_file():
+    if summary.is_file() and not (folder / "accuracy.json").is_file():
         try:
             msgspec.json.decode(summary.read_bytes(), type=list[RunRecord])
         except msgspec.MsgspecError:

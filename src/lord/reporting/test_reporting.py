@@ -15,6 +15,7 @@ from lord.evaluation import Matrices, RunRecord, Study
 from lord.reporting import (
     against,
     caution,
+    class_table,
     find_studies,
     markdown,
     notes,
@@ -300,3 +301,24 @@ def test_any_row_can_be_the_baseline(tmp_path):
 
 def twins():
     return summarise([record("er", 0, 40.0, 1e12, label=f"er:lr=0.{n}") for n in (1, 2)])
+
+
+def test_accuracies_by_class_are_means_over_seeds_whatever_the_order_of_classes():
+    runs = [
+        record("er", 0, 60.0, 1e12, class_names=["2", "10"], per_class=[50.0, None]),
+        record("er", 1, 60.0, 1e12, class_names=["10", "2"], per_class=[20.0, 70.0]),
+        record("sgd", 0, 60.0, 2e12),  # of an old version
+    ]
+    assert class_table(summarise(runs)) == (
+        ["class", "er"],
+        [["2", "60.0 ± 14.1"], ["10", "-"]],
+    )
+    assert "## Class-IL accuracy by class" in page("x", summarise(runs), None, [])
+    assert class_table(summarise(runs[2:]))[1] == []
+
+
+def test_the_page_defines_its_measures():
+    text = page("x", summarise([record("er", 0, 60.0, 1e12, top5=90.0)]), None, [])
+    assert "| forward transfer, Class-IL | forward transfer, Task-IL | top-5 |" in text
+    assert "- forgetting: drop of the Class-IL accuracy from a task's best earlier" in text
+    assert "- top-5: share of images" in text

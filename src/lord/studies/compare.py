@@ -1,5 +1,6 @@
 """Comparisons: many runs, each in a separate process. Finished runs are not repeated."""
 
+import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -9,10 +10,19 @@ from msgspec.structs import replace
 
 from lord.config import UserError, Value, as_path, choose, expect, read_plugin, read_yaml
 from lord.data import LOADERS, DataConfig, ImageData, keep, load_images
-from lord.evaluation import RunRecord, Study, finished, read_environment, read_record, read_study
+from lord.evaluation import (
+    RunRecord,
+    Study,
+    finished,
+    read_environment,
+    read_record,
+    read_study,
+    write_failure,
+)
 from lord.evaluation.record import Value as Written
 from lord.methods import BUILT_IN
 from lord.networks import LIBRARIES, OUR_NETWORKS
+from lord.reporting import check_replaceable, write_report
 from lord.storage import locked, remove_state, write_json
 from lord.streams import BUILT_IN_PRESETS
 from lord.studies.engines import ENGINES, Job
@@ -41,9 +51,11 @@ def compare(
 ) -> list[RunRecord]:
     """Run all configurations, several at a time, and return their records in the same order.
 
+    The page of the comparison, its pictures and study.json are written to ``out``.
+
     Args:
         configs: made by ``lord.compose``. Each run gets the folder ``out/<label>-seed<seed>``.
-        out: folder for the runs' folders. Finished runs in it are not repeated.
+        out: folder for the page and the runs' folders. Finished runs in it are not repeated.
         jobs: number of processes at a time; 0 for one per core. They share the cores equally.
         overwrite: repeat finished runs.
         plugin: Python file that each run loads.
@@ -54,13 +66,48 @@ def compare(
             read them from the cache.
 
     Raises:
-        UserError: if a finished run in ``out`` had another configuration, or a run failed.
+        UserError: if a finished run in ``out`` had another configuration, or a run failed. Also if
+            ``out`` has a page that was not made by a report.
     """
+    records = run_all(
+        configs,
+        out,
+        jobs=jobs,
+        overwrite=overwrite,
+        plugin=plugin,
+        engine=engine,
+        address=address,
+        report=report,
+        images=images,
+        stream=stream,
+    )
+    out = as_path("out", out)
+    if records:
+        write_study(out, configs, f"lord.compare in {Path(sys.argv[0]).name or 'Python'}")
+        write_report(out, records)
+    return records
+
+
+def run_all(
+    configs: Sequence[RunConfig],
+    out: str | Path,
+    *,
+    jobs: int = 0,
+    overwrite: bool = False,
+    plugin: str | Path | None = None,
+    engine: str = "local",
+    address: str | None = None,
+    report: Callable[[str], None] = print,
+    images: ImageData | None = None,
+    stream: object = None,
+) -> list[RunRecord]:
+    """Run all configurations and return their records, as ``compare``, but write no page."""
     out, plugin = as_path("out", out), None if plugin is None else as_path("plugin", plugin)
     _check_arguments(configs, out, jobs)
     configs = with_images([with_source(config, plugin) for config in configs], images, stream)
-    run_all = ENGINES[choose("engine", engine, ENGINES)]
+    run_jobs = ENGINES[choose("engine", engine, ENGINES)]
     with locked(out, "comparing"):
+        check_replaceable(out)
         folders = _folders(out, configs)
         kept = [] if overwrite else _finished(folders, report)
         pending = {folder: config for folder, config in folders.items() if folder not in kept}
@@ -72,7 +119,7 @@ def compare(
                 remove_state(folder / CHECKPOINT)
             todo = [Job(config, folder, loaded[config.data]) for folder, config in pending.items()]
             _report_all(
-                run_all(todo, slots=jobs, plugin=plugin, address=address), len(todo), report
+                run_jobs(todo, slots=jobs, plugin=plugin, address=address), len(todo), report
             )
         return [read_record(folder) for folder in folders]
 
@@ -125,16 +172,23 @@ def _folders(out: Path, configs: Sequence[RunConfig]) -> dict[Path, RunConfig]:
     """Return the folder of each run.
 
     Raises:
-        UserError: if two different runs would have the same folder.
+        UserError: if two different runs would have the same folder, or a run is given twice.
     """
     folders: dict[Path, RunConfig] = {}
     for config in configs:
-        if folders.setdefault(out / folder_name(config), config) != config:
+        if (folder := out / folder_name(config)) in folders:
+            if config == folders[folder]:
+                raise UserError(
+                    f"'{config.label}' with seed {config.seed} is given twice",
+                    field="configs",
+                    hint="give each run another seed or other settings",
+                )
             raise UserError(
                 f"two different variants are called '{config.label}'",
                 field="configs",
                 hint="give them different names",
             )
+        folders[folder] = config
     return folders
 
 
@@ -187,6 +241,7 @@ def _report_all(
             if error is None:
                 report(summary_line(read_record(job.folder)))
             else:
+                write_failure(job.folder, error)
                 failed.append(f"{job.folder.name}: {error}")
                 report(f"failed: {failed[-1]}")
     if failed:

@@ -15,7 +15,7 @@ import pytest
 from lord.config import UserError
 from lord.conftest import refused
 from lord.data import load_images
-from lord.evaluation import read_study
+from lord.evaluation import read_failure, read_study, state_of
 from lord.storage import locked, save_state
 from lord.studies import compare, write_study
 from lord.studies.engines import Job
@@ -88,12 +88,24 @@ def test_a_study_is_described_without_the_environment_of_a_run(tmp_path):
     assert study.given == {"width": 8}
 
 
+def test_a_run_given_twice_is_refused(tmp_path):
+    with refused("configs", problem="'er' with seed 0 is given twice"):
+        compare(configs("er") * 2, tmp_path)
+
+
 def test_one_failed_run_is_named_and_does_not_stop_the_others(tmp_path):
     wild = compose("sgd", SMALL | {"lr": 1e30, "epochs": 9})
-    with refused(None, problem=re.compile("1 of 2 runs failed, the first: sgd-seed0: .*loss")):
+    first = "1 of 2 runs failed, the first: sgd-seed0: .*loss.*; lower `lr` "
+    with refused(None, problem=re.compile(first)):  # a Python caller gives no flags
         compare([wild, *configs("er")], tmp_path, jobs=2, report=lambda _: None)
     assert (tmp_path / "er-seed0" / "summary.json").exists()
-    assert not (tmp_path / "sgd-seed0" / "summary.json").exists()
+    assert state_of(tmp_path / "sgd-seed0") == "failed"
+    assert "the loss became" in read_failure(tmp_path / "sgd-seed0")
+    compare(configs("sgd"), tmp_path, overwrite=True, report=lambda _: None)
+    assert state_of(tmp_path / "sgd-seed0") == "finished"
+    assert read_failure(tmp_path / "sgd-seed0") is None
+    assert "| sgd | 1 |" in (tmp_path / "README.md").read_text()
+    assert read_study(tmp_path).command.startswith("lord.compare in ")
 
 
 @pytest.fixture

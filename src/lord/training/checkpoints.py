@@ -7,14 +7,12 @@ from typing import Any, NamedTuple
 
 import torch
 
-from lord.config import UserError
+from lord.config import PARENT, UserError
 from lord.storage import has_state, load_state, save_state
 from lord.training.config import RunConfig, difference, flat
 from lord.training.folder import CHECKPOINT, RunFolder
 from lord.training.loop import Loop
 
-PARENT = "LORD_PARENT"
-"""Environment variable with the ID of the process that started a run. The run stops if it ends."""
 PARTS = {"config", "data", "metrics", "wall", "threads", "loop"}
 
 

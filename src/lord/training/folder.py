@@ -4,7 +4,8 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -14,8 +15,9 @@ from typing import Any
 import torch
 import yaml
 
-from lord.config import CONTENTS, UserError
+from lord.config import CONTENTS, UserError, first_line, in_plugin
 from lord.data.sources import recognise
+from lord.evaluation import forget_failure, write_failure
 from lord.learner import holds_learner
 from lord.storage import remove_state, write_atomic, write_json, write_text
 
@@ -96,7 +98,8 @@ def is_ours(folder: Path) -> bool:
 
 
 def write_config(folder: Path, values: dict[str, Any]) -> None:
-    """Write the whole configuration of a run, from which it can be repeated."""
+    """Write the whole configuration of a run that begins or goes on."""
+    forget_failure(folder)
     write_text(folder / CONFIG, MADE + yaml.safe_dump(values, sort_keys=False))
 
 
@@ -129,6 +132,18 @@ class RunFolder:
         if self.path:
             write_plugin(self.path, values.get("plugin", {}))
             write_config(self.path, values)
+
+    @contextmanager
+    def noting_errors(self) -> Iterator[None]:
+        """Inside, an error that ends the run is also written to error.json."""
+        try:
+            yield
+        except Exception as error:
+            if self.path:
+                text = str(error) if isinstance(error, UserError) else in_plugin(error)
+                with suppress(OSError):  # such as a full disk, which may be the error
+                    write_failure(self.path, text or f"{type(error).__name__}: {first_line(error)}")
+            raise
 
     def environment(self, device: torch.device, data_key: str) -> None:
         """Write environment.json, with the device and the key of the images."""

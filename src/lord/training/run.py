@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from lord.config import UserError, as_path, expect, read_yaml, seeded
+from lord.config import PARENT, UserError, as_path, expect, read_yaml, seeded
 from lord.costs import Meter, uncounted
 from lord.data import ImageData, load_images
 from lord.evaluation import RunRecord, finished, read_record
@@ -19,7 +19,7 @@ from lord.storage import locked, remove_state
 from lord.streams import Stream
 from lord.training.artifacts import Outcome, record_of, write_artifacts
 from lord.training.budget import Epochs
-from lord.training.checkpoints import PARENT, Checkpoints, Saved, read_checkpoint
+from lord.training.checkpoints import Checkpoints, Saved, read_checkpoint
 from lord.training.config import RunConfig, difference, flat, folder_name, stream_of
 from lord.training.folder import CHECKPOINT, CONFIG, RunFolder, check_apart, claim, is_ours
 from lord.training.given import with_images
@@ -110,6 +110,7 @@ def _run(config: RunConfig, options: Options, device: torch.device, ranks: Ranks
         if not ranks.first:  # one process writes and shows
             options = replace(options, out=None, track=None, console=None)
         folder = RunFolder(options.out)
+        stack.enter_context(folder.noting_errors())
         folder.config(flat(config))
         outcome = _train(config, options, method, stream, data, folder, saved, start, ranks)
         record = record_of(fitted, outcome, device, ranks.world, missed)

@@ -45,7 +45,8 @@ function showFront() {
     log: Math.max(...spent) > 4 * Math.min(...spent), label: `${title}: ${means.length} variants and budgets. Arrow keys move between them.`,
   });
   showLegend();
-  find("#caution").textContent = study().caution || "";
+  find("#training").textContent = study().training ? `All rows: ${study().training}.` : "";
+  find("#warnings").replaceChildren(...study().warnings.map((text) => h("li", {}, coded(text))));
 }
 
 function showLegend() {
@@ -59,7 +60,7 @@ function showLegend() {
         render();
       },
       onpointerenter: () => set(curve), onpointerleave: () => set(null), onfocus: () => set(curve), onblur: () => set(null),
-    }, swatch(look(curve)), curve);
+    }, swatch(look(curve)), breakable(curve));
   }));
   showVariants();
 }
@@ -70,7 +71,7 @@ function showVariants() {
   find("#variants").hidden = !named.length;
   find("#variants table").replaceChildren(
     h("thead", {}, h("tr", {}, ["variant", "settings"].map((head) => h("th", { scope: "col" }, head)))),
-    h("tbody", {}, named.map((group) => h("tr", {}, h("th", { scope: "row" }, group.label), h("td", {}, group.about)))));
+    h("tbody", {}, named.map((group) => h("tr", {}, h("th", { scope: "row" }, breakable(group.label)), h("td", {}, group.about)))));
 }
 
 function showStream() {
@@ -97,7 +98,7 @@ function showStream() {
         const own = at(joint ? 0 : task);
         const many = seeds(joint ? 0 : task);
         return {
-          x: task + 1, y: own.mean, reach: own.reach, title: group.label + (group.going ? ", in progress" : ""), run: group.runs[0],
+          x: task + 1, y: own.mean, reach: own.reach, title: group.label + (group.going ? `, ${group.runs.map(statusOf).join("; ")}` : ""), run: group.runs[0],
           text: `${joint ? "trained on all tasks at once" : `after task ${task + 1}`}: ${own.mean.toFixed(1)}${many > 1 ? ` ± ${own.reach.toFixed(1)}` : ""} %\n${many} seed${many > 1 ? "s" : ""}`,
         };
       }),

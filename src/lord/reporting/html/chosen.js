@@ -5,8 +5,10 @@ const FIGURES = [
   ["Class-IL", (r) => r.class_il, "percent"], ["Task-IL", (r) => r.task_il, "percent"],
   ["Class-IL, recomputed", (r) => r.class_il_recomputed, "percent"], ["Task-IL, recomputed", (r) => r.task_il_recomputed, "percent"],
   ["forgetting", (r) => r.forgetting, "percent", true], ["average incremental", (r) => r.average_incremental, "percent"],
+  ["backward transfer", (r) => r.backward_transfer, "percent"], ["forward transfer, Class-IL", (r) => r.forward_transfer_class_il, "percent"],
+  ["forward transfer, Task-IL", (r) => r.forward_transfer, "percent"], ["top-5", (r) => r.top5, "percent"],
   ["calibration error", (r) => r.calibration, "percent", true], ["bias to newest", (r) => r.recency, "percent", true],
-  ["training FLOPs", (r, run) => costOf(run, "flops"), "flops", true], ["training time", (r, run) => costOf(run, "seconds"), "seconds", true],
+  ["training FLOPs", (r, run) => costOf(run, "flops"), "flops", true], ["FLOPs not counted", (r, run) => (misses(run) ? 100 * r.uncounted : null), "percent", true], ["training time", (r, run) => costOf(run, "seconds"), "seconds", true],
   ["parameters", (r) => r.params, "count", true], ["state", (r) => r.state_bytes, "bytes", true], ["buffer", (r) => r.buffer_bytes, "bytes", true], ["peak memory", (r) => r.peak_bytes, "bytes", true],
 ];
 
@@ -61,7 +63,7 @@ const left = (run) => h("p", { class: "empty" }, `Left out to keep this page sma
 
 function figures(run, base) {
   if (!run.record) {
-    return h("p", { class: "empty" }, `In progress: ${statusOf(run)}, step ${run.step}.`);
+    return h("p", { class: "empty" }, `${run.state === "running" ? "In progress: " : ""}${statusOf(run)}, step ${run.step}.${run.error ? ` ${run.error}` : ""}`);
   }
   const rows = FIGURES.map(([text, pick, form, lower]) => {
     const value = pick(run.record, run);

@@ -47,3 +47,29 @@ function thumbnailsOf(run) {
   return h("div", { class: "tall", tabindex: "0", role: "region", "aria-label": `Buffer of ${runName(run)}` },
     h("div", { class: "thumbs" }, names.flatMap((name, i) => [h("span", { class: "class", title: name }, name), h("span", { class: "number" }, String(held[i])), strips[i]])));
 }
+
+/** The accuracy on each class by variant, as a mean over seeds. Classes are those of a seed's order. */
+function showClasses() {
+  const known = visibleGroups(finished().filter((run) => run.record.per_class && run.record.class_names.length));
+  const orders = new Map(); // runs with another order of classes get another table
+  for (const group of known) {
+    const names = [...new Set(group.runs.flatMap((run) => run.record.class_names))].sort(words.compare);
+    const key = names.join("\n");
+    if (!orders.has(key)) orders.set(key, { names, groups: [] });
+    orders.get(key).groups.push(group);
+  }
+  find("#classes").hidden = !known.length;
+  find("#classes .heats").replaceChildren(...[...orders.values()].map(({ names, groups: rows }) => {
+    const shares = rows.map((group) => names.map((name) => {
+      const values = group.runs.map((run) => run.record.per_class[run.record.class_names.indexOf(name)]).filter((value) => value !== null && value !== undefined);
+      return values.length ? mean(values) / 100 : null;
+    }));
+    const options = {
+      line: 18, caption: "Accuracy on the test images of each class after the last task, in %, as a mean over seeds. Batch-norm statistics: those of the headline.",
+      rows: rows.map((group) => group.label), columns: names, corner: "variant",
+      text: (i, j) => (100 * shares[i][j]).toFixed(0),
+      title: (i, j) => `${rows[i].label}, ${names[j]}: ${shares[i][j] === null ? "no images" : `${(100 * shares[i][j]).toFixed(1)} %`}`,
+    };
+    return names.length <= TABLE ? heatTable(shares, options) : heatPicture(shares, options);
+  }));
+}

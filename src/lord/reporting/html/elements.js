@@ -14,6 +14,15 @@ function h(tag, attributes, ...children) {
   return element;
 }
 
+/** Text with places to break a line after commas, colons and slashes, for names without spaces. */
+function breakable(text) {
+  const parts = text.split(/(?<=[,:/])(?! )/);
+  return parts.flatMap((part, n) => (n ? [h("wbr"), part] : [part]));
+}
+
+/** Text with code between backticks. */
+const coded = (text) => text.split("`").map((part, n) => (n % 2 ? h("code", {}, part) : part));
+
 const find = (selector) => document.querySelector(selector);
 
 /** A group of options of which one is chosen. */

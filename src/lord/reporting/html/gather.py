@@ -12,88 +12,40 @@ from PIL import Image
 from scipy import stats
 
 from lord.evaluation import (
-    Classes,
-    Matrices,
     RunRecord,
     Study,
     finished,
     read_classes,
     read_environment,
+    read_failure,
     read_journal,
     read_record,
     read_study,
+    state_of,
 )
 from lord.evaluation.classes import SHEET
+from lord.reporting.fairness import (
+    Trained,
+    accuracy_of,
+    compared,
+    in_words,
+    training_of,
+    training_of_record,
+)
 from lord.reporting.html.command import repeat_from_file, repeat_from_settings
 from lord.reporting.html.configuration import read_config
+from lord.reporting.html.shown import Page, ShownRun, ShownStudy
 from lord.reporting.names import Shown, full_name, read_text, short_names
 from lord.reporting.report import check_folder, find_records, readable
-from lord.reporting.rows import label_of, summarise, variant_of, without_epochs
+from lord.reporting.rows import Row, label_of, summarise, variant_of, without_epochs
 from lord.reporting.statistics import caution
-from lord.reporting.tables import CONVENTION
+from lord.reporting.tables import CONVENTION, missing
 
 LOSSES = 150
 """Points of a loss curve."""
 HEAVY = 8_000_000
 """Bytes of confusion matrices and thumbnails on a page."""
 T = TypeVar("T")
-
-
-class ShownRun(msgspec.Struct, kw_only=True):
-    """A run on the page."""
-
-    name: str
-    """Name of its folder, unique in the comparison."""
-    label: str
-    """The variant as text."""
-    row: str = ""
-    """Short name of the variant. Runs with the same name differ only in the seed."""
-    curve: str = ""
-    """Short name without the epochs. Rows with the same name are budgets of one variant."""
-    about: str = ""
-    """All settings of the variant, in words."""
-    whole: bool = True
-    """Whether the short name has all settings."""
-    seed: int
-    preset: str
-    command: str
-    """Command that repeats the run; empty if its settings are not known."""
-    record: RunRecord | None
-    """Record of the run; None while it is in progress."""
-    matrices: Matrices | None
-    task: int = 0
-    """Number of finished tasks."""
-    tasks: int | None = None
-    step: int = 0
-    losses: list[tuple[int, float]] = []
-    written: float | None = None
-    """Time of the last entry in its journal, in seconds since 1970."""
-    settings: dict[str, object] = {}
-    environment: dict[str, object] = {}
-    classes: Classes | None = None
-    sheet: str | None = None
-    """Thumbnails of its buffer, as a data URI."""
-    light: bool = False
-    """Whether its classes were left out to keep the page small."""
-
-
-class ShownStudy(msgspec.Struct, kw_only=True):
-    """A comparison, or single runs in one folder."""
-
-    name: str
-    study: Study | None
-    caution: str | None
-    runs: list[ShownRun]
-
-
-class Page(msgspec.Struct, kw_only=True):
-    """All data of a page."""
-
-    title: str
-    convention: str
-    reach: list[float]
-    """Half the 95 % interval of a mean in standard deviations, for 2, 3, ... seeds."""
-    studies: list[ShownStudy]
 
 
 def gather(folder: Path, heavy: int = HEAVY) -> Page:
@@ -154,16 +106,39 @@ def _study(folder: Path, place: Path, runs: list[Path], budget: Budget) -> Shown
     else:
         shown = [_stored(record, study) for record in find_records(place)]
     shown.sort(key=lambda run: (run.record.training_flops if run.record else math.inf, run.seed))
-    _name(shown)
-    seeds = Counter(run.row for run in shown if run.record)
+    rows = summarise([run.record for run in shown if run.record])
+    _name(shown, rows)
+    how = _training(shown, rows)
     inside = place.relative_to(folder).as_posix() if place != folder else folder.resolve().name
-    warning = caution(list(seeds.values())) if len(seeds) > 1 else None
-    return ShownStudy(name=readable(inside), study=study, caution=warning, runs=shown)
+    few = caution([len(row.records) for row in rows]) if len(rows) > 1 else None
+    return ShownStudy(
+        name=readable(inside),
+        study=study,
+        runs=shown,
+        warnings=[text for text in (how.warning, missing(rows), few) if text],
+        training=how.shared,
+    )
 
 
-def _name(runs: list[ShownRun]) -> None:
+def _training(runs: list[ShownRun], rows: list[Row]) -> Trained:
+    """Say of all runs how they are trained, and return how they compare."""
+    best = max(rows, key=accuracy_of).records[0] if rows else None
+    known = {run.name: _trained(run) for run in runs}
+    settings = {run.row: known[run.name] for run in runs}
+    settings |= {run.row: known[run.name] for run in runs if run.record}
+    how = compared(settings, next((run.row for run in runs if best and run.record is best), ""))
+    for run in runs:
+        run.training = in_words(known[run.name], how.differ)
+    return how
+
+
+def _trained(run: ShownRun) -> dict[str, str]:
+    """Return the settings that say how a run is trained."""
+    return training_of_record(run.record) if run.record else training_of(run.settings, {})
+
+
+def _name(runs: list[ShownRun], rows: list[Row]) -> None:
     """Give all runs of a comparison the short names of their variants."""
-    rows = summarise([run.record for run in runs if run.record])
     summarised = {id(record): row.variant for row in rows for record in row.records}
     variants: list[Shown] = [summarised.get(id(run.record)) or read_text(run.label) for run in runs]
     curves = [without_epochs(variant) for variant in variants]
@@ -175,7 +150,8 @@ def _name(runs: list[ShownRun]) -> None:
 
 def _run(folder: Path, budget: Budget) -> ShownRun:
     """Read a run from its folder."""
-    record = read_record(folder) if finished(folder) else None
+    state = state_of(folder)
+    record = read_record(folder) if state == "finished" else None
     config = read_config(folder)
     journal = read_journal(folder)
     run = ShownRun(
@@ -185,6 +161,8 @@ def _run(folder: Path, budget: Budget) -> ShownRun:
         preset=record.preset if record else str(config.get("preset", "")),
         command=repeat_from_file(folder, config) if config else "",
         record=record,
+        state=state,
+        error=read_failure(folder) if state == "failed" else None,
         matrices=record.matrices if record else journal.matrices,
         task=journal.task,
         tasks=_tasks(config),

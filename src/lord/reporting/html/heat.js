@@ -33,10 +33,10 @@ function heatTable(matrix, { caption, rows, columns, corner, text, title, blank 
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, table));
 }
 
-/** The matrix as a picture with a pixel for each cell; a line below describes the cell pointed at. */
-function heatPicture(matrix, { caption, title }) {
+/** The matrix as a picture with a pixel for each cell, or rows of `line` pixels; a line below describes the cell pointed at. */
+function heatPicture(matrix, { caption, title, line }) {
   const [height, width] = [matrix.length, matrix[0].length];
-  const canvas = h("canvas", { class: "heat-map", width, height, role: "img", "aria-label": caption });
+  const canvas = h("canvas", { class: "heat-map", width, height, role: "img", "aria-label": caption, style: line ? { height: `${line * height}px` } : {} });
   const pixels = new ImageData(width, height);
   matrix.forEach((line, i) => line.forEach((value, j) => pixels.data.set([...heatColour(value), 255], 4 * (i * width + j))));
   canvas.getContext("2d").putImageData(pixels, 0, 0);

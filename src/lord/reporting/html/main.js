@@ -33,7 +33,10 @@ function showHead() {
   const streams = [...new Set(runs.map((run) => run.preset))].sort();
   const kinds = curves().length;
   const parts = [streams.join(", "), counted(kinds, "variant") + (kinds === groups(runs).length ? "" : `, ${counted(groups(runs).length, "budget")}`), counted(done, "finished run"),
-    runs.length > done ? `${runs.length - done} in progress` : null, seeds.length > 6 ? `${seeds.length} seeds` : `${seeds.length > 1 ? "seeds" : "seed"} ${seeds.join(", ")}`];
+    ...["running", "failed", "stopped"].map((name) => {
+      const number = runs.filter((run) => run.state === name).length;
+      return number ? `${number} ${name === "running" ? "in progress" : name}` : null;
+    }), seeds.length > 6 ? `${seeds.length} seeds` : `${seeds.length > 1 ? "seeds" : "seed"} ${seeds.join(", ")}`];
   find("#about").textContent = runs.length ? parts.filter(Boolean).join(" · ") : "No runs yet.";
   find("#convention").textContent = page.convention;
   find("#studies").hidden = page.studies.length < 2;
@@ -56,6 +59,7 @@ function render() {
     if (done) showFront();
     if (some) showStream();
     showSpent();
+    showClasses();
   });
   showChosen();
   showTable();

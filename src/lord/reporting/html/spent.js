@@ -25,5 +25,5 @@ function showSpent() {
   };
   find("#spent .bars").replaceChildren(
     ...["variant", "FLOPs", "time"].map((text) => h("div", { class: "head" }, text)),
-    ...shown.flatMap((group, n) => [h("div", { class: "name", title: group.about || null }, group.label), ...units.map((unit) => bar(sums[n][unit], unit))]));
+    ...shown.flatMap((group, n) => [h("div", { class: "name", title: group.about || null }, breakable(group.label)), ...units.map((unit) => bar(sums[n][unit], unit))]));
 }

@@ -13,8 +13,19 @@ const COLUMNS = {
   forgetting: { text: "forgetting", value: (run) => run.record && run.record.forgetting, form: "points" },
   flops: { text: "training FLOPs", value: (run) => costOf(run, "flops"), form: "flops" },
   seconds: { text: "training time", value: (run) => costOf(run, "seconds"), form: "seconds" },
+  uncounted: {
+    text: "not counted", form: "percent", value: (run) => run.record && 100 * run.record.uncounted,
+    shown: (runs) => runs.some(misses),
+  },
   bytes: { text: "state", value: (run) => costOf(run, "bytes"), form: "bytes" },
+  training: {
+    text: "training", word: true, value: (run) => run.training, shown: (runs) => runs.some((run) => run.training),
+  },
 };
+
+const UNCOUNTED = 0.01; // share of FLOPs that may be missed without a word
+const misses = (run) => Boolean(run.record && run.record.uncounted >= UNCOUNTED);
+const columns = () => Object.entries(COLUMNS).filter(([, column]) => !column.shown || column.shown(study().runs));
 
 const ROWS = 100; // shown at first, because many rows take long to lay out
 const words = new Intl.Collator("en", { numeric: true });
@@ -27,7 +38,8 @@ function ago(seconds) {
 
 function statusOf(run) {
   if (run.record) return "finished";
-  return run.tasks ? `task ${Math.min(run.task + 1, run.tasks)} of ${run.tasks}` : `task ${run.task + 1}`;
+  const place = run.tasks ? `task ${Math.min(run.task + 1, run.tasks)} of ${run.tasks}` : `task ${run.task + 1}`;
+  return run.state === "running" ? place : `${run.state} in ${place}`;
 }
 
 /** Mean accuracy of a run in progress on the tasks seen. */
@@ -53,7 +65,7 @@ function sorted(runs) {
 }
 
 function showTable() {
-  const head = Object.entries(COLUMNS).map(([name, column]) => {
+  const head = columns().map(([name, column]) => {
     const now = state.sort === name;
     const text = typeof column.text === "string" ? column.text : column.text();
     return h("th", { scope: "col", class: column.word ? "word" : null, "aria-sort": now ? (state.down ? "descending" : "ascending") : null },
@@ -79,10 +91,10 @@ function row(run) {
     type: "button", class: "pick", "data-key": `${letter} ${run.name}`, "aria-pressed": String(state[letter] === run.name),
     "aria-label": `Choose ${runName(run)} as ${letter.toUpperCase()}`, onclick: () => choose(run.name, letter === "b"),
   }, letter.toUpperCase());
-  const cells = Object.entries(COLUMNS).map(([name, column]) => {
+  const cells = columns().map(([name, column]) => {
     const value = column.value(run);
     const text = column.form ? show(value, column.form) : value === null || value === undefined ? "–" : value;
-    return h("td", { class: [name, column.word ? "word" : ""].join(" ").trim(), title: name === "label" ? run.about || null : null }, String(text));
+    return h("td", { class: [name, column.word ? "word" : ""].join(" ").trim(), title: name === "label" ? run.about || null : run.error || null }, breakable(String(text)));
   });
   return h("tr", { class: state.a === run.name || state.b === run.name ? "picked" : null },
     h("td", { class: "word" }, pick("a"), pick("b")), cells,
@@ -90,9 +102,14 @@ function row(run) {
       ? h("div", {}, copyButton(run.command, `the command of ${runName(run)}`), h("code", { title: run.command }, run.command)) : "–"));
 }
 
-/** The runs in progress, each with a progress bar. */
+/** The runs in progress, each with a progress bar, and the runs that ended without a result. */
 function showProgress() {
-  const going = study().runs.filter((run) => !run.record);
+  const going = study().runs.filter((run) => run.state === "running");
+  const ended = study().runs.filter((run) => !run.record && run.state !== "running");
+  find("#ended").hidden = !ended.length;
+  find("#ended ul").replaceChildren(...ended.map((run) => h("li", {}, h("b", {}, breakable(runName(run))),
+    h("span", { class: "status" }, ` ${[statusOf(run), run.written ? `last entry ${ago(Date.now() / 1000 - run.written)}` : null].filter(Boolean).join(" · ")}`),
+    run.error ? h("div", { class: "error" }, coded(run.error)) : null)));
   find("#progress").hidden = !going.length;
   find("#progress ul").replaceChildren(...going.map((run) => {
     const last = run.losses[run.losses.length - 1];
@@ -100,7 +117,7 @@ function showProgress() {
     const said = [statusOf(run), `step ${run.step}`, last ? `loss ${last[1].toPrecision(3)}` : null,
       now === null ? null : `${MEASURES[state.measure]} ${now.toFixed(1)} % on tasks seen`,
       run.written ? `last entry ${ago(Date.now() / 1000 - run.written)}` : "no entries yet"];
-    return h("li", {}, h("b", {}, runName(run)),
+    return h("li", {}, h("b", {}, breakable(runName(run))),
       h("progress", { max: run.tasks || 1, value: run.tasks ? Math.min(run.task, run.tasks) : null, "aria-label": runName(run) }),
       h("span", { class: "status" }, said.filter(Boolean).join(" · ")));
   }));

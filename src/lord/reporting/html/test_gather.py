@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lord.conftest import refused
-from lord.evaluation import Study, read_journal, read_record
+from lord.evaluation import Study, read_journal, read_record, write_failure
 from lord.reporting import summarise
 from lord.reporting.html import gather, write_page
 from lord.reporting.html.conftest import LORD
 from lord.reporting.html.write import SCRIPTS, encoded, inert, render
 from lord.reporting.page import page
+from lord.storage import locked
 
 RESULTS = Path(__file__).parents[4] / "results"
 
@@ -81,6 +82,35 @@ def test_a_run_in_progress_is_shown(tmp_path, study):
     assert (run.task, run.matrices.class_il) == (2, whole.class_il[:2])
     assert run.step == read_journal(folder).step > 0
     assert run.command == f"lord run --config {folder / 'config.yaml'} --out again"
+
+
+def test_runs_that_ended_without_a_result_are_not_in_progress(tmp_path, study):
+    for name in ("crashed", "killed"):
+        (tmp_path / name).mkdir()
+        shutil.copy(study / "lord-seed0" / "config.yaml", tmp_path / name)
+    write_failure(tmp_path / "crashed", "lower `lr`")
+    (tmp_path / "killed" / "lock").touch()
+    runs = {run.name: (run.state, run.error) for run in gather(tmp_path).studies[0].runs}
+    assert runs == {"crashed": ("failed", "lower `lr`"), "killed": ("stopped", None)}
+    with locked(tmp_path / "killed", "running"):
+        runs = {run.name: run.state for run in gather(tmp_path).studies[0].runs}
+    assert runs == {"crashed": "failed", "killed": "running"}
+
+
+def test_a_page_tells_how_runs_are_trained(study, tmp_path):
+    (shown,) = gather(study).studies
+    assert shown.training == "SGD lr 0.03, constant, 1 epoch, batch 32"
+    assert {run.training for run in shown.runs} == {""}
+    for name, lr in (("er-seed0", 0.5), ("lord-seed0", 0.1)):
+        shutil.copytree(study / name, tmp_path / name)
+        file = tmp_path / name / "summary.json"
+        record = json.loads(file.read_text())
+        record["settings"]["lr"], record["uncounted"] = lr, lr / 2
+        file.write_text(json.dumps(record))
+    (shown,) = gather(tmp_path).studies
+    assert {run.label: run.training for run in shown.runs} == {"er": "lr 0.5", "lord": "lr 0.1"}
+    assert "(lr). For an equal comparison, run all rows with `lr` 0." in shown.warnings[0]
+    assert "er 25%, lord 5%" in shown.warnings[1]
 
 
 def test_the_command_of_a_run_repeats_it(tmp_path, study):

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 
 from lord.config import UserError
-from lord.reporting.html.gather import Page, gather
+from lord.reporting.html.gather import gather
+from lord.reporting.html.shown import Page
 from lord.reporting.report import not_ours
 from lord.storage import write_atomic
 

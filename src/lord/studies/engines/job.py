@@ -10,10 +10,9 @@ from operator import length_hint
 from pathlib import Path
 from typing import Protocol
 
-from lord.config import convert, main_name, read_yaml
+from lord.config import PARENT, convert, main_name, read_yaml
 from lord.data import DECODED, ImageData
 from lord.storage import has_state
-from lord.training.checkpoints import PARENT
 from lord.training.config import RunConfig, flat
 from lord.training.folder import (
     CHECKPOINT,
