@@ -30,10 +30,10 @@ from lord.reporting.report import find_records
 
 def record(method, seed, class_il, flops, **changes):
     matrix = [[90.0], [class_il - 10, class_il + 10]]
-    values = dict.fromkeys(RunRecord.__struct_fields__, 0)
+    values = {each.name: 0 for each in msgspec.structs.fields(RunRecord) if each.required}
     values |= {"method": method, "preset": "digits", "seed": seed, "statistics": "trained"}
     values |= {"class_il": class_il, "task_il": 95.0, "training_flops": int(flops), "settings": {}}
-    values |= {"label": method, "epochs": 1, "variant": None, "per_class": None, "class_names": []}
+    values |= {"label": method, "epochs": 1, "variant": None}
     values |= {"class_il_recomputed": None, "task_il_recomputed": None, "forgetting": 5.0}
     return RunRecord(**(values | {"matrices": Matrices(matrix, matrix)} | changes))
 
@@ -318,7 +318,8 @@ def test_accuracies_by_class_are_means_over_seeds_whatever_the_order_of_classes(
 
 
 def test_the_page_defines_its_measures():
-    text = page("x", summarise([record("er", 0, 60.0, 1e12, top5=90.0)]), None, [])
+    measured = {"forward_transfer": 1.0, "forward_transfer_class_il": -1.0, "top5": 90.0}
+    text = page("x", summarise([record("er", 0, 60.0, 1e12, **measured)]), None, [])
     assert "| forward transfer, Class-IL | forward transfer, Task-IL | top-5 |" in text
     assert "- forgetting: drop of the Class-IL accuracy from a task's best earlier" in text
     assert "- top-5: share of images" in text
