@@ -142,3 +142,26 @@ def test_der_replays_logits_and_no_labels(make):
         method.buffer.columns["labels"].fill_(labels)
         losses.append(take(method, stream.train[0], 1)["loss"].item())
     assert losses[0] == losses[1]
+
+
+def test_er_all_keeps_every_image_once_and_draws_all_equally_often(make):
+    method, stream = make("er-all", replay=8)
+    for task in stream.train[:2]:
+        method.begin_task(task)
+        for step in range(8):  # more than one epoch
+            take(method, task, step, size=64)
+    seen = [
+        torch.cat([getattr(task, name) for task in stream.train[:2]])
+        for name in ("images", "labels")
+    ]
+    held = method.buffer.held
+    assert len(method.buffer) == method.buffer.size == len(seen[1])
+    assert Counter(held["labels"].tolist()) == Counter(seen[1].tolist())
+    rows = [
+        Counter(tuple(x.flatten().tolist()) for x in each) for each in (held["images"], seen[0])
+    ]
+    assert rows[0] == rows[1]
+    assert method.buffer.nbytes == sum(each.nbytes for each in seen)
+    drawn = Counter(row for _ in range(800) for row in method.buffer.draw(8).rows.tolist())
+    expected = 800 * 8 / len(seen[1])
+    assert max(abs(drawn[row] - expected) for row in range(len(seen[1]))) < 5 * expected**0.5
