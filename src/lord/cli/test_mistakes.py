@@ -123,3 +123,20 @@ def test_a_wrong_configuration_file_is_answered_in_one_line(lord, tmp_path, text
     code, _, error = lord(f"run --config {tmp_path / 'own.yaml'}")
     assert code == 2
     check_one_line(error, field, said)
+
+
+def test_a_method_named_twice_is_refused(lord):
+    code, _, error = lord("compare --methods er,sgd,er")
+    assert code == 2
+    assert error == (
+        "error: --methods: 'er,sgd,er' names er twice; name it once; --seeds sets how often each "
+        "runs\n"
+    )
+
+
+def test_a_report_is_of_one_kind(lord):
+    code, _, error = lord("report . --html --against er")
+    assert (code, error) == (
+        2,
+        "error: --html: cannot be combined with --against; give one of them\n",
+    )
