@@ -90,10 +90,13 @@ def _print_grid(head: "Sequence[str]", body: "Sequence[Sequence[str]]") -> None:
 
 def report_on(folder: Path, records: "Sequence[RunRecord]", baseline: str | None = None) -> None:
     """Write the report of a comparison, print its table, and say where the page is."""
-    from lord.reporting import CONVENTION, write_report
+    from lord.cli.main import as_flags
+    from lord.reporting import CONVENTION, summarise, warned, write_report
 
     page, *others = write_report(folder, records, baseline)
     print_table(records, baseline)
+    for warning in warned(summarise(records)):
+        say(as_flags(f"Warning: {warning}"))
     say(CONVENTION)
     if baseline:
         print_differences(records, baseline)

@@ -104,6 +104,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Training FLOPs of each task; None without a budget of FLOPs for each task."""
     stream_seen: float | None = None
     """Share of the stream's images that were learned; None if the stream waits for the method."""
+    warnings: list[str] = []
+    """What the method says about its settings."""
     settings: dict[str, bool | int | float | str | None]
     """All settings that affect results, except method, preset and seed."""
     matrices: Matrices

@@ -6,12 +6,15 @@ from typing import Any
 from lord.config import UserError
 from lord.methods import RETIRED
 
+PACE = 2.0
+"""The pace of ``lord+`` in version 0.1."""
+
 
 def upgraded(state: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of a learner's state, under today's names.
 
     Version 0.1 wrote "exam" for held-out images and their accuracy, and "course" for the session
-    that has not ended.
+    that has not ended. A learner with ``lord+`` of that version keeps its pace.
 
     Raises:
         UserError: if the learner was made with a setting that no longer exists, and not with its
@@ -19,6 +22,9 @@ def upgraded(state: Mapping[str, Any]) -> dict[str, Any]:
     """
     config = dict(state["config"])
     config["settings"] = _without_retired(config["settings"])
+    method = state.get("method")
+    if method and config.get("method") == "lord+" and "images_seen" not in method:
+        config["settings"] = {"pace": PACE} | config["settings"]
     if "exam" not in state:
         return {**state, "config": config}
     held_out, opened = state["exam"], state["course"]

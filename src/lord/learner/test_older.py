@@ -11,8 +11,8 @@ import torch
 
 from lord.conftest import refused
 from lord.learner import Learner
-from lord.learner.conftest import digits
-from lord.learner.older import upgraded
+from lord.learner.conftest import digits, small
+from lord.learner.older import PACE, upgraded
 
 FILE = Path(__file__).parent / "old_state.safetensors"
 LOGITS = [0.1642, 0.1161, -0.1929]
@@ -36,6 +36,20 @@ def test_an_old_learner_written_again_is_the_same(tmp_path):
     learner.save(tmp_path / "new.safetensors")
     again = Learner.load(tmp_path / "new.safetensors")
     assert str(again.state_dict()) == str(learner.state_dict())
+
+
+def test_an_old_learner_keeps_its_pace():
+    assert Learner.load(FILE).config.settings["pace"] == PACE
+
+
+def test_a_new_learner_keeps_growing_by_the_images_seen():
+    learner = small(epochs=1)
+    images, labels = digits("0", "1")
+    for part in (slice(0, 40), slice(40, 80)):
+        learner = Learner.from_state(learner.state_dict())
+        learner.learn(images[part], labels[part])
+    assert [session.level for session in learner.sessions] == [5, 8]
+    assert "pace" not in learner.config.settings
 
 
 @pytest.mark.parametrize("value", [0, "0", 0.0])

@@ -18,7 +18,7 @@ from lord.methods.optim import Progress
 from lord.methods.terms import cross_entropy_for, dark_experience, distillation
 from lord.rehearsal import Balanced, admission_probability, chance
 from lord.streams import Task
-from lord.student import Ladder, levels_over
+from lord.student import Ladder, default_pace, level_by_images, levels_over
 from lord.teacher import Candidate, Teacher, by_importance, freeze, search_teacher
 
 SEARCH_SHARE = 0.01
@@ -31,8 +31,9 @@ class LoRDConfig(BufferConfig, frozen=True):
 
     ladder: Literal["auto", "short", "long"] = "auto"
     """Widths of the student: ten (short) or nineteen (long). auto: long from 100 classes on."""
-    pace: NonNegative | None = None
-    """Levels gained before the first task (r). None: chosen by the number of tasks."""
+    pace: NonNegative | Literal["auto"] | None = None
+    """Levels gained before the first task (r). None: as in the paper, by the number of tasks.
+    auto: the level follows the images seen so far, for any number of tasks."""
     growth: Literal["plain", "preserving", "none"] = "plain"
     """How the student grows. plain: as in the paper. preserving: growth does not change the
     function that it computes. none: it has full width from the first task on."""
@@ -91,20 +92,42 @@ class LoRD(Rehearsal[LoRDConfig]):
         self.elastic = Elastic(self.student, self.channels)
         classes = {"auto": context.classes, "short": 1, "long": 100}[config.ladder]
         self.ladder = Ladder.for_network(self.channels, classes)
-        self.levels = levels_over(context.tasks, self.ladder.top, config.pace)
-        if config.growth == "none":
-            self.levels = (self.ladder.top,) * context.tasks
         self.teacher: Teacher | None = None
         self.level = 0
-        self._grow(self.levels[0])
+        self.first = self.seen = 1
+        """Images of the first task; images of all tasks, each counted once a task."""
+        self._grow(self._level(0))
+        self._warn_if_narrow()
 
     # 1. Student redundancy: an elastic student that grows ----------------------------------------
 
     def begin_task(self, task: Task) -> None:
-        level = self.levels[min(task.index, len(self.levels) - 1)]
+        images = len(task.labels)
+        self.first, self.seen = (self.first, self.seen + images) if task.index else (images, images)
+        level = self._level(task.index)
         if task.index and (self.config.distill or self.config.admission):
             self.teacher = self._find_teacher(task, level)  # before the student grows
         self._grow(level)
+
+    def _level(self, task: int) -> int:
+        """Return the student's level in a task, by its number from 0."""
+        if self.config.growth == "none":
+            return self.ladder.top
+        if self.config.pace == "auto":
+            return level_by_images(self.first, self.seen, self.ladder.top)
+        levels = levels_over(self.context.tasks, self.ladder.top, self.config.pace)
+        return levels[min(task, len(levels) - 1)]
+
+    def _warn_if_narrow(self) -> None:
+        """Warn if the paper's schedule ends below full width."""
+        tasks, top = self.context.tasks, self.ladder.top
+        if self.config.pace is None and (last := self._level(tasks - 1)) < top:
+            share = self.ladder.share(self.ladder.counts(last))
+            self.warnings.append(
+                f"the student ends at level {last} of {top}, with {share:.1%} of the network's "
+                f"parameters: the paper's pace for {tasks} tasks is {default_pace(tasks):g}. "
+                "A higher `pace` ends wider, and 'auto' follows the images seen"
+            )
 
     def _grow(self, level: int) -> None:
         """Set the student to the width of ``level``."""
@@ -196,7 +219,8 @@ class LoRD(Rehearsal[LoRDConfig]):
 
     def state_dict(self) -> dict[str, Any]:
         teacher = self.teacher.state_dict() if self.teacher else None
-        return super().state_dict() | {"teacher": teacher, "elastic": self.elastic.state_dict()}
+        shape = {"elastic": self.elastic.state_dict(), "images_seen": (self.first, self.seen)}
+        return super().state_dict() | {"teacher": teacher, **shape}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.student = self.elastic.load_state_dict(state["elastic"], self.optimizer.torch)
@@ -204,6 +228,7 @@ class LoRD(Rehearsal[LoRDConfig]):
         if state["teacher"]:
             teacher = moved(state["teacher"], self.device)
             self.teacher = Teacher.restore(self.ladder, self.elastic.skeleton, teacher)
+        self.first, self.seen = state.get("images_seen", (1, 1))
         super().load_state_dict(state)
 
 
@@ -219,7 +244,7 @@ LORD_PLUS: dict[str, Any] = {
     "weight_decay": 0.01,
     "schedule": "triangle",
     "growth": "preserving",
-    "pace": 2.0,
+    "pace": "auto",
     "distill": 0.0,
     "draws": 1,
     "merged": True,

@@ -160,6 +160,8 @@ class Method(ABC, Generic[C]):
         self.device = next(self.student.parameters()).device
         self.optimizer = ScheduledOptimizer(self.student.parameters(), context.optimizer)
         self.buffer: Buffer | None = None
+        self.warnings: list[str] = []
+        """What to tell the user about the settings, on the console and in the record."""
 
     @property
     def predictor(self) -> nn.Module:

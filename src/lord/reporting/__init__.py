@@ -5,7 +5,7 @@ from lord.reporting.page import CLASS_NOTE, against, class_table, difference_tab
 from lord.reporting.report import check_replaceable, find_records, find_studies, write_report
 from lord.reporting.rows import Row, summarise
 from lord.reporting.statistics import Difference, caution, paired
-from lord.reporting.tables import CONVENTION, markdown, missing, notes, terminal
+from lord.reporting.tables import CONVENTION, markdown, missing, notes, terminal, warned
 
 __all__ = [
     "CLASS_NOTE",
@@ -28,5 +28,6 @@ __all__ = [
     "terminal",
     "write_csv",
     "write_latex",
+    "warned",
     "write_report",
 ]

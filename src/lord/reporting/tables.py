@@ -87,7 +87,8 @@ def markdown(rows: Sequence[Row], reference: Row | None = None) -> str:
     how = trained(rows)
     parts = [grid(*_cells(rows, reference or reference_of(rows), how)), CONVENTION]
     parts += [f"All rows: {how.shared}."] if how.shared else []
-    parts += [f"**{warning}**" for warning in _warnings(rows, how) if warning]
+    warnings = (*_warnings(rows, how), *warned(rows))
+    parts += [f"**{warning}**" for warning in warnings if warning]
     if shown := legend(rows):
         parts.append(grid(["variant", "settings"], shown, numbers=False))
     return "\n\n".join(parts)
@@ -124,6 +125,12 @@ def notes(rows: Sequence[Row]) -> list[str]:
 
 def _warnings(rows: Sequence[Row], how: Trained) -> tuple[str | None, ...]:
     return how.warning, missing(rows), missed_budgets(rows)
+
+
+def warned(rows: Sequence[Row]) -> list[str]:
+    """Return the warnings of the runs, each with the name of its row."""
+    found = [f"{row.name}: {text}." for row in rows for r in row.records for text in r.warnings]
+    return list(dict.fromkeys(found))
 
 
 def terminal(rows: Sequence[Row], width: int = 80, reference: Row | None = None) -> Table:

@@ -1,4 +1,4 @@
-"""The growth schedule: how many levels the student gains before each task."""
+"""The growth schedule: the student's level in each task."""
 
 import math
 
@@ -46,3 +46,24 @@ def levels_over(tasks: int, top: int, pace: float | None = None) -> tuple[int, .
         level = min(level + step, top)
         levels.append(max(level, 1))
     return tuple(levels)
+
+
+MISSING = 0.5
+"""Share of the levels that the student lacks in the first task, with ``level_by_images``."""
+
+
+def level_by_images(first: int, seen: int, top: int) -> int:
+    """Return the level for a task by the images seen so far. It needs no number of tasks.
+
+    The student lacks half of its levels in the first task. What it lacks is halved each time the
+    images seen have doubled. Levels are rounded up.
+
+    >>> [level_by_images(first=100, seen=100 * task, top=10) for task in (1, 2, 3, 5, 6)]
+    [5, 8, 9, 9, 10]
+
+    Args:
+        first: number of images of the first task.
+        seen: number of images of all tasks so far and of the coming one. Each counts once a task.
+        top: the highest level.
+    """
+    return math.ceil(round(top * (1 - MISSING * first / seen), 6))

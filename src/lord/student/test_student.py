@@ -6,7 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lord.channels import assemble, skeleton_of, trace
 from lord.networks import ResNet18
-from lord.student import Ladder, growth_steps, levels_over, round_channels
+from lord.student import Ladder, growth_steps, level_by_images, levels_over, round_channels
 
 with torch.device("meta"):
     NETWORK = ResNet18(10, 64)
@@ -38,6 +38,19 @@ def test_levels_never_fall_and_stay_on_the_ladder(tasks, top, pace):
 def test_every_task_but_the_last_gains_at_least_one_level(tasks):
     assert min(growth_steps(tasks)[:-1]) >= 1
     assert growth_steps(tasks)[-1] == 0
+
+
+@given(st.lists(st.integers(1, 10_000), min_size=1, max_size=40), st.integers(1, 30))
+def test_levels_by_images_start_at_half_and_never_fall(sizes, top):
+    seen = [sum(sizes[: place + 1]) for place in range(len(sizes))]
+    levels = [level_by_images(sizes[0], each, top) for each in seen]
+    assert levels[0] == (top + 1) // 2
+    assert all(1 <= a <= b <= top for a, b in zip(levels, levels[1:] or levels, strict=False))
+
+
+@pytest.mark.parametrize("top", [SHORT.top, LONG.top])
+def test_levels_by_images_reach_full_width_in_a_long_stream(top):
+    assert level_by_images(first=500, seen=10 * 500, top=top) == top
 
 
 @given(st.floats(0.1, 600), st.sampled_from([4, 8, 16]))

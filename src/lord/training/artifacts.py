@@ -128,6 +128,7 @@ def record_of(
         per_class=last.per_class,
         class_names=list(outcome.loop.stream.class_names[: len(last.confusion)]),
         uncounted=missed,
+        warnings=method.warnings,
         wall_s=outcome.wall,
         steps=outcome.loop.steps,
         peak_bytes=peak_bytes(device),

@@ -109,6 +109,9 @@ def _run(config: RunConfig, options: Options, device: torch.device, ranks: Ranks
         missed = uncounted(method.student, torch.zeros((2, *data.shape), device=device))
         if not ranks.first:  # one process writes and shows
             options = replace(options, out=None, track=None, console=None)
+        for warning in method.warnings:
+            if options.console:
+                options.console.print(f"warning: {warning}", highlight=False, soft_wrap=True)
         folder = RunFolder(options.out)
         stack.enter_context(folder.noting_errors())
         folder.config(flat(config))
