@@ -147,8 +147,8 @@ def measured(what: tuple[str, int, str, int], paths: dict[str, str]) -> Row:
         resize = None if name == "digits" else 16
         images = load_images(DataConfig(data=paths[name], resize=resize))
         row = learner_row(name, rule, seed, images)
-    wall = round(time.perf_counter() - start)
-    return {"stream": name, "tasks": tasks, "rule": rule, "seed": seed, **row, "wall": wall}
+    made = {"wall": round(time.perf_counter() - start), "commit": environment()["commit"]}
+    return {"stream": name, "tasks": tasks, "rule": rule, "seed": seed, **row, **made}
 
 
 def table(rows: list[Row]) -> str:

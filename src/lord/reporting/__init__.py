@@ -26,8 +26,8 @@ __all__ = [
     "paired",
     "summarise",
     "terminal",
+    "warned",
     "write_csv",
     "write_latex",
-    "warned",
     "write_report",
 ]
