@@ -117,6 +117,10 @@ class StepProfile:
             setattr(owner, method, original)
 
 
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 def convolution_calls(run: Callable[[], object]) -> dict[Convolution, int]:
     """Return every distinct convolution in ``run``, and how often it is called."""
     calls: defaultdict[Convolution, int] = defaultdict(int)
@@ -127,9 +131,9 @@ def convolution_calls(run: Callable[[], object]) -> dict[Convolution, int]:
             call = Convolution(
                 tuple(x.shape),
                 tuple(layer.weight.shape),
-                layer.stride,
-                layer.padding,
-                layer.dilation,
+                _hashable(layer.stride),
+                _hashable(layer.padding),
+                _hashable(layer.dilation),
                 layer.groups,
                 input_grad=back and x.requires_grad,
                 weight_grad=back and layer.weight.requires_grad,

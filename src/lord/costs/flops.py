@@ -1,50 +1,47 @@
-"""Count the FLOPs of every pass at almost no cost.
+"""Count the FLOPs of any code, operator by operator."""
 
-The FLOPs of a layer depend only on shapes. PyTorch's counter measures the first call with new
-shapes on the meta device, where nothing is computed. Later calls are looked up.
-"""
-
+import sys
+from collections.abc import Callable
+from enum import Enum, auto
+from functools import cache
 from types import TracebackType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.nn.modules.conv import _ConvNd
-from torch.nn.modules.module import register_module_forward_pre_hook
-from torch.utils.flop_counter import FlopCounterMode
+from torch import Tensor
+from torch._ops import HigherOrderOperator, OpOverload
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
 
-LAYERS = (_ConvNd, nn.Linear)
-"""Layers that are counted. As usual, batch norm, activations and pooling are not.
-
-Two other kinds of module are counted: any module with an attribute ``counts_flops``, and the two
-matrix products of an attention module with ``qkv`` and ``num_heads``.
-"""
-GEOMETRY = ("stride", "padding", "dilation", "groups", "transposed", "output_padding")
-"""Attributes of a convolution that affect its FLOPs, in addition to the shapes."""
+from lord.costs.formulas import FORMULAS, FREE, Formula
 
 
 class FlopCount:
-    """Context manager that counts the FLOPs of every convolution and linear layer that runs.
+    """Context manager that counts the FLOPs of every operator that runs, in any code.
 
-    A multiply-add is 2 FLOPs. If a pass records gradients, the FLOPs of its backward pass are added
-    at once. They include the gradient of a weight that is trained, and the gradient of an input
-    that needs one.
+    The total is that of ``torch.utils.flop_counter.FlopCounterMode``, and includes products that
+    PyTorch's counter does not know. A multiply-add is 2 FLOPs. Operators without a formula are not
+    in the total. They are estimated at one operation per element of their largest tensor.
+
+    Networks compiled by ``torch.compile`` run uncompiled meanwhile.
 
     >>> with FlopCount() as count, torch.no_grad():
-    ...     _ = nn.Linear(3, 5)(torch.zeros(2, 3))
+    ...     _ = torch.nn.Linear(3, 5)(torch.zeros(2, 3))
     >>> count.total
     60
+
+    Attributes:
+        total: FLOPs of all operators with a formula.
+        others: estimated operations of all operators without one.
     """
 
     def __init__(self) -> None:
-        self.total = 0
-        self._known: dict[tuple[object, ...], int] = {}
-        self._measuring = False
+        self.total = self.others = 0
 
     def __enter__(self) -> "FlopCount":
-        self._hook = register_module_forward_pre_hook(self._count)
+        compiler = "torch._dynamo" in sys.modules
+        self._mode = _BesideCompiler(self) if compiler else _Operators(self)
+        self._mode.__enter__()
         return self
 
     def __exit__(
@@ -53,68 +50,107 @@ class FlopCount:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._hook.remove()
-
-    def _count(self, layer: nn.Module, inputs: tuple[Any, ...]) -> None:
-        if self._measuring:
-            return
-        qkv = getattr(layer, "qkv", None)
-        if isinstance(qkv, nn.Linear) and hasattr(layer, "num_heads"):
-            self.total += _attention_products(qkv, inputs[0])
-        if not (isinstance(layer, LAYERS) or hasattr(layer, "counts_flops")):
-            return
-        x, weight = inputs[0], getattr(layer, "weight", None)
-        back = torch.is_grad_enabled()
-        trained = isinstance(weight, Tensor) and weight.requires_grad
-        needs = (back and x.requires_grad, back and trained)
-        shape = weight.shape if isinstance(weight, Tensor) else None
-        geometry = (getattr(layer, name, None) for name in GEOMETRY)
-        key = (type(layer), x.shape, shape, *needs, *geometry)
-        if key not in self._known:
-            self._measuring = True
-            try:
-                self._known[key] = _measure(layer, x, *needs)
-            finally:
-                self._measuring = False
-        self.total += self._known[key]
+        self._mode.__exit__(kind, error, trace)
 
 
-@torch.no_grad()
-def uncounted(network: nn.Module, x: Tensor) -> float:
-    """Return the share of a forward pass's FLOPs that ``FlopCount`` misses.
+class _Operators(TorchDispatchMode):
+    """Receives every operator, runs it and adds its cost to a count."""
 
-    PyTorch's counter gives the total. Arithmetic outside known layers is missed.
-    """
-    mode = network.training
-    network.eval()
-    with FlopCount() as ours:
-        network(x)
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as every:
-        network(x)
-    network.train(mode)
-    return 1 - ours.total / max(every.get_total_flops(), ours.total, 1)
+    supports_higher_order_operators = True
+
+    def __init__(self, count: FlopCount) -> None:
+        super().__init__()
+        self.count = count
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Return False: PyTorch would import its compiler, which takes seconds."""
+        return False
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if isinstance(func, HigherOrderOperator):
+            return self._run_branches(func, args, kwargs)
+        formula, kind = _kind(func)
+        if kind is Kind.COMPOSITE and not any(map(_nested, args)):
+            with self:
+                return func.decompose(*args, **kwargs)
+        out = func(*args, **kwargs)
+        try:
+            flops = formula and int(formula(*args, **kwargs, out_val=out))
+        except Exception:  # counting must not stop training, whatever a tensor's type is
+            flops = None
+        if flops is None:
+            self.count.others += max(_elements(out), *map(_elements, args), 0)
+        else:
+            self.count.total += flops
+        return out
+
+    def _run_branches(self, func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        """Run an operator that calls functions, such as the branches of ``torch.cond``."""
+
+        def counted(value: Any) -> Any:
+            return self._counted(value) if callable(value) else value
+
+        return func(*tree_map(counted, args), **tree_map(counted, kwargs))
+
+    def _counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return function(*args, **kwargs)
+
+        return run
 
 
-def _attention_products(qkv: nn.Linear, x: Tensor) -> int:
-    """Count the products of queries with keys and of attention weights with values.
+class _BesideCompiler(_Operators):
+    """The same, but PyTorch's compiler does not look into it."""
 
-    The backward pass costs twice as much as the forward pass.
-    """
-    count, length = x.shape[:2]
-    forward = 2 * 2 * count * length**2 * (len(qkv.weight) // 3)
-    back = torch.is_grad_enabled() and (x.requires_grad or qkv.weight.requires_grad)
-    return 3 * forward if back else forward
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return True
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        return super().__torch_dispatch__(func, types, args, kwargs)
 
 
-def _measure(layer: nn.Module, x: Tensor, input_grad: bool, weight_grad: bool) -> int:
-    """Count one call and its backward pass on the meta device."""
-    weights = {
-        name: torch.empty(p.shape, device="meta", requires_grad=weight_grad)
-        for name, p in layer.named_parameters()
-    }
-    meta = torch.empty(x.shape, device="meta", requires_grad=input_grad)
-    with FlopCounterMode(display=False) as counter:
-        out = functional_call(layer, weights, (meta,))
-        if out.requires_grad:
-            out.sum().backward()
-    return counter.get_total_flops()
+class Kind(Enum):
+    """How an operator is counted."""
+
+    PLAIN = auto()
+    COMPOSITE = auto()
+    """By the operators that it consists of."""
+
+
+def _nothing(*_: Any, **__: Any) -> int:
+    return 0
+
+
+@cache
+def _kind(func: OpOverload) -> tuple[Formula | None, Kind]:
+    """Return an operator's formula and kind."""
+    name = func._overloadpacket.__name__
+    if name in FREE or func.is_view or func.namespace in ("prim", "c10d", "profiler"):
+        return _nothing, Kind.PLAIN
+    formula = FORMULAS.get(func._overloadpacket)
+    if formula is not None:
+        return formula, Kind.PLAIN
+    key = torch._C.DispatchKey.CompositeImplicitAutograd
+    if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), key):
+        return None, Kind.COMPOSITE
+    return None, Kind.PLAIN
+
+
+def _nested(value: object) -> bool:
+    return isinstance(value, Tensor) and value.is_nested
+
+
+def _elements(value: object) -> int:
+    if isinstance(value, Tensor):
+        return value.numel()
+    if isinstance(value, list | tuple):
+        return sum(map(_elements, value))
+    return 0

@@ -95,7 +95,12 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Names of the classes seen, in the order in which they were learned; empty in records of old
     versions."""
     uncounted: float = 0.0
-    """Share of a forward pass's FLOPs that training_flops misses."""
+    """Share of a step's operations that have no formula, at one per element of the largest tensor.
+
+    training_flops misses them.
+    """
+    operators_from: int | None = None
+    """The step from which all operators were counted, as the faster count of layers was wrong."""
     online: float | None = None
     """Accuracy on each batch of a task's first epoch before it is learned."""
     area_under_accuracy: float | None = None

@@ -11,7 +11,7 @@ import msgspec
 import torch
 
 from lord.config import UserError, seeded
-from lord.costs import FlopCount
+from lord.costs import Meter
 from lord.methods import AnyMethod, Batch, Progress, take_step
 from lord.storage import has_state
 from lord.streams import Cursor, Task
@@ -134,16 +134,16 @@ class OpenSession:
             seconds, flops: training budget, instead of a number of epochs.
             pause: called between steps, where the state is complete.
         """
-        with FlopCount() as count:
+        with Meter() as meter:
             if not self.done:
-                with self.charged(count, *seed):
+                with self.charged(meter, *seed):
                     method.begin_task(task)
             while not self.finished:
-                with self.charged(count, *seed):
+                with self.charged(meter, *seed, once=False):
                     self._step(method, task)
                 self.plan(method.context.steps(task), seconds, flops)
                 pause()
-            with self.charged(count, *seed):
+            with self.charged(meter, *seed):
                 method.end_task(task)
 
     def _step(self, method: AnyMethod, task: Task) -> None:
@@ -158,17 +158,18 @@ class OpenSession:
             )
 
     @contextmanager
-    def charged(self, count: FlopCount, *seed: int) -> Iterator[None]:
+    def charged(self, meter: Meter, *seed: int, once: bool = True) -> Iterator[None]:
         """Inside, costs count towards the session, and randomness depends on seed and step."""
-        start, before, threads = time.perf_counter(), count.total, torch.get_num_threads()
+        start, before, threads = time.perf_counter(), meter.flops["step"], torch.get_num_threads()
         torch.set_num_threads(self.threads or threads)
         try:
-            with torch.enable_grad(), seeded(*seed, self.done):
+            randomness = seeded(*seed, self.done)
+            with torch.enable_grad(), randomness, meter.phase("step", once=once):
                 yield
         finally:
             torch.set_num_threads(threads)
         self.session.seconds += time.perf_counter() - start
-        self.session.flops += count.total - before
+        self.session.flops += meter.flops["step"] - before
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything as plain values and tensors."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from lord.costs import FlopCount
+from lord.costs import LayerCount
 from lord.methods import METHODS, Batch, Progress, ScheduledOptimizer
 from lord.methods.conftest import batch_of, learn, take
 
@@ -169,7 +169,7 @@ def test_its_flops_are_counted_right_at_every_step(name, make):
     settings = {"rho": 0.5} if name.startswith("lord") else {}
     method, stream = make(name, **settings)
     seen = set()
-    with FlopCount() as count:
+    with LayerCount() as count:
         for task in stream.train[:2]:
             method.begin_task(task)
             for step in range(8):

@@ -101,8 +101,8 @@ def missing(rows: Sequence[Row]) -> str | None:
         return None
     missed = ", ".join(f"{name} {s:.0%}" for name, s in shares.items() if s >= UNCOUNTED)
     return (
-        "Not all FLOPs are counted: the network computes outside convolutions and linear layers. "
-        f"Missing share of a forward pass: {missed}."
+        "FLOPs leave out operators without a formula, such as element-wise ones. "
+        f"Missing share of a step's operations: {missed}."
     )
 
 

@@ -100,7 +100,7 @@ def test_runs_with_other_settings_and_repeated_runs_get_separate_rows():
 
 def test_a_warning_names_the_share_of_flops_that_is_not_counted():
     (row,) = summarise([record("er", 0, 60.0, 1e12, uncounted=0.56)])
-    assert "Missing share of a forward pass: er 56%." in page("x", [row], None, [])
+    assert "Missing share of a step's operations: er 56%." in page("x", [row], None, [])
     (row,) = summarise([record("er", 0, 60.0, 1e12)])
     assert "Not all FLOPs" not in page("x", [row], None, [])
 

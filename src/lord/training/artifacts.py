@@ -93,7 +93,7 @@ def write_artifacts(
 
 
 def record_of(
-    config: RunConfig, outcome: Outcome, device: torch.device, processes: int, missed: float
+    config: RunConfig, outcome: Outcome, device: torch.device, processes: int
 ) -> RunRecord:
     """Make the summary of a run.
 
@@ -102,7 +102,6 @@ def record_of(
         outcome: the run after training.
         device: the device it ran on.
         processes: number of processes. Each is assumed to do an equal share of the FLOPs.
-        missed: share of a pass's FLOPs that is not counted.
     """
     matrices, method = outcome.matrices, outcome.method
     budget = outcome.loop.budget
@@ -127,7 +126,8 @@ def record_of(
         top5=mean(last.top5) if last.top5 else None,
         per_class=last.per_class,
         class_names=list(outcome.loop.stream.class_names[: len(last.confusion)]),
-        uncounted=missed,
+        uncounted=outcome.meter.missed("step"),
+        operators_from=outcome.meter.operators.get("step"),
         warnings=method.warnings,
         wall_s=outcome.wall,
         steps=outcome.loop.steps,

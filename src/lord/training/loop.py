@@ -126,6 +126,7 @@ class Loop:
             "latest": self.latest and vars(self.latest),
             "flops": dict(self.meter.flops),
             "seconds": dict(self.meter.seconds),
+            "checks": self.meter.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -144,6 +145,8 @@ class Loop:
         self.latest = Scores(**state["latest"]) if state.get("latest") else None
         self.meter.flops.update(state["flops"])
         self.meter.seconds.update(state["seconds"])
+        if "checks" in state:  # older checkpoints have none
+            self.meter.load_state_dict(state["checks"])
 
     def _train(self, task: Task) -> None:
         count, cursor, budget = len(task.labels), self.cursor, self.budget
@@ -177,7 +180,7 @@ class Loop:
             for rows in (*taken.missed, *first):
                 places = rows.to(task.labels.device, non_blocking=True)
                 images, labels = task.images[places], task.labels[places]
-                with self._phase("evaluate"):
+                with self._phase("evaluate", once=False):
                     self.online += hits(self.method.predict, images, labels, self.classes)
         return taken
 
@@ -200,7 +203,7 @@ class Loop:
         assert taken.rows is not None
         before = self.meter.flops["step"]
         rows = taken.rows.to(task.labels.device, non_blocking=True)
-        with self._phase("step"):
+        with self._phase("step", once=False):
             batch = Batch(task.images[rows], task.labels[rows], rows)
             self.pending.append(take_step(self.method, batch, taken.progress))
         self.budget.stepped(taken.rows, self.meter.flops["step"] - before)
@@ -283,11 +286,11 @@ class Loop:
             yield changed
 
     @contextmanager
-    def _phase(self, phase: str) -> Iterator[None]:
+    def _phase(self, phase: str, *, once: bool = True) -> Iterator[None]:
         """Count the costs of a block as a phase, and seed it by the position in the run."""
         randomness = seeded(phase, self.seed, self.task, self.steps)
         before = self.meter.flops[phase]
-        with self.meter.phase(phase), self.autocast(), randomness:
+        with self.meter.phase(phase, once=once), self.autocast(), randomness:
             yield
         if phase in TRAINING:
             self.budget.charge(self.meter.flops[phase] - before)

@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from lord.config import PARENT, UserError, as_path, expect, read_yaml, seeded
-from lord.costs import Meter, uncounted
+from lord.costs import Meter
 from lord.data import ImageData, load_images
 from lord.evaluation import RunRecord, finished, read_record
 from lord.methods import AnyMethod
@@ -106,7 +106,6 @@ def _run(config: RunConfig, options: Options, device: torch.device, ranks: Ranks
     method, stream = make_method(fitted, data, tasks, device, ranks)
     with ExitStack() as stack:
         saved = _take_folder(config, data, options, ranks, stack)  # only after all checks of input
-        missed = uncounted(method.student, torch.zeros((2, *data.shape), device=device))
         if not ranks.first:  # one process writes and shows
             options = replace(options, out=None, track=None, console=None)
         for warning in method.warnings:
@@ -116,7 +115,7 @@ def _run(config: RunConfig, options: Options, device: torch.device, ranks: Ranks
         stack.enter_context(folder.noting_errors())
         folder.config(flat(config))
         outcome = _train(config, options, method, stream, data, folder, saved, start, ranks)
-        record = record_of(fitted, outcome, device, ranks.world, missed)
+        record = record_of(fitted, outcome, device, ranks.world)
         write_artifacts(folder, config, outcome, stream.class_names, data.shape, record)
         if options.out is not None:
             remove_state(options.out / CHECKPOINT)
@@ -158,7 +157,7 @@ def _train(
     warn = options.console.print if options.console else lambda text: None
     budget = make_budget(config, method, ranks, warn)  # measures FLOPs before they are counted
     number = config.training.threads or (saved.state["threads"] if saved else 0)
-    with threads(number), Meter() as meter, RunLog(folder, options.console, tracker) as log:
+    with threads(number), Meter(warn) as meter, RunLog(folder, options.console, tracker) as log:
         folder.environment(method.device, data.key)
         loop = _make_loop(config, method, stream, meter, log, budget)
         loop.ended = partial(check_bytes, method, config.training.bytes)
