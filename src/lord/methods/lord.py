@@ -251,15 +251,16 @@ LORD_PLUS: dict[str, Any] = {
     "tau": 1.0,
 }
 """The preset ``lord+``."""
-ABOUT_LORD_PLUS = """LoRD made cheaper: orthogonalised momentum, logit adjustment and slow growth.
+ABOUT_LORD_PLUS = """LoRD made cheaper: orthogonalised momentum, logit adjustment, growth by images.
 
 A preset of ``lord``: the same method with other defaults. It differs from the paper as follows.
 The optimizer is Muon (``optimizer``, ``lr``, ``momentum``, ``weight_decay``, ``schedule``).
 Cross-entropies are logit-adjusted (``tau``). A step draws once from the buffer (``draws``), and
 passes the draw through the student together with the batch (``merged``). Growth preserves the
-function that the student computes (``growth``). The student gains two levels before the first
-task, for any number of tasks (``pace``). Distillation is off (``distill``). ``alpha`` is the same
-for every stream and buffer size.
+function that the student computes (``growth``). The student lacks half of its levels in the first
+task. What it lacks is halved each time the images seen have doubled. No number of tasks is needed
+(``pace``). Distillation is off (``distill``). ``alpha`` is the same for every stream and buffer
+size.
 
 >>> import lord
 >>> lord.compose("lord+").settings.tau, lord.compose("lord+:tau=0").settings.tau
