@@ -11,7 +11,7 @@ from typing import Any
 from lord.costs.flops import FlopCount
 from lord.costs.layers import LayerCount
 
-GAP = 64
+GAP = 128
 """Largest distance between checks, apart from chance: one block in each GAP blocks is checked."""
 SAVED = ("blocks", "checked", "operators", "counted", "others")
 """Attributes of a meter that later checks depend on."""
@@ -54,7 +54,7 @@ class Meter:
         self.checked: dict[str, bool] = {}
         """Phases with a checked block since the last block that ran once."""
         self.counted: defaultdict[str, int] = defaultdict(int)
-        """FLOPs of the checked blocks of each phase."""
+        """FLOPs of the blocks of each phase that were counted by operators."""
         self.others: defaultdict[str, int] = defaultdict(int)
         """Estimated operations without a formula, in the same blocks."""
         self._layers = LayerCount()
@@ -86,8 +86,10 @@ class Meter:
                 self.flops[name] += flops
             else:
                 self.flops[name] += exact.total
+                self.counted[name] += exact.total
+                self.others[name] += exact.others
         if exact is not None and not once:
-            self._compare(name, flops, exact)
+            self._compare(name, flops, exact.total)
         if once:
             self.checked.clear()
         else:
@@ -115,14 +117,12 @@ class Meter:
         number = self.blocks[name]
         return name in self.operators or name not in self.checked or number == next_check(number)
 
-    def _compare(self, name: str, flops: int, exact: FlopCount) -> None:
-        self.counted[name] += exact.total
-        self.others[name] += exact.others
-        if flops != exact.total and name not in self.operators:
+    def _compare(self, name: str, flops: int, exact: int) -> None:
+        if flops != exact and name not in self.operators:
             self.operators[name] = self.blocks[name]
             self.say(
                 f"phase '{name}': its layers with one backward pass would take {flops:.3g} FLOPs, "
-                f"but its operators took {exact.total:.3g}. Operators are counted from here on, "
+                f"but its operators took {exact:.3g}. Operators are counted from here on, "
                 "which takes some time"
             )
 
