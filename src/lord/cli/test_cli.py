@@ -266,7 +266,7 @@ def test_a_mistake_costs_no_results(lord, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-def test_a_terminal_shows_a_bar_a_task_and_a_pipe_does_not(tmp_path):
+def test_a_terminal_shows_a_bar_a_task_and_a_pipe_a_line(tmp_path):
     command = [
         sys.executable,
         "-m",
@@ -293,4 +293,5 @@ def test_a_terminal_shows_a_bar_a_task_and_a_pipe_does_not(tmp_path):
     assert b"images/s" in seen
     assert b"after task 1: Class-IL" in seen
     piped = subprocess.run([*command, str(tmp_path / "b")], capture_output=True, check=True)
-    assert b"task 5 of 5" not in piped.stdout + piped.stderr
+    assert b"task 5 of 5: 100 %" in piped.stderr
+    assert b"task 5 of 5" not in piped.stdout

@@ -65,7 +65,7 @@ def test_a_checkpoint_of_an_unregistered_network_is_refused(tmp_path, monkeypatc
 
 
 def test_lord_grows_a_users_module():
-    learner = Learner(network=Mine(), epochs=1, buffer=64)
+    learner = Learner(network=Mine(), epochs=1, buffer=64, pace=2)
     levels = [learner.learn(*digits(*pair)).level for pair in (("0", "1"), ("2", "3"))]
     assert levels[0] is not None
     assert learner.method.elastic.counts[0] < 8
