@@ -96,7 +96,7 @@ class LayerCount:
                 forward, groups = 2 * x.numel() * len(layer.weight), 1
             # PyTorch's counter ignores groups in the gradient of a weight.
             return forward * (1 + input_grad + weight_grad * groups)
-        except Exception:  # a layer or a tensor of its own kind; a check finds the difference
+        except Exception:  # such as a subclass with other arguments; a check finds the difference
             return 0
 
     def _measure(self, layer: nn.Module, x: Tensor, input_grad: bool, weight_grad: bool) -> int:
