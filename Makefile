@@ -67,6 +67,7 @@ speed: .venv/installed build/peers  ## measure results/speed again; half an hour
 	$(BENCH) --width 64 --threads 2 --steps 4 --precision bf16 --out results/speed/width64-bf16-2threads.json
 	$(BIN)/python benchmarks/growth_of_cost.py --data $(TINY) --out results/speed/growth.json
 	$(BIN)/python benchmarks/compiled.py --out results/speed/compiled.json
+	$(BIN)/python benchmarks/cost_of_counting.py --out results/speed/cost_of_counting.json
 	GOMP_SPINCOUNT=1000 $(BIN)/python benchmarks/batch_norm.py --out results/speed/batch_norm.json
 	build/peers/bin/python benchmarks/peers.py --data $(CIFAR10) --out results/speed/peers.json
 
