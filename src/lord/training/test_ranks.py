@@ -106,10 +106,11 @@ def test_two_processes_give_the_same_weights_as_one(tmp_path):
     assert alike(tmp_path, "lord:candidates=8") < 1e-4
 
 
+# At a greater width, muon turns rounding into differences above 1e-3, also between one thread and two.
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "method",
-    ["lord+", "er-las", "er-ace", "der++", "mean-er", "x-der-rpc", "gdumb:passes=8", "fdr"],
+    ["lord+:pace=2", "er-las", "er-ace", "der++", "mean-er", "x-der-rpc", "gdumb:passes=8", "fdr"],
 )
 def test_two_processes_give_the_same_weights_as_one_with_every_method(tmp_path, method):
     assert alike(tmp_path, method) < 1e-3
