@@ -106,7 +106,7 @@ def test_two_processes_give_the_same_weights_as_one(tmp_path):
     assert alike(tmp_path, "lord:candidates=8") < 1e-4
 
 
-# At a greater width, muon turns rounding into differences above 1e-3, also between one thread and two.
+# At a greater width, muon turns rounding into differences above 1e-3. So do two threads.
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "method",
