@@ -31,6 +31,7 @@ ROOMS = {
     "streams": "sequences of tasks",
     "data": "reading images",
     "rehearsal": "the buffer",
+    "backbone": "pretrained networks, frozen",
     "networks": "networks by name",
     "channels": "narrowing and growing networks",
     "student": "growth",

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lord.backbone import register_backbone as register_backbone
     from lord.config import UserError as UserError
     from lord.config import Variant as Variant
     from lord.data import images as images
@@ -42,6 +43,7 @@ PUBLIC = {
     "frame": "lord.reporting",
     "load_model": "lord.learner",
     "register": "lord.methods",
+    "register_backbone": "lord.backbone",
     "register_network": "lord.networks",
     "register_stream": "lord.streams",
     "run": "lord.training",

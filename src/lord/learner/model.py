@@ -8,18 +8,14 @@ from typing import Any
 
 import msgspec
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Generator, Tensor, nn
 
-from lord.channels import assemble
+from lord.backbone.trained import MODEL_FILE, MODEL_FORMAT, read_network
 from lord.config import UserError, as_path, first_line
 from lord.data import Augment
-from lord.learner.session import MODEL_FILE, holds_learner
-from lord.networks import NetworkConfig, build_network, initialised
-
-MODEL_FORMAT = 1
-"""Version of the file's header."""
+from lord.learner.session import holds_learner
+from lord.networks import NetworkConfig
 
 
 @dataclass(frozen=True)
@@ -110,40 +106,15 @@ def load_model(path: str | Path) -> Model:
             f"'{path}' holds a learner, not a run's model", hint="use lord.Learner.load"
         )
     file = path / MODEL_FILE if path.is_dir() else path
+    header, network = read_network(file)
     try:
-        header, tensors = _read(file)
-        return _restored(header, tensors, file)
-    except FileNotFoundError:
-        raise UserError(f"there is no model at '{path}'") from None
-    except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        return _tried(header, network)
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"'{file}' does not hold a model: {first_line(error)}") from None
 
 
-def _read(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return the header and the tensors of a model's file."""
-    with safe_open(file, framework="pt") as opened:
-        notes = opened.metadata() or {}
-        if "digest" in notes:
-            raise UserError(
-                f"'{file}' is a checkpoint, not a model", hint="lord.Learner.load reads a learner's"
-            )
-        header = json.loads(notes["lord"])
-        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    if header["format"] != MODEL_FORMAT:
-        raise UserError(
-            f"'{file}' has format {header['format']}; this version reads {MODEL_FORMAT}"
-        )
-    return header, tensors
-
-
-def _restored(header: Mapping[str, Any], tensors: dict[str, Tensor], file: Path) -> Model:
-    """Return the model of a file's header and tensors, after a trial of its network."""
-    config = msgspec.convert(header["config"], NetworkConfig)
-    classes, channels = len(header["classes"]), header["shape"][0]
-    skeleton = initialised(lambda: build_network(config, classes=classes, channels=channels), 0)
-    if set(skeleton.state_dict()) != set(tensors):
-        raise UserError(f"'{file}' does not hold the tensors of a {config.network}")
-    network = assemble(skeleton, tensors).eval()
+def _tried(header: Mapping[str, Any], network: nn.Module) -> Model:
+    """Return the model of a file's header and network, after a trial."""
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model = Model(
         network,
@@ -151,7 +122,7 @@ def _restored(header: Mapping[str, Any], tensors: dict[str, Tensor], file: Path)
         tuple(header["shape"]),
         tuple(header["mean"]),
         tuple(header["std"]),
-        config,
+        msgspec.convert(header["config"], NetworkConfig),
     )
     outputs = model.predict(torch.zeros((1, *model.shape), dtype=torch.uint8)).shape[1]
     if outputs != len(model.classes):

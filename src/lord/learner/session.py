@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import torch
 
+from lord.backbone.trained import MODEL_FILE
 from lord.config import UserError, seeded
 from lord.costs import Meter
 from lord.methods import AnyMethod, Batch, Progress, take_step
@@ -18,8 +19,6 @@ from lord.streams import Cursor, Task
 
 STATE_FILE = "state.safetensors"
 """The checkpoint in a learner's folder."""
-MODEL_FILE = "model.safetensors"
-"""A trained network in a run's folder."""
 PROBE = 4
 """Steps after which the number of steps within a budget is first computed."""
 

@@ -13,6 +13,12 @@ NetworkFactory = Callable[[int, int, int], nn.Module]
 
 LIBRARIES = ("torchvision", "timm")
 """Libraries with models that users name as ``library:model``."""
+MODULES = {
+    "torchvision": ("torchvision.models", "'lord-cl[torchvision]'"),
+    "timm": ("timm", "'lord-cl[timm]'"),
+    "hf": ("transformers", "transformers"),
+}
+"""A library's name in settings -> the module that makes its models, and what pip installs."""
 
 
 def library_network(name: str) -> NetworkFactory:
@@ -31,7 +37,7 @@ def library_network(name: str) -> NetworkFactory:
         allowed = " or ".join(f"{known}:MODEL" for known in LIBRARIES)
         hint = nearest(library, LIBRARIES)
         raise UserError(field="network", given=name, allowed=allowed, hint=hint)
-    source = _imported(library, name)
+    source = import_library(library, field="network", name=name)
     models = source.list_models()
     if model not in models:
         hint = nearest(model, models) or f"{source.__name__}.list_models() returns the names"
@@ -50,18 +56,23 @@ def library_network(name: str) -> NetworkFactory:
     return make
 
 
-def _imported(library: str, name: str) -> ModuleType:
+def import_library(library: str, *, field: str, name: str) -> ModuleType:
     """Import the module of a library that makes models.
 
+    Args:
+        library: a key of ``MODULES``.
+        field, name: the setting that names a model of the library, and its value.
+
     Raises:
-        UserError: if it cannot be imported. It names the network.
+        UserError: if it cannot be imported.
     """
+    module, package = MODULES[library]
     try:
-        return import_module("timm" if library == "timm" else "torchvision.models")
+        return import_module(module)
     except Exception as error:  # torchvision fails in many ways with another release of torch
         raise UserError(
-            f"needs {library}, which cannot be imported ({first_line(error)})",
-            field="network",
+            f"needs {module.partition('.')[0]}, which cannot be imported ({first_line(error)})",
+            field=field,
             given=name,
-            hint=f"run: pip install 'lord-cl[{library}]'",
+            hint=f"run: pip install {package}",
         ) from None

@@ -1,0 +1,15 @@
+"""Pretrained networks, frozen below a cut: what is known before training starts."""
+
+from lord.backbone.config import BackboneConfig
+from lord.backbone.cutting import cut_network, cuts
+from lord.backbone.pretrained import Pretrained
+from lord.backbone.sources import load_pretrained, register_backbone
+
+__all__ = [
+    "BackboneConfig",
+    "Pretrained",
+    "cut_network",
+    "cuts",
+    "load_pretrained",
+    "register_backbone",
+]
