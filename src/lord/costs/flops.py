@@ -4,11 +4,12 @@ import sys
 from collections.abc import Callable
 from enum import Enum, auto
 from functools import cache
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._higher_order_ops.utils import _hop_compile_and_call
 from torch._ops import HigherOrderOperator, OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
@@ -39,8 +40,7 @@ class FlopCount:
         self.total = self.others = 0
 
     def __enter__(self) -> "FlopCount":
-        compiler = "torch._dynamo" in sys.modules
-        self._mode = _BesideCompiler(self) if compiler else _Operators(self)
+        self._mode = _Operators(self)
         self._mode.__enter__()
         return self
 
@@ -54,7 +54,11 @@ class FlopCount:
 
 
 class _Operators(TorchDispatchMode):
-    """Receives every operator, runs it and adds its cost to a count."""
+    """Receives every operator, runs it and adds its cost to a count.
+
+    PyTorch's compiler does not look into it. So the first operator imports the compiler, unless an
+    optimizer has. That takes seconds.
+    """
 
     supports_higher_order_operators = True
 
@@ -63,9 +67,16 @@ class _Operators(TorchDispatchMode):
         self.count = count
 
     @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Return False: PyTorch would import its compiler, which takes seconds."""
-        return False
+    def ignore_compile_internals(cls) -> bool:
+        """Return whether PyTorch may compile the frame that it is about to run.
+
+        It compiles ``torch.cond`` and other operators that call functions even in uncompiled code,
+        because their gradients need it. Their branches are counted as they run.
+        """
+        frame: FrameType | None = sys._getframe()
+        while frame and frame.f_code is not _hop_compile_and_call.__code__:
+            frame = frame.f_back
+        return frame is not None
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -102,19 +113,6 @@ class _Operators(TorchDispatchMode):
                 return function(*args, **kwargs)
 
         return run
-
-
-class _BesideCompiler(_Operators):
-    """The same, but PyTorch's compiler does not look into it."""
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return True
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        return super().__torch_dispatch__(func, types, args, kwargs)
 
 
 class Kind(Enum):

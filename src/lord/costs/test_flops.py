@@ -1,3 +1,7 @@
+import subprocess
+import sys
+import textwrap
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -198,3 +202,20 @@ def test_compiled_networks_are_counted_uncompiled():
     assert passes(compiled, X) == costs
     compiled(X).sum().backward()
     assert passes(compiled, X) == costs
+
+
+def test_the_first_conditional_of_a_process_runs_and_is_counted_with_its_gradients():
+    code = """
+        import sys, torch
+        from lord.costs import FlopCount
+        layer = torch.nn.Linear(3, 5)
+        twice, half = (lambda x: 2 * layer(x)), (lambda x: 0.5 * layer(x))
+        with FlopCount() as count:
+            assert "torch._dynamo" not in sys.modules
+            torch.cond(torch.tensor(True), twice, half, (torch.ones(2, 3),)).sum().backward()
+        print(count.total, layer.weight.grad.sum().item())
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.split() == ["180", "60.0"]  # its backward pass repeats the forward pass
