@@ -52,6 +52,10 @@ def data(
     for split, labels in (("train", images.train_labels), ("test", images.test_labels)):
         counts = labels.bincount(minlength=len(images.classes))
         table.add_row(split, f"{len(labels)} images, {counts.min()} to {counts.max()} a class")
+    if images.train_tasks is not None and images.test_tasks is not None:
+        sizes = zip(images.train_tasks.bincount(), images.test_tasks.bincount(), strict=True)
+        each = ", ".join(f"{train} + {test}" for train, test in sizes)
+        table.add_row("tasks", f"train + test images of each: {each}")
     names = ", ".join(images.classes[:20]) + (" ..." if len(images.classes) > 20 else "")
     table.add_row("classes", f"{len(images.classes)}: {names}")
     pairs = zip(*measure_normalisation(images.train_images), strict=True)

@@ -254,10 +254,13 @@ def with_assignments(
 def _check_split(given: Mapping[str, Value]) -> None:
     """Refuse a number or an order of tasks where their classes are spelled out."""
     if "split" in given and {"tasks", "order"} & given.keys():
+        split = given["split"]
+        if isinstance(split, tuple):
+            split = "/".join(",".join(map(str, task)) for task in split)
         raise UserError(
             "already says the tasks and their order",
             field="split",
-            given=given["split"],
+            given=split,
             hint="leave `tasks` and `order` out",
         )
 

@@ -12,7 +12,7 @@ from lord.config import UserError
 EXAMPLES = """
 lord report runs/compare-digits
 lord report runs/compare-digits --against er
-lord report runs/compare-digits --csv runs.csv --latex table.tex
+lord report runs/compare-digits --csv runs.csv --latex table.tex --against er
 lord report runs/compare-digits --html
 lord report runs --watch
 """
@@ -44,7 +44,8 @@ def report(
     csv
         Write this file instead: a row for each run, with measures, costs and settings.
     latex
-        Write this file instead: the table of each comparison for LaTeX, with booktabs.
+        Write this file instead: the table of each comparison for LaTeX, with booktabs. 'against'
+        adds columns with the differences and their p.
     html
         Write FOLDER/report.html instead: one file with charts, runs and commands. It works
         offline.
@@ -60,7 +61,7 @@ def report(
 
     chosen = {"html": html, "watch": watch, "per_class": per_class, "against": against}
     given = [name for name, value in (chosen | {"csv": csv, "latex": latex}).items() if value]
-    if len(given) > 1 and set(given) != {"csv", "latex"}:
+    if len(given) > 1 and not (latex and set(given) <= {"against", "csv", "latex"}):
         raise UserError(
             f"cannot be combined with `{given[1]}`", field=given[0], hint="give one of them"
         )
@@ -74,10 +75,12 @@ def report(
         return
     studies = find_studies(folder)
     if csv or latex:
-        for write, file in ((write_csv, csv), (write_latex, latex)):
-            if file:
-                write(studies, file)
-                say(f"The table is {file}.")
+        if csv:
+            write_csv(studies, csv)
+        if latex:
+            write_latex(studies, latex, against)
+        for file in filter(None, (csv, latex)):
+            say(f"The table is {file}.")
         return
     if per_class:
         for records in studies.values():

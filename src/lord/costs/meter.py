@@ -121,9 +121,8 @@ class Meter:
         if flops != exact and name not in self.operators:
             self.operators[name] = self.blocks[name]
             self.say(
-                f"phase '{name}': its layers with one backward pass would take {flops:.3g} FLOPs, "
-                f"but its operators took {exact:.3g}. Operators are counted from here on, "
-                "which takes some time"
+                f"FLOPs of '{name}' are counted by operators from here on, which takes time. "
+                f"Counted by layers, with one backward pass each, {exact:.3g} would be {flops:.3g}"
             )
 
 

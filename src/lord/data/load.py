@@ -145,6 +145,9 @@ def _both_splits(pictures: Pictures, path: Path, holdout: float | None) -> dict[
         pictures = _held_out(pictures, path, holdout)
     if pictures.test is None:
         hint = "set `holdout` to a share such as 0.2, or add a test split"
+        first = path / pictures.classes[0]
+        if (first / "train").is_dir():
+            hint = f"name one of its data sets, such as '{first}', or make a stream of them all"
         raise UserError(f"'{path}' has no test split", hint=hint)
     return {"train": pictures.train, "test": pictures.test}
 

@@ -130,6 +130,14 @@ class Method(ABC, Generic[C]):
     Args:
         config: the method's settings.
         context: the network, and everything else that the run provides.
+
+    Attributes:
+        student: the network that is trained, in training mode.
+        optimizer: ``update(loss, progress)`` computes the student's gradients and makes a step.
+        buffer: the replay buffer; None unless the method has one.
+        augment: augments and normalises images. ``augment.normalise`` only normalises.
+        generator: on the CPU; draw random numbers from it, so that runs can be repeated.
+        device: where the student is.
     """
 
     name: ClassVar[str]

@@ -10,9 +10,16 @@ def conclusion(records: Sequence[RunRecord]) -> str:
     """Return one sentence about the cheapest method that is as accurate as the reference.
 
     The reference is the most expensive der++; without der++, the cheapest method. If no cheaper
-    method is as accurate, the sentence says that.
+    method is as accurate, the sentence says that. If all methods had the same FLOPs to spend, the
+    sentence names the most accurate one.
     """
     rows = summarise(records)
+    if len(rows) > 1 and (budget := _shared_budget(records)):
+        best, *others = sorted(rows, key=_headline, reverse=True)
+        return (
+            f"At {budget:.3g} FLOPs per task, {best.name} was the most accurate "
+            f"({_accuracy(best)}), before {others[0].name} ({_accuracy(others[0])})."
+        )
     reference = reference_of(rows)
     number = len(reference.records)
     seeds = f"{number} seed{'s' if number > 1 else ''}"
@@ -26,6 +33,13 @@ def conclusion(records: Sequence[RunRecord]) -> str:
             cost = f"{share:.2f} of the training FLOPs of {known}"
             return f"{row.name} reached {_accuracy(row)} Class-IL at {cost}."
     return f"No cheaper method was as accurate as {known}."
+
+
+def _shared_budget(records: Sequence[RunRecord]) -> float | None:
+    """Return the FLOPs per task that all runs had to spend; None if there is no such number."""
+    budgets = {record.settings.get("flops_per_task") for record in records}
+    budget = budgets.pop() if len(budgets) == 1 else None
+    return budget if isinstance(budget, int | float) else None
 
 
 def _accuracy(row: Row) -> str:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from lord.config import UserError, as_path
 from lord.evaluation import DEFINITIONS, RunRecord
 from lord.reporting.fairness import trained
+from lord.reporting.page import against
 from lord.reporting.report import find_studies, not_ours, readable
 from lord.reporting.rows import Pick, Row, flops_of, summarise
+from lord.reporting.statistics import caution, paired
 from lord.reporting.tables import UNCOUNTED, missing, share_missed
 from lord.reporting.units import size
 from lord.storage import write_text
@@ -48,6 +50,8 @@ def tidy(studies: Studies) -> tuple[list[str], list[list[object]]]:
                 first = (readable(str(folder)), row.name, record.method, row.label, record.seed)
                 values: dict[str, object] = dict(record.settings)
                 values |= {name: getattr(record, name) for name in fields}
+                if record.settings.get("flops_per_task"):
+                    values["epochs"] = None  # the budget decides how many there are
                 values |= dict(zip(FIRST, (*first, class_il, task_il), strict=True))
                 found.append(values)
     settings = dict.fromkeys(name for values in found for name in values)
@@ -89,14 +93,20 @@ def write_csv(studies: Studies, file: Path) -> None:
     _write(file, text.getvalue(), ",".join(FIRST))
 
 
-def write_latex(studies: Studies, file: Path) -> None:
+def write_latex(studies: Studies, file: Path, baseline: str | None = None) -> None:
     """Write a table of each study for LaTeX.
 
+    Args:
+        studies: the records of each study, by its folder.
+        file: the file to write.
+        baseline: name of the row that the others are compared with; see ``against``.
+
     Raises:
-        UserError: if ``file`` exists and is not such a table, or cannot be written.
+        UserError: if ``file`` exists and is not such a table, or cannot be written, or a study has
+            no such row.
     """
     parts = [
-        latex(readable(folder.resolve().name), summarise(records))
+        latex(readable(folder.resolve().name), summarise(records), baseline)
         for folder, records in studies.items()
     ]
     _write(file, "\n".join(parts), MARK)
@@ -142,14 +152,21 @@ COLUMNS = {
 }
 
 
-def latex(title: str, rows: Sequence[Row]) -> str:
-    """Return a table of rows for LaTeX with booktabs. The best value of a column is bold."""
+def latex(title: str, rows: Sequence[Row], baseline: str | None = None) -> str:
+    """Return a table of rows for LaTeX with booktabs. The best value of a column is bold.
+
+    With a baseline, two columns have the difference of each row to it, and its p value.
+    """
     how, warning = trained(rows), missing(rows)
     seeds = sorted({len(row.records) for row in rows})
     head, body = ["method", *COLUMNS], [[escape(row.name)] for row in rows]
     for column in COLUMNS.values():
         for cells, text in zip(body, _cells(column, rows), strict=True):
             cells.append(text)
+    gaps = _gaps(rows, baseline) if baseline else None
+    if gaps:
+        head += gaps.head
+        body = [cells + more for cells, more in zip(body, gaps.cells, strict=True)]
     if warning:
         head.append(r"not counted")
         for cells, row in zip(body, rows, strict=True):
@@ -163,6 +180,7 @@ def latex(title: str, rows: Sequence[Row]) -> str:
         f"{title}: mean and standard deviation over {' or '.join(map(str, seeds))} seeds; "
         "accuracies in percent; best mean in bold",
         *(f"{name}: {column.definition}" for name, column in COLUMNS.items()),
+        *(gaps.notes if gaps else ()),
         *([f"All rows: {how.shared}"] if how.shared else []),
         *(text for text in (how.warning, warning) if text),
         "needs the package booktabs",
@@ -180,6 +198,36 @@ def latex(title: str, rows: Sequence[Row]) -> str:
         r"\end{tabular}",
     ]
     return "\n".join(lines) + "\n"
+
+
+class Gaps(NamedTuple):
+    """Columns with the differences to a baseline: their head, the cells of each row, and notes."""
+
+    head: list[str]
+    cells: list[list[str]]
+    notes: list[str]
+
+
+def _gaps(rows: Sequence[Row], baseline: str) -> Gaps:
+    """Return the columns of a LaTeX table that compare each row with a baseline."""
+    reference = against(rows, baseline)
+    cells, seeds = [], []
+    for row in rows:
+        gap = None if row is reference else paired(row, reference, lambda r: r.headline[0])
+        if gap is None:
+            cells.append(["--", "--"])
+            continue
+        seeds.append(gap.seeds)
+        interval = "" if gap.low is None else rf"\ [{gap.low:+.1f}, {gap.high:+.1f}]"
+        cells.append([f"${gap.mean:+.1f}{interval}$", "--" if gap.p is None else f"{gap.p:.3g}"])
+    warning = caution(seeds)
+    text = (
+        "difference: Class-IL minus that of the row it names, over common seeds, with its 95 % "
+        "interval (Student's t); p: exact paired permutation test"
+    )
+    return Gaps(
+        [f"to {escape(reference.name)}", "$p$"], cells, [text, *([warning] if warning else [])]
+    )
 
 
 def _cells(column: Column, rows: Sequence[Row]) -> list[str]:

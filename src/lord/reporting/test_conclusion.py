@@ -21,3 +21,11 @@ def test_for_a_single_method_it_has_accuracy_and_cost():
     assert conclusion([record("er", 0, 50.0, 1e12)]) == (
         "er reached 50.0 % Class-IL with 1e+12 training FLOPs (1 seed)."
     )
+
+
+def test_at_equal_flops_it_names_the_most_accurate_method():
+    given = {"flops_per_task": 1e9}
+    runs = [record(name, 0, x, 5e9, settings=given) for name, x in (("er", 50.0), ("mine", 60.0))]
+    assert conclusion(runs) == (
+        "At 1e+09 FLOPs per task, mine was the most accurate (60.0 %), before er (50.0 %)."
+    )

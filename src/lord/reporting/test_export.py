@@ -1,13 +1,14 @@
 import csv
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
 import lord
 from lord.conftest import refused
 from lord.reporting import summarise, write_csv, write_latex
-from lord.reporting.export import SPECIAL, escape, latex
+from lord.reporting.export import SPECIAL, escape, latex, tidy
 from lord.reporting.test_reporting import RECORDS, record, write
 
 
@@ -58,6 +59,20 @@ def test_the_latex_table_has_means_and_deviations_and_its_best_values_are_bold()
     lines = [line for line in table.splitlines() if not line.startswith("%")]
     assert lines[:2] == [r"\begin{tabular}{lrrrrr}", r"\toprule"]
     assert {line.count(" & ") for line in lines if line.endswith(r"\\")} == {5}
+
+
+def test_the_latex_table_can_compare_each_row_with_a_baseline():
+    table = latex("study", summarise(RECORDS), "der++")
+    assert r"state & to der++ & $p$ \\" in table
+    assert r"& $+8.5\ [-" in table
+    assert r"]$ & 0.5 \\" in table
+    assert r"& -- & -- \\" in table
+    assert "With 2 seeds, the p value" in table
+
+
+def test_a_run_with_flops_to_spend_has_no_epochs_in_a_tidy_table():
+    columns, (row,) = tidy({Path(): [record("er", 0, 50.0, 1e9, settings={"flops_per_task": 1e9})]})
+    assert row[columns.index("epochs")] is None
 
 
 @pytest.mark.parametrize("character", SPECIAL)

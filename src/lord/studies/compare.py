@@ -237,13 +237,14 @@ def _report_all(
     """Report each run that ends. Raise an error at the end if any failed."""
     failed: list[str] = []
     with closing(outcomes):
-        for job, error in outcomes:
+        for done, (job, error) in enumerate(outcomes, 1):
+            place = f"[{done}/{number}] "
             if error is None:
-                report(summary_line(read_record(job.folder)))
+                report(place + summary_line(read_record(job.folder)))
             else:
                 write_failure(job.folder, error)
                 failed.append(f"{job.folder.name}: {error}")
-                report(f"failed: {failed[-1]}")
+                report(f"{place}failed: {failed[-1]}")
     if failed:
         raise UserError(f"{len(failed)} of {number} runs failed, the first: {failed[0]}")
 
