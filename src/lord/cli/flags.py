@@ -36,6 +36,7 @@ SETTINGS = (
     (STREAM, "data/load.py", "DataConfig"),
     (STREAM, "streams/stream.py", "StreamConfig"),
     (TRAINING, "networks/build.py", "NetworkConfig"),
+    (TRAINING, "backbone/config.py", "BackboneConfig"),
     (TRAINING, "training/sections.py", "TrainingConfig"),
     (TRAINING, "methods/optim.py", "OptimizerConfig"),
     (METHOD, "methods/method.py", "BufferConfig"),

@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
 from lord.costs.formulas import FORMULAS, FREE, Formula
+from lord.costs.stated import COUNTING
 
 
 class FlopCount:
@@ -38,10 +39,12 @@ class FlopCount:
 
     def __init__(self) -> None:
         self.total = self.others = 0
+        self.hidden = False
 
     def __enter__(self) -> "FlopCount":
         self._mode = _Operators(self)
         self._mode.__enter__()
+        COUNTING.append(self)
         return self
 
     def __exit__(
@@ -50,6 +53,7 @@ class FlopCount:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        COUNTING.remove(self)
         self._mode.__exit__(kind, error, trace)
 
 

@@ -16,6 +16,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.utils._python_dispatch import _disable_current_modes
 
 from lord.costs.flops import FlopCount
+from lord.costs.stated import COUNTING
 
 SKIPPED, LINEAR, CONVOLUTION, ATTENTION, MEASURED = range(5)
 """Kinds of modules. A module with an attribute ``counts_flops`` is measured when it has new shapes.
@@ -43,10 +44,12 @@ class LayerCount:
         self.total = 0
         self._kinds: dict[type[nn.Module], int] = {}
         self._known: dict[tuple[object, ...], int] = {}
-        self._measuring = False
+        self.hidden = False
+        """Whether calls are not counted now."""
 
     def __enter__(self) -> "LayerCount":
         self._hook = register_module_forward_pre_hook(self._count)
+        COUNTING.append(self)
         return self
 
     def __exit__(
@@ -55,6 +58,7 @@ class LayerCount:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        COUNTING.remove(self)
         self._hook.remove()
 
     def _count(self, layer: nn.Module, inputs: tuple[Any, ...]) -> None:
@@ -62,7 +66,7 @@ class LayerCount:
         kind = self._kinds.get(layer.__class__)
         if kind is None:
             kind = self._kinds[layer.__class__] = _kind(layer)
-        if kind is SKIPPED or self._measuring or not inputs:
+        if kind is SKIPPED or self.hidden or not inputs:
             return
         if kind is ATTENTION:
             self.total += _attention_products(layer, inputs[0])
@@ -101,7 +105,7 @@ class LayerCount:
 
     def _measure(self, layer: nn.Module, x: Tensor, input_grad: bool, weight_grad: bool) -> int:
         """Count one call and its backward pass on the meta device, where nothing is computed."""
-        self._measuring = True
+        self.hidden = True
         try:
             with _disable_current_modes(), FlopCount() as count:
                 weights = {
@@ -114,7 +118,7 @@ class LayerCount:
                     out.sum().backward()
             return count.total
         finally:
-            self._measuring = False
+            self.hidden = False
 
 
 def _convolution(layer: _ConvNd, x: Tensor) -> int:

@@ -14,7 +14,7 @@ from lord.learner.held_out import HeldOut, mean_forgetting
 from lord.learner.images import Images, as_images, class_names
 from lord.learner.model import Prediction
 from lord.learner.session import Session
-from lord.methods import AnyMethod
+from lord.methods import AnyMethod, Inputs
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
@@ -42,6 +42,7 @@ class Classifier(ABC):
     sessions: list[Session]
     held_out: HeldOut
     _params: dict[str, Any]
+    _inputs: Inputs | None
 
     @abstractmethod
     def learn(self, images: Images, labels: Sequence[str]) -> object:
@@ -187,7 +188,8 @@ class Classifier(ABC):
     def _probabilities(self, images: Images) -> Tensor:
         """Return the probability of each class for each image, N x classes."""
         method, pixels = self._trained(), as_images(images, self.shape)
-        logits = [method.predict(part)[:, : len(self.classes)] for part in pixels.split(256)]
+        parts = map(self._given, pixels.split(256))
+        logits = [method.predict(part)[:, : len(self.classes)] for part in parts]
         probabilities = torch.cat([part.softmax(1) for part in logits])
         if not probabilities.isfinite().all():
             raise UserError(
@@ -195,6 +197,11 @@ class Classifier(ABC):
                 hint="a lower `lr` may help",
             )
         return probabilities
+
+    def _given(self, images: Tensor) -> Tensor:
+        """Return what the method gets for images: the images, or their latents."""
+        latents = self._inputs.latents if self._inputs else None
+        return latents(images) if latents else images
 
     def _trained(self) -> AnyMethod:
         if self.method is None:

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from lord.config import UserError, as_path, expect, first_line
-from lord.data import Augment, measure_normalisation
+from lord.data import Augment
 from lord.learner import setup
 from lord.learner.classifier import NOTHING, Classifier
 from lord.learner.held_out import HeldOut
@@ -18,7 +18,7 @@ from lord.learner.images import Images, as_images, class_names, fingerprint
 from lord.learner.older import upgraded
 from lord.learner.session import OpenSession, Session, learner_file
 from lord.learner.setup import LearnerConfig, flat_settings, learner_config
-from lord.methods import AnyMethod, take_over
+from lord.methods import AnyMethod, Inputs, take_over
 from lord.storage import checked_target, load_state, save_state
 from lord.streams import Cursor, Task
 
@@ -81,6 +81,7 @@ class Learner(Classifier):
         self.method: AnyMethod | None = None
         self.held_out = HeldOut()
         self._augment: Augment | None = None
+        self._inputs: Inputs | None = None
         self._generator = Generator().manual_seed(self.config.seed)
         self._open: OpenSession | None = None
 
@@ -177,6 +178,7 @@ class Learner(Classifier):
             "sessions": [msgspec.to_builtins(session) for session in self.sessions],
             "shape": self.shape,
             "normalisation": (augment.mean, augment.std) if augment else None,
+            "weights": self._weights(),
             "method": self.method.state_dict() if self.method else None,
             "held_out": vars(self.held_out),
             "generator": self._generator.get_state(),
@@ -206,10 +208,13 @@ class Learner(Classifier):
         learner.shape, learner.held_out = state["shape"], HeldOut(**state["held_out"])
         if state["method"] is not None:
             assert learner.shape
-            mean, std = state["normalisation"]
-            seed, classes = learner.config.seed, len(learner.classes)
-            learner._augment = setup.make_augmentation(learner.shape, seed, mean, std)
-            learner.method = learner._widened(learner.shape, classes, learner._augment)
+            learner._inputs, learner._augment = setup.prepare(
+                learner.config, learner.shape, normalisation=state["normalisation"]
+            )
+            learner._check_weights(state.get("weights"))
+            learner.method = learner._widened(
+                learner._inputs, len(learner.classes), learner._augment
+            )
             learner.method.load_state_dict(state["method"])
         learner._generator.set_state(state["generator"])
         if state["open"]:
@@ -255,23 +260,24 @@ class Learner(Classifier):
             raise UserError(f"all are '{new[0]}'", field="labels", allowed=allowed)
         if not len(self.held_out.rows_to_learn(images)):
             raise UserError("all of them are held-out images of this learner", field="images")
-        shape, seed = (images.shape[1], images.shape[2], images.shape[3]), self.config.seed
-        augment = self._augment or setup.make_augmentation(
-            shape, seed, *measure_normalisation(images)
-        )
+        shape = (images.shape[1], images.shape[2], images.shape[3])
+        inputs, augment = self._inputs, self._augment
+        if inputs is None or augment is None:
+            inputs, augment = setup.prepare(self.config, shape, images)
         classes, method = self.classes + new, self.method
         if method is None or new:
-            method = self._widened(shape, len(classes), augment)
+            method = self._widened(inputs, len(classes), augment)
         # Nothing can be refused from here on.
-        self.shape, self._augment, self.classes, self.method = shape, augment, classes, method
+        self.shape, self.classes, self.method = shape, classes, method
+        self._inputs, self._augment = inputs, augment
         self.held_out.set_aside(images, self._numbers(labels), len(self.sessions))
         session, threads = Session(key, len(images), new), torch.get_num_threads()
         self._open = OpenSession(session, given, self._new_cursor(), threads=threads)
         return self._open
 
-    def _widened(self, shape: tuple[int, int, int], classes: int, augment: Augment) -> AnyMethod:
+    def _widened(self, inputs: Inputs, classes: int, augment: Augment) -> AnyMethod:
         """Return a method with more classes that knows what this one knows."""
-        fresh = setup.make_method(self.config, shape, classes, augment)
+        fresh = setup.make_method(self.config, inputs, classes, augment)
         if self.method is not None:
             take_over(fresh, self.method)
         return fresh
@@ -280,8 +286,25 @@ class Learner(Classifier):
         """Return the task of a session: its images without the held-out ones."""
         numbers = self._numbers(labels)
         rows = self.held_out.rows_to_learn(images)
-        classes = tuple(sorted(set(numbers[rows].tolist())))
-        return Task(len(self.sessions), classes, images[rows], numbers[rows]).to(numbers.device)
+        classes, learned = tuple(sorted(set(numbers[rows].tolist()))), self._given(images[rows])
+        return Task(len(self.sessions), classes, learned, numbers[rows]).to(numbers.device)
+
+    def _check_weights(self, digest: str | None) -> None:
+        """Check that the backbone has the weights with which this learner learned."""
+        now = self._weights()
+        if digest != now:
+            raise UserError(
+                "has other weights than when this learner learned",
+                field="backbone",
+                given=self.config.backbone.backbone,
+                hint="install the version with the same weights, or set `weights` to their file",
+            )
+
+    def _weights(self) -> str | None:
+        """Return the hash of the backbone's weights; None without a backbone."""
+        if self._inputs is None or (backbone := self._inputs.frozen) is None:
+            return None
+        return backbone.pretrained.digest
 
     def _end(self, opened: OpenSession) -> Session:
         session = opened.session

@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import asdict, replace
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
+from lord.backbone import BackboneConfig, Scales
 from lord.config import (
     Config,
     UserError,
@@ -20,10 +21,19 @@ from lord.config import (
     unknown_setting,
 )
 from lord.config.types import AtLeastTwo, Count, Natural
-from lord.data import Augment
-from lord.methods import METHODS, AnyMethod, MethodConfig, OptimizerConfig, build_method
+from lord.data import Augment, measure_normalisation
+from lord.methods import (
+    METHODS,
+    AnyMethod,
+    Inputs,
+    MethodConfig,
+    OptimizerConfig,
+    build_method,
+    first_student,
+    make_inputs,
+)
 from lord.methods.optim import check_options
-from lord.networks import NetworkConfig, first_network, register_network
+from lord.networks import NetworkConfig, register_network
 from lord.streams import PRESETS
 
 WIDTH = 16
@@ -49,24 +59,24 @@ class LearnerConfig(Config, frozen=True):
     """Random seed."""
     network: NetworkConfig = NetworkConfig(network="resnet18", width=WIDTH)
     """The network and its width."""
+    backbone: BackboneConfig = BackboneConfig()
+    """The pretrained network, if there is one."""
     settings: dict[str, Any] = {}
     """Settings of the method and of its optimizer, by name."""
 
 
-def make_method(
-    config: LearnerConfig, shape: tuple[int, int, int], classes: int, augment: Augment
-) -> AnyMethod:
-    """Build the method, untrained, for images of a shape and a number of classes."""
-    network = first_network(config.network, classes=classes, shape=shape, seed=config.seed)
+def make_method(config: LearnerConfig, inputs: Inputs, classes: int, augment: Augment) -> AnyMethod:
+    """Build the method, untrained, for its inputs and a number of classes."""
     settings, optimizer = _method_configs(config)
+    network = first_student(config.method, settings, config.network, inputs, classes, config.seed)
     with seeded("method", config.seed):  # a plug-in may make layers with random weights
         return build_method(
             config.method,
             settings,
             network=network,
+            inputs=inputs,
             augment=augment,
             optimizer=optimizer,
-            shape=shape,
             classes=classes,
             tasks=HORIZON,
             epochs=config.epochs,
@@ -75,13 +85,34 @@ def make_method(
         )
 
 
-def make_augmentation(
-    shape: tuple[int, int, int], seed: int, mean: tuple[float, ...], std: tuple[float, ...]
-) -> Augment:
-    """Build the augmentation of training images: small ones move by a pixel and are not flipped."""
+def prepare(
+    config: LearnerConfig,
+    shape: tuple[int, int, int],
+    images: Tensor | None = None,
+    normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
+) -> tuple[Inputs, Augment]:
+    """Make a learner's inputs and their augmentation.
+
+    Small images move by a pixel and are not flipped. Latents are not augmented.
+
+    Args:
+        config: the learner's configuration.
+        shape: channels, height and width of the images.
+        images: images of the first session.
+        normalisation: what was measured on them before; replaces ``images``.
+    """
+    scales = normalisation and Scales(*map(tuple, normalisation))
+    inputs = make_inputs(config.method, config.backbone, shape, "cpu", images, scales)
+    generator = Generator().manual_seed(config.seed + 2)
+    if (latents := inputs.augmentation(generator)) is not None:
+        return inputs, latents
+    if normalisation is None:
+        assert images is not None
+        normalisation = measure_normalisation(images)
+    mean, std = map(tuple, normalisation)
     large = shape[1] >= 24
-    generator = Generator().manual_seed(seed + 2)
-    return Augment(tuple(mean), tuple(std), crop=4 if large else 1, flip=large, generator=generator)
+    crop = 4 if large else 1
+    return inputs, Augment(mean, std, crop=crop, flip=large, generator=generator)
 
 
 def flat_settings(config: LearnerConfig) -> dict[str, Any]:
@@ -91,8 +122,8 @@ def flat_settings(config: LearnerConfig) -> dict[str, Any]:
     0.1
     """
     plain = msgspec.to_builtins(config)
-    network, settings = plain.pop("network"), plain.pop("settings")
-    return {**plain, **network, **settings}
+    parts = [plain.pop(part) for part in ("network", "backbone", "settings")]
+    return {**plain, **parts[0], **parts[1], **parts[2]}
 
 
 def all_settings(config: LearnerConfig) -> dict[str, Any]:
@@ -121,9 +152,15 @@ def learner_config(given: Mapping[str, Any]) -> LearnerConfig:
     method = choose("method", values.get("method", LearnerConfig().method), METHODS)
     ours = {"method", "epochs", "batch", "seed"}
     network = {"width": WIDTH} | chosen(NetworkConfig, values)
-    rest = {n: v for n, v in values.items() if n not in ours and n not in network}
+    backbone = chosen(BackboneConfig, values)
+    apart = {*ours, *network, *backbone}
+    rest = {n: v for n, v in values.items() if n not in apart}
     _check_method(method, rest)
-    parts = {"network": build(NetworkConfig, network), "settings": rest}
+    parts = {
+        "network": build(NetworkConfig, network),
+        "backbone": build(BackboneConfig, backbone),
+        "settings": rest,
+    }
     config = build(LearnerConfig, {n: v for n, v in values.items() if n in ours} | parts)
     checked = _method_values(config)
     return replace(config, settings={name: checked[name] for name in rest})
@@ -179,7 +216,7 @@ def _check_method(method: str, settings: Mapping[str, Any]) -> None:
     known = {*METHODS[method].settings, *fields(OptimizerConfig)}
     for name in settings:
         if name not in known:
-            names = {*known, *fields(LearnerConfig), "width"}
+            names = {*known, *fields(LearnerConfig), *fields(BackboneConfig), "width"}
             raise unknown_setting(name, names, owner=f"a learner with '{method}'")
     if settings.get("ladder") == "auto":
         raise UserError(
@@ -194,7 +231,10 @@ def _method_configs(config: LearnerConfig) -> tuple[MethodConfig, OptimizerConfi
     """Check the settings, and make the configurations of the method and its optimizer."""
     recipe = METHODS[config.method]
     values = {**PRESETS["images"].settings, **recipe.preset}
-    values |= {"ladder": "short"} | UNEVEN.get(config.method, {}) | config.settings
+    values |= {"ladder": "short"} | UNEVEN.get(config.method, {})
+    if config.backbone.backbone and recipe.method.traits.features == "none":
+        values |= {"growth": "none"}  # growth would take the pretrained channels away
+    values |= config.settings
     optimizer = build(OptimizerConfig, chosen(OptimizerConfig, values))
     check_options(optimizer, config.settings)
     return recipe.config(values), optimizer

@@ -57,7 +57,7 @@ def test_adding_classes_does_not_change_the_logits_of_old_ones(method):
     learner.learn(*digits("0", "1"))
     images = digits("0", "1", train=False)[0]
     before = learner.method.predict(images)
-    learner.method = learner._widened(learner.shape, 4, learner._augment)
+    learner.method = learner._widened(learner._inputs, 4, learner._augment)
     learner.classes += ["x", "y"]
     after = learner.method.predict(images)
     assert after.shape == (len(images), 4)

@@ -2,6 +2,7 @@
 
 from lord.methods.build import build_method
 from lord.methods.extend import take_over
+from lord.methods.inputs import Inputs, first_student, make_inputs
 from lord.methods.method import (
     AnyMethod,
     Batch,
@@ -27,6 +28,7 @@ __all__ = [
     "Batch",
     "BufferConfig",
     "Context",
+    "Inputs",
     "Method",
     "MethodConfig",
     "OptimizerConfig",
@@ -37,6 +39,8 @@ __all__ = [
     "ScheduledOptimizer",
     "Traits",
     "build_method",
+    "first_student",
+    "make_inputs",
     "moved",
     "recomputed_statistics",
     "register",

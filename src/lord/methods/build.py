@@ -3,6 +3,7 @@
 from torch import Generator, nn
 
 from lord.data import Augment
+from lord.methods.inputs import Inputs
 from lord.methods.method import AnyMethod, Context, MethodConfig
 from lord.methods.optim import OptimizerConfig
 from lord.methods.registry import METHODS
@@ -14,9 +15,9 @@ def build_method(
     config: MethodConfig,
     *,
     network: nn.Module,
+    inputs: Inputs,
     augment: Augment,
     optimizer: OptimizerConfig,
-    shape: tuple[int, int, int],
     classes: int,
     tasks: int,
     epochs: int,
@@ -33,7 +34,8 @@ def build_method(
         config: its settings.
         network: at full width, on the device, with one output per class.
         epochs, batch: passes over each task, and number of images in a step.
-        augment, optimizer, shape, classes, tasks, generator, last, flops: as in ``Context``.
+        inputs: what the method learns from.
+        augment, optimizer, classes, tasks, generator, last, flops: as in ``Context``.
         step_flops: FLOPs of a step of plain SGD, with which steps are estimated if ``flops`` limits
             a task.
     """
@@ -47,7 +49,7 @@ def build_method(
         network=network,
         augment=augment,
         optimizer=optimizer,
-        shape=shape,
+        shape=inputs.shape,
         classes=classes,
         tasks=tasks,
         batch=batch,
@@ -55,5 +57,7 @@ def build_method(
         generator=generator,
         last=last,
         flops=flops,
+        backbone=inputs.backbone,
+        latents=inputs.latents,
     )
     return METHODS[name].method(config, context)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 import torch
 from torch import Generator, Tensor, nn
 
+from lord.backbone import Backbone, Latents
 from lord.config import Config, UserError
 from lord.config.types import AtLeastTwo, Count
 from lord.data import Augment
@@ -55,6 +56,10 @@ class Context:
         generator: on the CPU, for every random decision of the method.
         last: index of the last task; None if it is not known, as in a learner.
         flops: training FLOPs that are spent on each task; None if epochs limit a task.
+        backbone: frozen network from images to features, for methods that use features; None
+            without one.
+        latents: turns images into the latents that the method gets as its images; None if it gets
+            images.
     """
 
     network: nn.Module
@@ -68,6 +73,8 @@ class Context:
     generator: Generator
     last: int | None = None
     flops: float | None = None
+    backbone: Backbone | None = None
+    latents: Latents | None = None
 
 
 class MethodConfig(Config, frozen=True):
@@ -106,6 +113,9 @@ class Traits:
         widens: its state can move into a network with more classes, which a learner needs.
         by_steps: it learns during its steps, so a budget of time or FLOPs can limit it.
         waits: a step waits for the device, because values computed on it decide what to store.
+        features: "only": it learns a linear layer over the backbone's features, or over pixels if
+            there is no backbone. "beside": it uses features, and trains a network on images. "none":
+            it trains a network on images or, with a backbone, on latents.
     """
 
     joint: bool = False
@@ -113,6 +123,7 @@ class Traits:
     widens: bool = True
     by_steps: bool = True
     waits: bool = False
+    features: Literal["none", "only", "beside"] = "none"
 
 
 C = TypeVar("C", bound=MethodConfig, covariant=True)

@@ -19,14 +19,18 @@ from lord.methods.er_tricks import ERTricks
 from lord.methods.esmer import ESMER
 from lord.methods.ewc import EWC
 from lord.methods.fdr import FDR
+from lord.methods.fused import LoRDFused
 from lord.methods.gdumb import GDumb
 from lord.methods.icarl import ICaRL
 from lord.methods.lord import ABOUT_LORD_PLUS, LORD_PLUS, LoRD
 from lord.methods.lwf import LwF
 from lord.methods.mean_er import MeanER
 from lord.methods.method import AnyMethod, MethodConfig, Published
+from lord.methods.ncm import NCM
+from lord.methods.ranpac import RanPAC
 from lord.methods.sgd import SGD, Joint
 from lord.methods.si import SI
+from lord.methods.slda import SLDA
 from lord.methods.xder import XDERRPC
 
 
@@ -72,12 +76,14 @@ def recipe_of(method: type[AnyMethod]) -> Recipe:
 METHODS: dict[str, Recipe] = {
     "lord": recipe_of(LoRD),
     "lord+": Recipe(LoRD, LORD_PLUS, ABOUT_LORD_PLUS),
+    "lord-fused": Recipe(LoRDFused, LORD_PLUS, LoRDFused.__doc__ or ""),
 }
 for _method in (
     *(DERpp, DER, XDERRPC, FDR),
     *(ER, ERAll, ERLAS, ERACE, ERTricks, MeanER, CLSER, ESMER, GDumb),
     *(ICaRL, AGEM),
     *(LwF, EWC, SI),
+    *(SLDA, NCM, RanPAC),
     *(SGD, Joint),
 ):
     METHODS[_method.name] = recipe_of(_method)

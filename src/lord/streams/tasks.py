@@ -1,7 +1,7 @@
 """A stream of tasks, with the images of one task in memory at a time."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import torch
@@ -96,3 +96,13 @@ class Stream:
         train = Tasks(len(self.train), lambda place: self.train[place].to(device))
         test = Tasks(len(self.test), lambda place: self.test[place].to(device))
         return Stream(train, test, self.class_names)
+
+    def changed(self, change: Callable[[Tensor], Tensor]) -> "Stream":
+        """Return the stream with images that a function changes when a task is indexed."""
+
+        def of(tasks: Sequence[Task]) -> Tasks:
+            return Tasks(
+                len(tasks), lambda place: replace(task := tasks[place], images=change(task.images))
+            )
+
+        return Stream(of(self.train), of(self.test), self.class_names)

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from lord.backbone import BackboneConfig
 from lord.config import (
     Config,
     UserError,
@@ -59,6 +60,7 @@ class RunConfig(Config, frozen=True):
     data: DataConfig
     stream: StreamConfig
     network: NetworkConfig
+    backbone: BackboneConfig
     optimizer: OptimizerConfig
     training: TrainingConfig
     settings: MethodConfig
@@ -122,7 +124,9 @@ def compose(
             field="data",
             allowed="a path, or memory for images that a program gives",
         )
-    layers = (protocol.settings, recipe.preset, published(variant.method, preset, values), values)
+    layers = [protocol.settings, recipe.preset, published(variant.method, preset, values), values]
+    if values.get("backbone") and recipe.method.traits.features == "none":
+        layers.insert(2, {"growth": "none"})  # growth would take the pretrained channels away
     merged = {name: value for layer in layers for name, value in layer.items()}
     parts: dict[str, Any] = {
         part: build(section, chosen(section, merged)) for part, section in SECTIONS.items()

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from lord.config import UserError, seeded
-from lord.costs import Meter
+from lord.costs import Meter, stated
 from lord.evaluation import Known, Matrices, Scores, hits, overall_accuracy, score
 from lord.methods import AnyMethod, Batch, Method, moved, recomputed_statistics, take_step
 from lord.streams import Cursor, Stream, Task
@@ -63,6 +63,9 @@ class Loop:
         self.budget, self.batch, self.generator = budget, batch, generator
         self.seed = generator.initial_seed()
         self.meter, self.autocast, self.watcher = meter, autocast, watcher
+        latents = method.context.latents
+        self.image_flops = latents.backbone.flops if latents else 0
+        """FLOPs of an image below the cut, which are spent once."""
         self.pause: Callable[[], None] = lambda: None
         """Called between steps, when the state is complete."""
         self.ended: Callable[[], None] = lambda: None
@@ -205,6 +208,9 @@ class Loop:
         rows = taken.rows.to(task.labels.device, non_blocking=True)
         with self._phase("step", once=False):
             batch = Batch(task.images[rows], task.labels[rows], rows)
+            if taken.epoch == 0:
+                with stated(len(rows) * self.image_flops):
+                    pass
             self.pending.append(take_step(self.method, batch, taken.progress))
         self.budget.stepped(taken.rows, self.meter.flops["step"] - before)
         self.steps += 1

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from lord.backbone import BackboneConfig
 from lord.config import Config, UserError, Value, fields
 from lord.config.types import AtLeastTwo, Count, Natural, NonNegative, Positive
 from lord.data import DataConfig
@@ -54,6 +55,7 @@ SECTIONS: dict[str, type[Config]] = {
     "data": DataConfig,
     "stream": StreamConfig,
     "network": NetworkConfig,
+    "backbone": BackboneConfig,
     "optimizer": OptimizerConfig,
     "training": TrainingConfig,
 }

@@ -8,8 +8,7 @@ from torch import Generator
 
 from lord.config import UserError, seeded
 from lord.data import Augment, ImageData, measure_normalisation
-from lord.methods import METHODS, AnyMethod, build_method
-from lord.networks import first_network
+from lord.methods import METHODS, AnyMethod, Inputs, build_method, first_student, make_inputs
 from lord.streams import Stream
 from lord.training.budget import Epochs, FlopBudget, RealTime, sgd_step_flops
 from lord.training.config import RunConfig
@@ -46,20 +45,26 @@ def make_method(
     stream = stream.first(config.stream.stop_after)
     stream = (stream.joined() if traits.joint else stream).to(device)
     classes = len(stream.class_names)
-    network = first_network(config.network, classes=classes, shape=data.shape, seed=config.seed)
+    sample = stream.train[0].images if config.backbone.backbone else None
+    inputs = make_inputs(config.method, config.backbone, data.shape, device, sample)
+    if inputs.latents is not None:
+        stream = stream.changed(inputs.latents)
+    network = first_student(
+        config.method, config.settings, config.network, inputs, classes, config.seed
+    )
     spread(network, ranks)
     flops, step_flops = config.training.flops_per_task, 1
     if flops is not None:
         flops *= len(stream.test) / len(stream.train)  # a joined task stands for all
-        step_flops = sgd_step_flops(network.to(device), data.shape, config.training.batch)
+        step_flops = sgd_step_flops(network.to(device), inputs.shape, config.training.batch)
     with seeded("method", config.seed):  # a plug-in may make layers with random weights
         method = build_method(
             config.method,
             config.settings,
             network=network.to(device),
-            augment=_augmentation(config, data, device),
+            inputs=inputs,
+            augment=_augmentation(config, data, device, inputs),
             optimizer=config.optimizer,
-            shape=data.shape,
             classes=classes,
             tasks=tasks,
             epochs=config.training.epochs,
@@ -99,7 +104,10 @@ def make_budget(
     if method.context.flops is not None:
         return FlopBudget(method.context.flops, training.epochs, warn)
     classes, shape = method.context.classes, method.context.shape
-    network = first_network(config.network, classes=classes, shape=shape, seed=config.seed)
+    inputs = Inputs(shape, method.context.backbone, method.context.latents)
+    network = first_student(
+        config.method, config.settings, config.network, inputs, classes, config.seed
+    )
     flops = sgd_step_flops(network.to(method.device), shape, training.batch)
     return RealTime(training.epochs, flops)
 
@@ -133,10 +141,14 @@ def threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _augmentation(config: RunConfig, data: ImageData, device: torch.device) -> Augment:
+def _augmentation(
+    config: RunConfig, data: ImageData, device: torch.device, inputs: Inputs
+) -> Augment:
+    generator = make_generator(config.seed, 2, device)
+    if (latents := inputs.augmentation(generator)) is not None:
+        return latents
     protocol = config.protocol
     mean, std = protocol.mean, protocol.std
     if mean is None or std is None:
         mean, std = measure_normalisation(data.train_images)
-    generator = make_generator(config.seed, 2, device)
     return Augment(mean, std, crop=protocol.crop, flip=protocol.flip, generator=generator)

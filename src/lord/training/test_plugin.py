@@ -82,10 +82,11 @@ def test_what_a_plug_in_draws_depends_on_the_runs_seed_only(mine):
 def test_what_a_plug_in_makes_in_a_learner_depends_on_its_seed_only(mine):
     load_plugin(mine)
     config = setup.LearnerConfig(method="mine", network=compose("mine", SMALL).network)
-    augment, weights = setup.make_augmentation((1, 8, 8), 0, (0.5,), (0.5,)), []
+    inputs, augment = setup.prepare(config, (1, 8, 8), normalisation=((0.5,), (0.5,)))
+    weights = []
     for number in (1, 2):
         reseed(number)
-        method = setup.make_method(config, (1, 8, 8), 10, augment)
+        method = setup.make_method(config, inputs, 10, augment)
         weights.append(method.layer.weight)
     assert torch.equal(*weights)
 

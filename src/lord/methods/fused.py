@@ -1,0 +1,153 @@
+"""LoRD beside a closed-form head: the student is trained only where held-out images gain."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any
+
+import torch
+import torch.nn.functional as F
+from msgspec import Meta
+from torch import Tensor, nn
+
+from lord.config.types import Natural, NonNegative
+from lord.methods.fusion import HEAD_ONLY, Fusion, fit_fusion, gain
+from lord.methods.lord import LoRD, LoRDConfig
+from lord.methods.method import Batch, Context, Scalars, Traits
+from lord.methods.optim import Progress
+from lord.methods.slda import SLDA, SLDAConfig
+from lord.streams import Task
+
+REVIEWS = (8, 4, 2)
+"""The student is reviewed after an eighth, a quarter and a half of a task's steps."""
+CHUNK = 256
+"""Images in one call of the backbone."""
+
+
+class FusedConfig(LoRDConfig, frozen=True):
+    """Settings of LoRD beside a closed-form head."""
+
+    student_size: Annotated[int, Meta(ge=8, le=256)] = 32
+    """Height and width in pixels to which larger images are resized for the student."""
+    kept: Natural = 20
+    """Most images of a class that the student does not learn. They decide on training and fusion."""
+    pays: NonNegative = 2.0
+    """Standard errors by which the student must lower the loss on the images kept. Otherwise its
+    training stops for the task. 0 trains to the end."""
+
+
+class LoRDFused(LoRD):
+    """Fuse LoRD's student with an SLDA head over the backbone's features.
+
+    The head learns each task first, in closed form. The student learns small versions of the images.
+    Log-probabilities of both are added, with two weights that are fitted on images kept apart. The
+    student is trained only as long as it lowers the loss on these images significantly.
+
+    >>> import lord
+    >>> settings = {"subset": 0.2, "epochs": 1, "width": 4, "candidates": 8}
+    >>> record = lord.run(lord.compose("lord-fused", settings))
+    >>> len(record.matrices.class_il)
+    5
+    """
+
+    name = "lord-fused"
+    traits = Traits(features="beside")
+    Config = FusedConfig
+    config: FusedConfig
+    STATE = ("level", "head", "held", "training", "weights")
+
+    def __init__(self, config: FusedConfig, context: Context) -> None:
+        channels, *sides = context.shape
+        side = student_side(config.student_size, context.shape)
+        shape = (channels, side, side) if side else context.shape
+        super().__init__(config, replace(context, shape=shape))
+        self.head = KeepingSLDA(config, context, self.small)
+        self.held = torch.empty(0, dtype=torch.bool)
+        """Whether each image of the present task is kept from the student."""
+        self.training = True
+        """Whether the student is trained in the present task."""
+        self.weights: tuple[float, float] = tuple(HEAD_ONLY)
+        """Weights of the head's and the student's log-probabilities."""
+
+    def small(self, images: Tensor) -> Tensor:
+        """Return N x C x H x W uint8 images as the student gets them."""
+        if images.shape[1:] == self.context.shape:
+            return images
+        sides = self.context.shape[1:]
+        x = F.interpolate(images.float(), sides, mode="bilinear", antialias=True)
+        return x.round().clamp(0, 255).to(torch.uint8)
+
+    def begin_task(self, task: Task) -> None:
+        self.head.begin_task(task)
+        self.head.end_task(task)  # all images at once
+        self.held = self.head.is_kept(task.images)
+        self.training = bool((~self.held).sum() > 1)
+        super().begin_task(task)
+
+    def step(self, batch: Batch, progress: Progress) -> Scalars:
+        rows = (~self.held[batch.places.cpu()]).nonzero().flatten().to(batch.labels.device)
+        if not self.training or len(rows) < 2:
+            return {"loss": torch.zeros((), device=self.device)}
+        images = self.small(batch.images[rows])
+        scalars = super().step(Batch(images, batch.labels[rows], batch.places[rows]), progress)
+        done = progress.done + 1
+        if self.config.pays and any(done == -(-progress.total // part) for part in REVIEWS):
+            head, student, labels = self._on_kept()
+            mean, error = gain(fit_fusion(head, student, labels), head, student, labels)
+            self.training = mean > self.config.pays * error
+        return scalars
+
+    def end_task(self, task: Task) -> None:
+        head, student, labels = self._on_kept()
+        fitted = fit_fusion(head, student, labels)
+        mean, error = gain(fitted, head, student, labels)
+        self.weights = tuple(fitted if mean > error else HEAD_ONLY)
+
+    @torch.no_grad()
+    def predict(self, images: Tensor) -> Tensor:
+        head = self._seen(self.head.predict(images))
+        fusion = Fusion(*self.weights)
+        if not fusion.student:
+            return head
+        student = super().predict(self.small(images))
+        return fusion(head.log_softmax(1), self._seen(student).log_softmax(1))
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.held = self.held.cpu()
+
+    def _seen(self, logits: Tensor) -> Tensor:
+        """Return logits with those of classes that the head has not seen set very low."""
+        seen = (self.head.sums.counts > 0).to(logits.device)
+        return torch.where(seen, logits, -1e4) if seen.any() else logits
+
+    @torch.no_grad()
+    def _on_kept(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return log-probabilities of head and student on the images kept, and their labels.
+
+        Neither has learned these images.
+        """
+        kept, classes = self.head.kept, self.context.classes
+        if not len(kept["labels"]):
+            return torch.zeros(0, classes), torch.zeros(0, classes), kept["labels"]
+        head = self._seen(self.head.held_logits()).log_softmax(1)
+        parts = kept["images"].to(self.device).split(CHUNK)
+        student = torch.cat([LoRD.predict(self, part) for part in parts])
+        return head, self._seen(student.float().cpu()).log_softmax(1), kept["labels"]
+
+
+class KeepingSLDA(SLDA):
+    """An SLDA head that also keeps the images of its held-out rows, as the student gets them."""
+
+    def __init__(self, config: FusedConfig, context: Context, small: Any) -> None:
+        width = torch.Size(context.backbone.shape if context.backbone else context.shape).numel()
+        network = nn.Linear(width, context.classes)
+        self.small = small
+        super().__init__(SLDAConfig(kept=config.kept), replace(context, network=network))
+
+    def columns(self, images: Tensor, lifted: Tensor) -> dict[str, Tensor]:
+        return super().columns(images, lifted) | {"images": self.small(images)}
+
+
+def student_side(size: int, shape: tuple[int, ...]) -> int | None:
+    """Return the side to which images of a shape are resized; None if they are small enough."""
+    return size if max(shape[1:]) > size else None
