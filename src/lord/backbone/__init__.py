@@ -2,12 +2,17 @@
 
 from lord.backbone.config import BackboneConfig
 from lord.backbone.cutting import cut_network, cuts
+from lord.backbone.features import Backbone
+from lord.backbone.latents import Latents, Scales
 from lord.backbone.pretrained import Pretrained
 from lord.backbone.sources import load_pretrained, register_backbone
 
 __all__ = [
+    "Backbone",
     "BackboneConfig",
+    "Latents",
     "Pretrained",
+    "Scales",
     "cut_network",
     "cuts",
     "load_pretrained",

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from lord.backbone.config import BackboneConfig
 from lord.backbone.cutting import cut_network
 from lord.backbone.engine import CHUNK, bf16_is_fast, fastest
-from lord.backbone.sources import Pretrained, load_pretrained
+from lord.backbone.pretrained import Pretrained
+from lord.backbone.sources import load_pretrained
 from lord.backbone.store import FeatureStore
 from lord.config import UserError, first_line
 from lord.costs import FlopCount, stated

@@ -57,9 +57,6 @@ class Learner(Classifier):
         method: the trained method; None before the first session.
         held_out: images set aside to measure accuracy.
         config: the settings.
-
-    Raises:
-        UserError: for an unknown setting, or a value that is not allowed.
     """
 
     def __init__(
@@ -117,11 +114,7 @@ class Learner(Classifier):
 
     @property
     def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and standard deviation of each channel, measured on the first session's images.
-
-        Raises:
-            UserError: before the first session.
-        """
+        """Mean and standard deviation of each channel, measured on the first session's images."""
         if self._augment is None:
             raise UserError(NOTHING)
         return self._augment.mean, self._augment.std
@@ -178,7 +171,7 @@ class Learner(Classifier):
             "sessions": [msgspec.to_builtins(session) for session in self.sessions],
             "shape": self.shape,
             "normalisation": (augment.mean, augment.std) if augment else None,
-            "weights": self._weights(),
+            "weights": self._inputs.weights if self._inputs else None,
             "method": self.method.state_dict() if self.method else None,
             "held_out": vars(self.held_out),
             "generator": self._generator.get_state(),
@@ -208,13 +201,12 @@ class Learner(Classifier):
         learner.shape, learner.held_out = state["shape"], HeldOut(**state["held_out"])
         if state["method"] is not None:
             assert learner.shape
-            learner._inputs, learner._augment = setup.prepare(
+            inputs, augment = setup.prepare(
                 learner.config, learner.shape, normalisation=state["normalisation"]
             )
-            learner._check_weights(state.get("weights"))
-            learner.method = learner._widened(
-                learner._inputs, len(learner.classes), learner._augment
-            )
+            setup.check_weights(inputs, state.get("weights"))
+            learner._inputs, learner._augment = inputs, augment
+            learner.method = learner._widened(inputs, len(learner.classes), augment)
             learner.method.load_state_dict(state["method"])
         learner._generator.set_state(state["generator"])
         if state["open"]:
@@ -288,23 +280,6 @@ class Learner(Classifier):
         rows = self.held_out.rows_to_learn(images)
         classes, learned = tuple(sorted(set(numbers[rows].tolist()))), self._given(images[rows])
         return Task(len(self.sessions), classes, learned, numbers[rows]).to(numbers.device)
-
-    def _check_weights(self, digest: str | None) -> None:
-        """Check that the backbone has the weights with which this learner learned."""
-        now = self._weights()
-        if digest != now:
-            raise UserError(
-                "has other weights than when this learner learned",
-                field="backbone",
-                given=self.config.backbone.backbone,
-                hint="install the version with the same weights, or set `weights` to their file",
-            )
-
-    def _weights(self) -> str | None:
-        """Return the hash of the backbone's weights; None without a backbone."""
-        if self._inputs is None or (backbone := self._inputs.frozen) is None:
-            return None
-        return backbone.pretrained.digest
 
     def _end(self, opened: OpenSession) -> Session:
         session = opened.session

@@ -12,7 +12,7 @@ import torch
 
 from lord.backbone.trained import MODEL_FILE
 from lord.config import UserError, seeded
-from lord.costs import Meter, stated
+from lord.costs import Meter
 from lord.methods import AnyMethod, Batch, Progress, take_step
 from lord.storage import has_state
 from lord.streams import Cursor, Task
@@ -148,9 +148,8 @@ class OpenSession:
     def _step(self, method: AnyMethod, task: Task) -> None:
         progress = Progress(self.done, self.total or method.context.steps(task))
         epoch, rows = self.cursor.epoch, self.cursor.next_rows(len(task.labels))
-        if not epoch and (latents := method.context.latents):
-            with stated(len(rows) * latents.backbone.flops):
-                pass
+        if epoch == 0:
+            method.context.charge(len(rows))
         scalars = take_step(method, Batch(task.images[rows], task.labels[rows], rows), progress)
         self.done += 1
         if not scalars["loss"].isfinite():

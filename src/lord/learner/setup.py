@@ -115,6 +115,25 @@ def prepare(
     return inputs, Augment(mean, std, crop=crop, flip=large, generator=generator)
 
 
+def check_weights(inputs: Inputs, digest: str | None) -> None:
+    """Check that the backbone has the weights with which a learner learned.
+
+    Args:
+        inputs: inputs of the learner.
+        digest: hash of those weights; None without a backbone.
+
+    Raises:
+        UserError: if not.
+    """
+    if inputs.frozen and digest != inputs.weights:
+        raise UserError(
+            "has other weights than when this learner learned",
+            field="backbone",
+            given=inputs.frozen.pretrained.name,
+            hint="install the package with those weights, or set `weights` to their file",
+        )
+
+
 def flat_settings(config: LearnerConfig) -> dict[str, Any]:
     """Return a configuration as names and values that ``learner_config`` accepts.
 
@@ -232,9 +251,7 @@ def _method_configs(config: LearnerConfig) -> tuple[MethodConfig, OptimizerConfi
     recipe = METHODS[config.method]
     values = {**PRESETS["images"].settings, **recipe.preset}
     values |= {"ladder": "short"} | UNEVEN.get(config.method, {})
-    if config.backbone.backbone and recipe.method.traits.features == "none":
-        values |= {"growth": "none"}  # growth would take the pretrained channels away
-    values |= config.settings
+    values |= recipe.above(config.backbone.backbone) | config.settings
     optimizer = build(OptimizerConfig, chosen(OptimizerConfig, values))
     check_options(optimizer, config.settings)
     return recipe.config(values), optimizer

@@ -1,13 +1,12 @@
 """The methods, one file each, and the interface that they implement."""
 
 from lord.methods.build import build_method
+from lord.methods.context import Batch, Context
 from lord.methods.extend import take_over
 from lord.methods.inputs import Inputs, first_student, make_inputs
 from lord.methods.method import (
     AnyMethod,
-    Batch,
     BufferConfig,
-    Context,
     Method,
     MethodConfig,
     Rehearsal,

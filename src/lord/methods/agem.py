@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars, Traits
+from lord.methods.context import Batch
+from lord.methods.method import BufferConfig, Rehearsal, Scalars, Traits
 from lord.methods.optim import Progress
 from lord.streams import Task
 

@@ -3,8 +3,9 @@
 from torch import Generator, nn
 
 from lord.data import Augment
+from lord.methods.context import Context
 from lord.methods.inputs import Inputs
-from lord.methods.method import AnyMethod, Context, MethodConfig
+from lord.methods.method import AnyMethod, MethodConfig
 from lord.methods.optim import OptimizerConfig
 from lord.methods.registry import METHODS
 from lord.streams import Task, batch_count

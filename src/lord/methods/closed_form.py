@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from lord.config.types import Natural
 from lord.costs import stated
-from lord.methods.method import Batch, Context, Method, MethodConfig, Scalars, Traits
+from lord.methods.context import Batch, Context
+from lord.methods.method import Method, MethodConfig, Scalars, Traits
 from lord.methods.optim import Progress
 from lord.methods.sums import Sums
 from lord.streams import Task
@@ -165,7 +166,7 @@ class ClosedForm(Method[C]):
         return max(found)[2:]
 
     def held_logits(self) -> Tensor:
-        """Return the logits of the images kept, N x classes, by a head that has not learned them."""
+        """Return the logits of the images kept, by a head that has not learned them."""
         candidate, temperature = self._choices()
         sums = self.sums.without(self.kept["features"], self.kept["labels"])
         return (self._logits_of_kept(sums, candidate) / temperature).float()

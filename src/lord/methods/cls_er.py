@@ -6,8 +6,9 @@ from torch import Tensor, nn
 
 from lord.config.types import Probability
 from lord.methods.averages import Average
+from lord.methods.context import Batch, Context
 from lord.methods.mean_er import STABLE, MeanERConfig, published
-from lord.methods.method import Batch, Context, Rehearsal, Scalars
+from lord.methods.method import Rehearsal, Scalars
 from lord.methods.optim import Progress
 from lord.methods.terms import cross_entropy_for
 from lord.rehearsal import chance

@@ -1,7 +1,8 @@
 """Dark experience replay ++ (Buzzega et al. 2020, arXiv:2004.07211)."""
 
 from lord.config.types import NonNegative
-from lord.methods.method import Batch, BufferConfig, Published, Rehearsal, Scalars
+from lord.methods.context import Batch
+from lord.methods.method import BufferConfig, Published, Rehearsal, Scalars
 from lord.methods.optim import Progress
 from lord.methods.terms import cross_entropy_for, dark_experience
 

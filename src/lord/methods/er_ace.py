@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lord.config.types import Natural
-from lord.methods.method import Batch, BufferConfig, Context, Rehearsal, Scalars
+from lord.methods.context import Batch, Context
+from lord.methods.method import BufferConfig, Rehearsal, Scalars
 from lord.methods.optim import Progress
 from lord.methods.terms import class_shares
 from lord.streams import Task

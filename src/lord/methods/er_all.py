@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 
 from lord.config.types import AtLeastTwo
-from lord.methods.method import Batch, Context, Method, MethodConfig, Scalars, Traits
+from lord.methods.context import Batch, Context
+from lord.methods.method import Method, MethodConfig, Scalars, Traits
 from lord.methods.optim import Progress
 from lord.rehearsal import Storage
 from lord.streams import Task

@@ -1,7 +1,8 @@
 """Experience replay with logit-adjusted softmax (Huang et al. 2024, arXiv:2311.06460)."""
 
 from lord.config.types import NonNegative
-from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars
+from lord.methods.context import Batch
+from lord.methods.method import BufferConfig, Rehearsal, Scalars
 from lord.methods.optim import Progress
 from lord.methods.terms import cross_entropy_for
 

@@ -5,8 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lord.config.types import Natural, Share
+from lord.methods.context import Batch, Context
 from lord.methods.heads import head_of, with_head
-from lord.methods.method import Batch, BufferConfig, Context, Rehearsal, Scalars
+from lord.methods.method import BufferConfig, Rehearsal, Scalars
 from lord.methods.optim import Progress
 from lord.rehearsal import LossAware
 from lord.streams import Task

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from lord.config.types import NonNegative, Positive, Probability, ProperFraction, Share
 from lord.methods.averages import Average
-from lord.methods.method import Batch, BufferConfig, Context, Rehearsal, Scalars, Traits
+from lord.methods.context import Batch, Context
+from lord.methods.method import BufferConfig, Rehearsal, Scalars, Traits
 from lord.methods.optim import Progress
 from lord.rehearsal import chance
 

@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lord.config.types import NonNegative, Probability
-from lord.methods.method import Batch, Context, Method, MethodConfig, Scalars, Traits
+from lord.methods.context import Batch, Context
+from lord.methods.method import Method, MethodConfig, Scalars, Traits
 from lord.methods.optim import Progress
 from lord.streams import Task
 

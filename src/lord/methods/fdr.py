@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 
 from lord.config.types import NonNegative
-from lord.methods.method import Batch, BufferConfig, Rehearsal, Scalars
+from lord.methods.context import Batch
+from lord.methods.method import BufferConfig, Rehearsal, Scalars
 from lord.methods.optim import Progress
 from lord.streams import Task
 

@@ -10,9 +10,10 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from lord.config.types import Natural, NonNegative
+from lord.methods.context import Batch, Context
 from lord.methods.fusion import HEAD_ONLY, Fusion, fit_fusion, gain
 from lord.methods.lord import LoRD, LoRDConfig
-from lord.methods.method import Batch, Context, Scalars, Traits
+from lord.methods.method import Scalars, Traits
 from lord.methods.optim import Progress
 from lord.methods.slda import SLDA, SLDAConfig
 from lord.streams import Task
@@ -29,7 +30,7 @@ class FusedConfig(LoRDConfig, frozen=True):
     student_size: Annotated[int, Meta(ge=8, le=256)] = 32
     """Height and width in pixels to which larger images are resized for the student."""
     kept: Natural = 20
-    """Most images of a class that the student does not learn. They decide on training and fusion."""
+    """Most images of a class that the student does not learn. They decide on its training."""
     pays: NonNegative = 2.0
     """Standard errors by which the student must lower the loss on the images kept. Otherwise its
     training stops for the task. 0 trains to the end."""
@@ -38,9 +39,9 @@ class FusedConfig(LoRDConfig, frozen=True):
 class LoRDFused(LoRD):
     """Fuse LoRD's student with an SLDA head over the backbone's features.
 
-    The head learns each task first, in closed form. The student learns small versions of the images.
-    Log-probabilities of both are added, with two weights that are fitted on images kept apart. The
-    student is trained only as long as it lowers the loss on these images significantly.
+    The head learns each task first, in closed form. The student learns small versions of the
+    images. Log-probabilities of both are added, with two weights that are fitted on images kept
+    apart. The student is trained only as long as it lowers the loss on these images significantly.
 
     >>> import lord
     >>> settings = {"subset": 0.2, "epochs": 1, "width": 4, "candidates": 8}
@@ -56,16 +57,15 @@ class LoRDFused(LoRD):
     STATE = ("level", "head", "held", "training", "weights")
 
     def __init__(self, config: FusedConfig, context: Context) -> None:
-        channels, *sides = context.shape
         side = student_side(config.student_size, context.shape)
-        shape = (channels, side, side) if side else context.shape
+        shape = (context.shape[0], side, side) if side else context.shape
         super().__init__(config, replace(context, shape=shape))
         self.head = KeepingSLDA(config, context, self.small)
         self.held = torch.empty(0, dtype=torch.bool)
         """Whether each image of the present task is kept from the student."""
         self.training = True
         """Whether the student is trained in the present task."""
-        self.weights: tuple[float, float] = tuple(HEAD_ONLY)
+        self.weights: tuple[float, ...] = tuple(HEAD_ONLY)
         """Weights of the head's and the student's log-probabilities."""
 
     def small(self, images: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from lord.config.types import Count, Probability
-from lord.methods.method import Batch, BufferConfig, Context, Rehearsal, Scalars, Traits
+from lord.methods.context import Batch, Context
+from lord.methods.method import BufferConfig, Rehearsal, Scalars, Traits
 from lord.methods.optim import OptimizerConfig, Progress, ScheduledOptimizer
 from lord.streams import Task
 

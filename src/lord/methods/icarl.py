@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lord.methods.context import Batch, Context
 from lord.methods.heads import features_of, version, with_head
-from lord.methods.method import CHUNK, Batch, BufferConfig, Context, Rehearsal, Scalars, Traits
+from lord.methods.method import CHUNK, BufferConfig, Rehearsal, Scalars, Traits
 from lord.methods.optim import Progress
 from lord.streams import Task
 

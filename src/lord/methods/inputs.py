@@ -38,6 +38,11 @@ class Inputs:
         """The backbone, whichever way it is used."""
         return self.latents.backbone if self.latents else self.backbone
 
+    @property
+    def weights(self) -> str | None:
+        """Hash of the backbone's weights; None without a backbone."""
+        return self.frozen.pretrained.digest if self.frozen else None
+
     def augmentation(self, generator: Generator) -> Augment | None:
         """Return how latents become the numbers that the student gets; None for images."""
         if self.latents is None:

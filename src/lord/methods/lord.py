@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +12,9 @@ from torch import Tensor
 from lord.channels import Elastic, permute, tensors_of, trace
 from lord.config import UserError
 from lord.config.types import Natural, NonNegative, Probability
+from lord.methods.context import Batch, Context
 from lord.methods.derpp import DERPP_PUBLISHED
-from lord.methods.method import Batch, BufferConfig, Context, Rehearsal, Scalars, moved
+from lord.methods.method import BufferConfig, Rehearsal, Scalars, moved
 from lord.methods.optim import Progress
 from lord.methods.terms import cross_entropy_for, dark_experience, distillation
 from lord.rehearsal import Balanced, admission_probability, chance
@@ -80,7 +81,7 @@ class LoRD(Rehearsal[LoRDConfig]):
     """
 
     name = "lord"
-    STATE = ("level",)
+    STATE: ClassVar[tuple[str, ...]] = ("level",)
     PUBLISHED = DERPP_PUBLISHED
 
     def __init__(self, config: LoRDConfig, context: Context) -> None:

@@ -5,8 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lord.config.types import NonNegative, Positive
+from lord.methods.context import Batch, Context
 from lord.methods.heads import features_of, head_of
-from lord.methods.method import CHUNK, Batch, Context, Method, MethodConfig, Scalars, Traits
+from lord.methods.method import CHUNK, Method, MethodConfig, Scalars, Traits
 from lord.methods.optim import Progress
 from lord.streams import Task
 

@@ -7,7 +7,8 @@ from torch import nn
 
 from lord.config.types import NonNegative, Probability, ProperFraction
 from lord.methods.averages import Average
-from lord.methods.method import Batch, BufferConfig, Context, Rehearsal, Scalars
+from lord.methods.context import Batch, Context
+from lord.methods.method import BufferConfig, Rehearsal, Scalars
 from lord.methods.optim import Progress
 from lord.methods.terms import cross_entropy_for
 from lord.rehearsal import chance

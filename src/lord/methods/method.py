@@ -1,19 +1,18 @@
 """The contract of a method: three hooks, a prediction, and a state."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
-from lord.backbone import Backbone, Latents
 from lord.config import Config, UserError
 from lord.config.types import AtLeastTwo, Count
-from lord.data import Augment
-from lord.methods.optim import OptimizerConfig, Progress, ScheduledOptimizer
+from lord.methods.context import Batch, Context
+from lord.methods.optim import Progress, ScheduledOptimizer
 from lord.rehearsal import Buffer
 from lord.streams import Task
 
@@ -23,58 +22,6 @@ Scalars = dict[str, Tensor]
 """Figures that a step reports, by name: 0-dimensional tensors, left on the device."""
 Published = dict[str, dict[int, dict[str, Any]]]
 """Published settings: stream -> buffer size (0 without a buffer) -> setting -> value."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Rows of the current task.
-
-    Attributes:
-        images: N x C x H x W uint8, on the device, before augmentation.
-        labels: N int64.
-        places: N int64, each row's place in the task.
-    """
-
-    images: Tensor
-    labels: Tensor
-    places: Tensor
-
-
-@dataclass(frozen=True)
-class Context:
-    """Everything that a run provides to its method.
-
-    Attributes:
-        network: at full width, freshly initialised, on the device, with one output per class.
-        augment: augments and normalises training images.
-        optimizer: settings of the student's optimizer.
-        shape: channels, height and width of the images.
-        classes: number of classes in the whole stream.
-        tasks: number of tasks in the whole stream.
-        batch: number of images of the stream in a step.
-        steps: returns the number of steps of a task.
-        generator: on the CPU, for every random decision of the method.
-        last: index of the last task; None if it is not known, as in a learner.
-        flops: training FLOPs that are spent on each task; None if epochs limit a task.
-        backbone: frozen network from images to features, for methods that use features; None
-            without one.
-        latents: turns images into the latents that the method gets as its images; None if it gets
-            images.
-    """
-
-    network: nn.Module
-    augment: Augment
-    optimizer: OptimizerConfig
-    shape: tuple[int, int, int]
-    classes: int
-    tasks: int
-    batch: int
-    steps: Callable[[Task], int]
-    generator: Generator
-    last: int | None = None
-    flops: float | None = None
-    backbone: Backbone | None = None
-    latents: Latents | None = None
 
 
 class MethodConfig(Config, frozen=True):
@@ -113,9 +60,9 @@ class Traits:
         widens: its state can move into a network with more classes, which a learner needs.
         by_steps: it learns during its steps, so a budget of time or FLOPs can limit it.
         waits: a step waits for the device, because values computed on it decide what to store.
-        features: "only": it learns a linear layer over the backbone's features, or over pixels if
-            there is no backbone. "beside": it uses features, and trains a network on images. "none":
-            it trains a network on images or, with a backbone, on latents.
+        features: "only": it learns a linear layer over the backbone's features, or over pixels
+            without a backbone. "beside": it uses features, and trains a network on images.
+            "none": it trains a network on images or, with a backbone, on latents.
     """
 
     joint: bool = False

@@ -59,6 +59,13 @@ class Recipe:
         """Published settings: stream -> buffer size -> setting -> value."""
         return {} if self.preset else self.method.PUBLISHED
 
+    def above(self, backbone: object) -> dict[str, Any]:
+        """Return settings for a network above a backbone, if the method trains one.
+
+        Growth starts narrow, so it would discard pretrained channels.
+        """
+        return {"growth": "none"} if backbone and self.method.traits.features == "none" else {}
+
     def config(self, values: Mapping[str, Any]) -> MethodConfig:
         """Make the configuration from settings by name. Settings of other methods are left out.
 

@@ -2,7 +2,8 @@
 
 import torch.nn.functional as F
 
-from lord.methods.method import Batch, Method, MethodConfig, Scalars, Traits
+from lord.methods.context import Batch
+from lord.methods.method import Method, MethodConfig, Scalars, Traits
 from lord.methods.optim import Progress
 
 

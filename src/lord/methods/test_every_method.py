@@ -128,7 +128,8 @@ def test_the_seed_decides_everything(name, make):
         learn(method, stream, 2, steps=3)
         states.append(copy.deepcopy(method.state_dict()["student"]))
     assert_same(states[0], states[1])
-    assert any(not torch.equal(states[0][k], states[2][k]) for k in states[0])
+    if name not in ("ncm", "slda"):  # they draw nothing
+        assert any(not torch.equal(states[0][k], states[2][k]) for k in states[0])
 
 
 def to_meta(method):

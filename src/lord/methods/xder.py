@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from lord.config import UserError
 from lord.config.types import NonNegative, Share
+from lord.methods.context import Batch, Context
 from lord.methods.heads import head_of, with_head
-from lord.methods.method import CHUNK, Batch, BufferConfig, Context, Rehearsal, Scalars, Traits
+from lord.methods.method import CHUNK, BufferConfig, Rehearsal, Scalars, Traits
 from lord.methods.optim import Progress
 from lord.methods.statistics import momentum
 from lord.streams import Task

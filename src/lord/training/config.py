@@ -42,7 +42,6 @@ from lord.training.sections import (
 NEAREST = {"s-cifar100-10x10": "s-cifar100", "s-cifar100": "s-cifar10"}
 """Stream without published settings -> stream to take them from."""
 
-
 FREE = ("threads", "checkpoint_every")
 """Settings that may differ from those of a finished run that is not repeated. They do not affect
 results, except that the number of threads affects the last bits."""
@@ -124,13 +123,10 @@ def compose(
             field="data",
             allowed="a path, or memory for images that a program gives",
         )
-    layers = [protocol.settings, recipe.preset, published(variant.method, preset, values), values]
-    if values.get("backbone") and recipe.method.traits.features == "none":
-        layers.insert(2, {"growth": "none"})  # growth would take the pretrained channels away
+    presets = (protocol.settings, recipe.preset, recipe.above(values.get("backbone")))
+    layers = (*presets, published(variant.method, preset, values), values)
     merged = {name: value for layer in layers for name, value in layer.items()}
-    parts: dict[str, Any] = {
-        part: build(section, chosen(section, merged)) for part, section in SECTIONS.items()
-    }
+    parts: dict[str, Any] = {n: build(s, chosen(s, merged)) for n, s in SECTIONS.items()}
     check_options(parts["optimizer"], values)
     _check_limit(variant.method, parts["training"])
     return RunConfig(

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from lord.config import UserError, seeded
-from lord.costs import Meter, stated
+from lord.costs import Meter
 from lord.evaluation import Known, Matrices, Scores, hits, overall_accuracy, score
 from lord.methods import AnyMethod, Batch, Method, moved, recomputed_statistics, take_step
 from lord.streams import Cursor, Stream, Task
@@ -63,9 +63,6 @@ class Loop:
         self.budget, self.batch, self.generator = budget, batch, generator
         self.seed = generator.initial_seed()
         self.meter, self.autocast, self.watcher = meter, autocast, watcher
-        latents = method.context.latents
-        self.image_flops = latents.backbone.flops if latents else 0
-        """FLOPs of an image below the cut, which are spent once."""
         self.pause: Callable[[], None] = lambda: None
         """Called between steps, when the state is complete."""
         self.ended: Callable[[], None] = lambda: None
@@ -103,11 +100,8 @@ class Loop:
             task = self.stream.train[self.task]
             self._train(task)
             self._score(task)
-            self.task, self.cursor, self.begun = (
-                self.task + 1,
-                Cursor(self.batch, self.generator),
-                False,
-            )
+            self.task, self.begun = self.task + 1, False
+            self.cursor = Cursor(self.batch, self.generator)
             self.pause()
         return matrices_of(self)
 
@@ -209,8 +203,7 @@ class Loop:
         with self._phase("step", once=False):
             batch = Batch(task.images[rows], task.labels[rows], rows)
             if taken.epoch == 0:
-                with stated(len(rows) * self.image_flops):
-                    pass
+                self.method.context.charge(len(rows))
             self.pending.append(take_step(self.method, batch, taken.progress))
         self.budget.stepped(taken.rows, self.meter.flops["step"] - before)
         self.steps += 1
