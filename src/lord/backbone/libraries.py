@@ -13,6 +13,8 @@ from lord.backbone.weights import read_weights, with_weights
 from lord.config import UserError, first_line, nearest
 from lord.networks.libraries import import_library
 
+FILE = "set `weights` to a file of its weights"
+"""What to do where a hub cannot be reached."""
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Normalisation with ImageNet's statistics, where a library names no other."""
 BICUBIC = 3
@@ -20,8 +22,12 @@ BICUBIC = 3
 
 
 @contextmanager
-def _loading(name: str) -> Iterator[None]:
-    """Turn any error of a library inside into a ``UserError``."""
+def _loading(name: str, offline: str) -> Iterator[None]:
+    """Turn any error of a library inside into a ``UserError``.
+
+    Args:
+        offline: what to do without access to the hub.
+    """
     try:
         yield
     except UserError:
@@ -31,7 +37,7 @@ def _loading(name: str) -> Iterator[None]:
             f"cannot be loaded: {first_line(error)}",
             field="backbone",
             given=name,
-            hint="without access to the hub, set `weights` to a file of its weights",
+            hint=f"without access to the hub, {offline}",
         ) from None
 
 
@@ -41,7 +47,7 @@ def _timm(name: str, config: BackboneConfig) -> Pretrained:
     model = name.partition(":")[2]
     if not model.startswith("hf-hub:"):
         _check_model(name, model.partition(".")[0], timm.is_model, timm.list_models)
-    with _loading(name):
+    with _loading(name, FILE):
         settings: dict[str, Any] = {"pretrained": config.weights is None}
         known = timm.get_pretrained_cfg(model)
         if config.backbone_size and known is not None and known.fixed_input_size:
@@ -65,7 +71,7 @@ def _torchvision(name: str, config: BackboneConfig) -> Pretrained:
     models = import_library("torchvision", field="backbone", name=name)
     model = name.partition(":")[2]
     _check_model(name, model, models.list_models().__contains__, models.list_models)
-    with _loading(name):
+    with _loading(name, FILE):
         network = models.get_model(model, weights=None)
         weights = models.get_model_weights(model).DEFAULT
         shown = weights.transforms()
@@ -88,7 +94,7 @@ def _transformers(name: str, config: BackboneConfig) -> Pretrained:
     """Load a model of the Hugging Face hub or of a folder, such as ``hf:facebook/dinov2-small``."""
     transformers = import_library("hf", field="backbone", name=name)
     model = name.partition(":")[2]
-    with _loading(name), _silent(transformers):
+    with _loading(name, "name a folder, as hf:FOLDER"), _silent(transformers):
         missing = []
         if config.weights is None:
             network, loaded = transformers.AutoModel.from_pretrained(
@@ -202,9 +208,12 @@ def _side(shown: Mapping[str, Any]) -> int:
 def _silent(transformers: ModuleType) -> Iterator[None]:
     """Silence transformers' warnings and progress bars inside. Errors are raised anyway."""
     logging = transformers.utils.logging
-    before = logging.get_verbosity()
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(before)
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
