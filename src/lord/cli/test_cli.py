@@ -272,7 +272,7 @@ def test_a_terminal_shows_a_bar_a_task_and_a_pipe_a_line(tmp_path):
         "-m",
         "lord",
         "run",
-        *QUICK.replace("--epochs 1", "--epochs 3").split(),
+        *QUICK.replace("--epochs 1", "--network cnn --epochs 3").split(),
         "--out",
     ]
     main_end, other_end = os.openpty()

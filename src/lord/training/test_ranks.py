@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
+from lord.config import load_plugin
 from lord.evaluation import read_record
 from lord.storage import load_state
+from lord.training import compose, run
 from lord.training.ranks import Ranks
 
 PLAIN = """
@@ -92,8 +94,9 @@ def alike(tmp_path, method):
     (tmp_path / "plain.py").write_text(PLAIN)
     line = ["-m", "lord", "run", "--method", method, "--plugin", tmp_path / "plain.py"]
     line += ["--network", "plain", "--width", 8, "--epochs", 1, "--quiet"]
-    one = subprocess.run([sys.executable, *map(str, line), "--out", tmp_path / "one"], check=True)
-    assert one.returncode == 0
+    load_plugin(tmp_path / "plain.py")
+    given = {"network": "plain", "width": 8, "epochs": 1, "threads": 1}
+    run(compose(method, given), tmp_path / "one")
     assert start(*line, "--out", tmp_path / "two").wait() == 0
     before, after = (read_record(tmp_path / name) for name in ("one", "two"))
     assert after.matrices.task_il == before.matrices.task_il
@@ -169,7 +172,8 @@ def kill_second(process):
 @pytest.mark.parametrize("end", [kill_second, subprocess.Popen.terminate])
 def test_a_run_that_loses_a_process_reports_it_and_can_be_resumed(tmp_path, end):
     out = tmp_path / "run"
-    line = ["-m", "lord", "run", "--method", "er", "--width", 8, "--epochs", 40, "--quiet"]
+    line = ["-m", "lord", "run", "--method", "er", "--network", "cnn"]
+    line += ["--width", 8, "--epochs", 40, "--quiet"]
     line += ["--checkpoint-every", 0.5, "--out", out]
     with (tmp_path / "log").open("wb") as log:
         process = start(*line, log=log)

@@ -176,4 +176,4 @@ def test_a_killed_run_that_is_resumed_has_the_same_results(tmp_path):
 
 @pytest.mark.slow
 def test_many_kills_do_not_change_results(tmp_path):
-    check_kills(tmp_path, int(os.environ.get("LORD_KILLS", "12")), seed=1)
+    check_kills(tmp_path, int(os.environ.get("LORD_KILLS", "6")), seed=1)

@@ -12,6 +12,22 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update"),
 )
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+STUDY = """
+import sys
+from pathlib import Path
+from lord.reporting.report import write_report
+from lord.studies.compare import write_study
+from lord.training import compose, run
+from lord.training.config import folder_name
+
+out, names = Path(sys.argv[1]), ("er", "lord")
+given = {"network": "cnn", "width": 4, "epochs": 1, "threads": 1, "lord.candidates": 10}
+configs = [compose(name, given, seed=seed, beside=names) for name in names for seed in (0, 1)]
+records = [run(config, out / folder_name(config)) for config in configs]
+write_study(out, configs, "lord compare --methods er,lord --seeds 2")
+write_report(out, records)
+"""
+"""Makes a comparison in one process, which is faster than ``lord compare``."""
 LORD = (sys.executable, "-m", "lord")
 
 
@@ -19,10 +35,7 @@ LORD = (sys.executable, "-m", "lord")
 def study(tmp_path_factory) -> Path:
     """A small comparison with the folders of its runs."""
     out = tmp_path_factory.mktemp("runs") / "compare-digits"
-    given = "--methods er,lord --seeds 2 --width 4 --epochs 1 --jobs 2 --set lord.candidates=10"
-    done = subprocess.run(
-        [*LORD, "compare", *given.split(), "--out", str(out)], capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", STUDY, str(out)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return out
 
