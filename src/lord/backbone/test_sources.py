@@ -11,6 +11,7 @@ from torch import nn
 import lord
 from lord.backbone import BackboneConfig, cut_network, load_pretrained, register_backbone
 from lord.backbone.weights import digest_of
+from lord.config import load_plugin
 from lord.conftest import refused
 from lord.networks import NetworkConfig, build_network
 from lord.networks.efficientnet_lite import EfficientNetLite
@@ -127,6 +128,17 @@ def test_a_registered_module_is_copied_and_frozen():
 def test_a_registered_function_is_called_for_each_load():
     found = load_pretrained(BackboneConfig(backbone=registered(small)))
     assert cut_network(found.network, None, torch.zeros(1, 3, 8, 8))[1].out_features == 3
+
+
+def test_a_run_records_the_plug_in_of_its_backbone(tmp_path):
+    (tmp_path / "lenses.py").write_text(
+        "import lord\nfrom torch import nn\nlord.register_backbone("
+        "'lens', nn.Flatten(), mean=(0.5,), std=(0.2,), size=8)\n"
+    )
+    plugin = load_plugin(tmp_path / "lenses.py")
+    settings = {"network": "cnn", "width": 4}
+    assert lord.compose("er", settings | {"backbone": "lens"}).plugin == plugin.hashes
+    assert not lord.compose("er", settings).plugin
 
 
 def test_wrong_registrations_are_refused():

@@ -36,6 +36,7 @@ from lord.training.sections import (
     TrainingConfig,
     current,
     known_settings,
+    registrable,
     removed,
 )
 
@@ -134,7 +135,7 @@ def compose(
         preset=preset,
         seed=convert("seed", seed, Natural),
         settings=recipe.config(merged),
-        plugin=sources_of(variant.method, parts["network"].network, preset, parts["data"].data),
+        plugin=sources_of(variant.method, preset, *registrable(parts)),
         **parts,
     )
 
@@ -285,10 +286,8 @@ def difference(
     method = as_variant("method", before["method"]).method
     before = _defaults(method) | current(before, [method])  # an older version had fewer settings
     check_unchanged(before.get("plugin"), now.get("plugin"), folder)
-    names = sorted((before.keys() | now.keys()) - {"plugin"})
+    names = sorted((before.keys() | now.keys()) - {"plugin", *free})
     for name in sorted(names, key="method".__ne__):  # another method has other settings, too
-        if name in free or before.get(name) == now.get(name):
-            continue
         # Values such as tuples have another form in a file. That does not count as a difference.
         old, new = (yaml.safe_load(yaml.safe_dump(each.get(name))) for each in (before, now))
         if old != new:

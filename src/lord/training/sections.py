@@ -65,6 +65,11 @@ SHARED = frozenset(name for section in SECTIONS.values() for name in fields(sect
 """Settings that runs of all methods have."""
 
 
+def registrable(parts: Mapping[str, Config]) -> list[str]:
+    """Return the names of the network, the data and the backbone. Plug-ins may register them."""
+    return [getattr(parts[name], name) or "" for name in ("network", "data", "backbone")]
+
+
 def known_settings() -> frozenset[str]:
     """Return the names of the settings of all runs and all methods."""
     return SHARED.union(*(recipe.settings for recipe in METHODS.values()))
