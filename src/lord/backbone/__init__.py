@@ -2,7 +2,7 @@
 
 from lord.backbone.config import BackboneConfig
 from lord.backbone.cutting import cut_network, cuts
-from lord.backbone.features import Backbone
+from lord.backbone.features import Backbone, default_size
 from lord.backbone.latents import Latents, Scales
 from lord.backbone.pretrained import Pretrained
 from lord.backbone.sources import load_pretrained, register_backbone
@@ -15,6 +15,7 @@ __all__ = [
     "Scales",
     "cut_network",
     "cuts",
+    "default_size",
     "load_pretrained",
     "register_backbone",
 ]

@@ -59,6 +59,8 @@ def _facts(learner: "Learner", state: Path) -> Iterator[tuple[str, str]]:
     network = learner.config.network
     yield "method", learner.config.method
     yield "network", f"{network.network}, width {network.width}"
+    if frozen := learner.backbone:
+        yield "backbone", f"{frozen.pretrained.name} at {frozen.size} px, frozen"
     yield "images", "x".join(map(str, learner.shape or ()))
     yield "classes", ", ".join(learner.classes)
     yield from _parts(learner)

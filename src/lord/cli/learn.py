@@ -33,6 +33,9 @@ def learn(
     state: Path,
     method: str | None = None,
     network: str | None = None,
+    backbone: str | None = None,
+    weights: str | None = None,
+    cut: str | None = None,
     width: Annotated[int | None, checked(int)] = None,
     epochs: Annotated[int | None, checked(Count)] = None,
     resize: Annotated[int | None, checked(Annotated[int, Meta(ge=4, le=1024)])] = None,
@@ -56,16 +59,27 @@ def learn(
     state
         Folder of the learner.
     method
-        Method; lord+ by default. It cannot change later, nor can network, width, epochs, resize,
-        seed and set.
+        Method; it cannot change later, nor can the settings below. By default, a closed-form head
+        over a pretrained network (slda), or lord-fused if there is a budget. lord+, from nothing,
+        if a setting of it is given or lord-cl[pretrained] is not installed.
     network
-        Network; resnet18 by default.
+        Network to train from nothing; resnet18 by default.
+    backbone
+        Pretrained network, used frozen: efficientnet-lite0, timm:MODEL, torchvision:MODEL, hf:MODEL
+        or a trained model's folder.
+    weights
+        File of weights for the backbone, instead of those that come with its name.
+    cut
+        Layer of the backbone below which it is frozen, or the share of its FLOPs. A method that
+        trains a network trains what is above.
     width
         Channels of the network's first stage; 16 by default.
     epochs
         Passes over the images of a session; 5 by default.
     resize
-        Side in pixels of the squares that images are resized to; 32 by default.
+        Side in pixels of the squares that images are resized to. By default 32, or three times the
+        images' own side, from 64 to 128, for a pretrained network. Twice the side costs four
+        times the time.
     seed
         Random seed; 0 by default.
     set
@@ -86,6 +100,7 @@ def learn(
     from lord.learner import learn_folder
 
     flags = {"method": method, "network": network, "width": width, "epochs": epochs, "seed": seed}
+    flags |= {"backbone": backbone, "weights": weights, "cut": cut}
     given = with_assignments({n: v for n, v in flags.items() if v is not None}, set, APART)
     check_budget(seconds, flops)
     if plugin:
@@ -104,7 +119,11 @@ def learn(
             every=checkpoint_every,
             report=console.print,
         )
-    session = learner.sessions[-1]
+    session, frozen = learner.sessions[-1], learner.backbone
+    if frozen and len(learner.sessions) == 1:
+        name, data = frozen.pretrained.name, frozen.pretrained.trained_on
+        cost = f"{frozen.size} px, {frozen.flops / 1e9:.2f} GFLOPs an image"
+        say(f"starting from {name}, trained on {data}, at {cost}")
     known, names = f"{len(learner.classes)} classes", session.new_classes
     more = f", ... {len(names)}" if len(names) > NAMED else ""
     new = f" ({', '.join(names[:NAMED])}{more} new)" if names else ""

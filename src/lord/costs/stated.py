@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from torch.utils._python_dispatch import _disable_current_modes
-
 
 class Count(Protocol):
     """A counter of FLOPs.
@@ -40,8 +38,7 @@ def stated(flops: int) -> Iterator[None]:
         count.total += flops
         count.hidden = True
     try:
-        with _disable_current_modes():
-            yield
+        yield
     finally:
         for count in shown:
             count.hidden = False

@@ -5,7 +5,7 @@ from lord.data.cache import cache_folder, holds, store
 from lord.data.decode import decode
 from lord.data.huggingface import from_datasets
 from lord.data.image_data import MEMORY, ImageData, arrays_of, keep
-from lord.data.load import DECODED, LOADERS, DataConfig, load_images, load_labelled
+from lord.data.load import DECODED, LOADERS, DataConfig, load_images, load_labelled, typical_side
 from lord.data.memory import images, images_by_task
 from lord.data.sheet import contact_sheet, sheet_by_class
 from lord.data.sources.folder import has_pictures
@@ -32,4 +32,5 @@ __all__ = [
     "measure_normalisation",
     "sheet_by_class",
     "store",
+    "typical_side",
 ]

@@ -66,3 +66,21 @@ def _decode_one(picture: Encoded, resize: int | None) -> np.ndarray:
     except Exception as error:  # decoders raise all kinds of errors for damaged files
         raise UserError(f"cannot decode the image '{name}': {first_line(error)}") from None
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+
+def median_side(pictures: list[Encoded]) -> int:
+    """Return the median of the pictures' longer sides in pixels. Only their headers are decoded.
+
+    Raises:
+        UserError: if an image is damaged. It names the image.
+    """
+    return int(np.median([max(_decode_size(picture)) for picture in pictures]))
+
+
+def _decode_size(picture: Encoded) -> tuple[int, int]:
+    name, read = picture
+    try:
+        with Image.open(io.BytesIO(read())) as opened:
+            return opened.size
+    except (UnidentifiedImageError, OSError, ValueError) as error:
+        raise UserError(f"'{name}' cannot be decoded: {first_line(error)}") from None

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lord.config import Config, UserError
 from lord.data.cache import Arrays, Notes, cached, content_key, holds, stored
-from lord.data.decode import decode
+from lord.data.decode import decode, median_side
 from lord.data.image_data import MEMORY, ImageData, image_data, kept
 from lord.data.pictures import Pictures, Split, by, hold_out
 from lord.data.sources import Source, npz, recognise
@@ -37,6 +37,8 @@ class DataConfig(Config, frozen=True):
     """Side in pixels of the square that images are resized to."""
 
 
+SAMPLE = 50
+"""Pictures from which a typical size is taken."""
 LOADERS: dict[str, Callable[[], ImageData]] = {}
 """Data sets of plug-ins: values of the setting `data`, and functions that load the images."""
 
@@ -105,6 +107,21 @@ def load_labelled(path: Path, resize: int) -> tuple[Tensor, list[str], str]:
     _check_labels(pictures.train, "train", path, len(pictures.classes))
     pixels = torch.from_numpy(_pixels(pictures.train, path, resize)).permute(0, 3, 1, 2)
     return pixels, [pictures.classes[label] for label in pictures.train.labels], key
+
+
+def typical_side(path: Path) -> tuple[int, bool]:
+    """Return the median of the longer sides of the first pictures at a path, in pixels.
+
+    Returns:
+        The side, and whether the images are arrays of pixels, all of one size.
+
+    Raises:
+        UserError: if there is no picture that can be read.
+    """
+    images = recognise(path)[1].read(path).train.images
+    if isinstance(images, np.ndarray):
+        return max(images.shape[1:3]), True
+    return median_side(images[:SAMPLE]), False
 
 
 def _files(source: Source, path: Path) -> list[Path]:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lord.backbone import Backbone
 from lord.config import UserError, choose
 from lord.learner.held_out import HeldOut, mean_forgetting
 from lord.learner.images import Images, as_images, class_names
@@ -86,6 +87,11 @@ class Classifier(ABC):
             names = [self.classes[label] for label in labels.tolist()]
             accuracies.append(self.evaluate(images, names) if names else float("nan"))
         return accuracies
+
+    @property
+    def backbone(self) -> Backbone | None:
+        """The frozen network that it starts from; None without one, or before the first session."""
+        return self._inputs.frozen if self._inputs else None
 
     @property
     def forgetting(self) -> float | None:

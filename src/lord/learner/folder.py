@@ -12,12 +12,11 @@ from lord.data import has_pictures, load_labelled
 from lord.learner.learner import Learner
 from lord.learner.session import STATE_FILE, holds_learner
 from lord.learner.setup import all_settings, flat_settings, learner_config
+from lord.learner.start import RESIZE, settings_to_start, side_to_start
 from lord.storage import locked, previous, save_state
 
 FINISHED = "state-finished.safetensors"
 """The learner before its latest session."""
-RESIZE = 32
-"""Side in pixels of the squares that images are resized to, where nothing else is given."""
 
 
 def learn_folder(
@@ -42,12 +41,14 @@ def learn_folder(
         folder: the learner's folder.
         source: images in any layout that ``load_labelled`` knows.
         given: settings of ``Learner`` by name. Later calls may repeat them.
-        resize: side in pixels of the squares that images are resized to; ``RESIZE`` by default.
+        resize: side in pixels of the squares that images are resized to. By default 32, or as the
+            images and the backbone need it.
         again: learn images that were learned before once more.
         abandon: drop the session that was interrupted, and learn these images instead.
         seconds, flops: training budget, instead of a number of epochs.
         every: seconds between checkpoints.
-        report: receives a line of text if a session continues.
+        report: receives lines of text: what a new learner starts from, and whether a session
+            continues.
 
     Returns:
         The learner after the session.
@@ -59,7 +60,12 @@ def learn_folder(
     folder, source = as_path("folder", folder), as_path("source", source)
     with locked(folder, "learning"):
         learner = _opened(folder, given, resize, abandon=abandon)
-        side = learner.shape[1] if learner.shape else resize or RESIZE
+        if learner is None:
+            started = settings_to_start(given, budget=bool(seconds or flops), report=report)
+            settings, side = side_to_start(started, source, resize)
+            learner = Learner(**settings)
+        else:
+            side = learner.shape[1] if learner.shape else resize or RESIZE
         images, labels, content = load_labelled(source, side)
         _check_not_nested(learner, source, labels)
         key = _session_key(learner, source, content, again=again)
@@ -92,8 +98,8 @@ def match_channels(images: Tensor, learner: Learner) -> Tensor:
 
 def _opened(
     folder: Path, given: Mapping[str, Any], resize: int | None, *, abandon: bool
-) -> Learner:
-    """Return the folder's learner, or a new one, with the settings given."""
+) -> Learner | None:
+    """Return the folder's learner, with the settings given; None if there is none."""
     network = given.get("network")
     module = network if isinstance(network, nn.Module) else None
     latest = Learner.load(folder, module) if abandon or holds_learner(folder) else None
@@ -102,8 +108,7 @@ def _opened(
     if learner:
         _check_settings(learner, folder, given, resize)
         return learner
-    repeated = flat_settings(latest.config) if latest else {}
-    return Learner(**{**repeated, **given})
+    return Learner(**{**flat_settings(latest.config), **given}) if latest else None
 
 
 def _before_interrupted(folder: Path, latest: Learner, module: nn.Module | None) -> Learner | None:

@@ -44,7 +44,7 @@ class ClosedForm(Method[C]):
     buffer of images.
     """
 
-    traits = Traits(by_steps=False, features="only")
+    traits = Traits(by_steps=False, waits=True, features="only")
     STATE: ClassVar[tuple[str, ...]] = ("sums", "added", "kept")
     CANDIDATES: ClassVar[tuple[float, ...]] = (0.0,)
     """Values of the setting that ``fit`` takes. The best one on the images kept is used."""
@@ -123,7 +123,7 @@ class ClosedForm(Method[C]):
         if self.fresh or not self.sums.counts.sum():
             return
         width, classes = self.head.in_features, self.head.out_features
-        each = (width**3 // 3 + 2 * width**2 * classes) if self.FULL else 2 * width * classes
+        each = (width**3 // 3 + 2 * width**2 * classes) if self.FULL else 0
         with stated(each * (1 + len(self.CANDIDATES) * bool(len(self.kept["labels"])))):
             candidate, temperature = self._choices()
             weight, bias = self.fit(self.sums, candidate)

