@@ -60,8 +60,8 @@ def learn(
         Folder of the learner.
     method
         Method; it cannot change later, nor can the settings below. By default, a closed-form head
-        over a pretrained network (slda), or lord-fused if there is a budget. lord+, from nothing,
-        if a setting of it is given or lord-cl[pretrained] is not installed.
+        over a pretrained network (slda). It is lord+, from nothing, if a setting of a trained
+        network is given or lord-cl[pretrained] is not installed.
     network
         Network to train from nothing; resnet18 by default.
     backbone
@@ -85,7 +85,8 @@ def learn(
     set
         A setting of the method or the optimizer, such as alpha=0.5.
     seconds
-        Training budget in seconds. Replaces epochs; at least four steps.
+        Training budget in seconds. Replaces epochs; at least four steps. A closed-form head takes
+        one pass over the images, whatever the budget.
     flops
         Training budget in FLOPs. Replaces epochs; at least four steps.
     again

@@ -61,7 +61,7 @@ def learn_folder(
     with locked(folder, "learning"):
         learner = _opened(folder, given, resize, abandon=abandon)
         if learner is None:
-            started = settings_to_start(given, budget=bool(seconds or flops), report=report)
+            started = settings_to_start(given, report)
             settings, side = side_to_start(started, source, resize)
             learner = Learner(**settings)
         else:

@@ -144,7 +144,7 @@ class Learner(Classifier):
             UserError: for images or labels that do not fit, for a budget that the method cannot
                 keep, or if another session is unfinished.
         """
-        setup.check_session_budget(self.config, seconds, flops)
+        seconds, flops = setup.session_budget(self.config, seconds, flops)
         images = as_images(images, self.shape)
         if not callable(pause):
             raise UserError(field="pause", given=pause, allowed="a function")

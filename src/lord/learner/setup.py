@@ -207,19 +207,24 @@ def _check_kinds(values: Mapping[str, Any]) -> None:
         )
 
 
-def check_session_budget(config: LearnerConfig, seconds: float | None, flops: float | None) -> None:
-    """Check the budget of a session, if there is one.
+def session_budget(
+    config: LearnerConfig, seconds: float | None, flops: float | None
+) -> tuple[float | None, float | None]:
+    """Return the budget of a session, checked. A closed-form head takes one pass, without budget.
 
     Raises:
         UserError: if it is not a budget, or the method does not learn in its steps.
     """
     check_budget(seconds, flops)
+    if METHODS[config.method].method.traits.features == "only":
+        return None, None
     if (seconds or flops) and not METHODS[config.method].method.traits.by_steps:
         raise UserError(
             f"cannot be used with '{config.method}', which trains when a session ends",
             field="seconds" if seconds else "flops",
             hint="set `epochs` instead",
         )
+    return seconds, flops
 
 
 def _check_method(method: str, settings: Mapping[str, Any]) -> None:

@@ -20,30 +20,25 @@ MISSING = (
 )
 
 
-def settings_to_start(
-    given: Mapping[str, Any], *, budget: bool, report: Callable[[str], None]
-) -> dict[str, Any]:
+def settings_to_start(given: Mapping[str, Any], report: Callable[[str], None]) -> dict[str, Any]:
     """Return the settings of a new learner, with a backbone where nothing speaks against it.
 
-    The method is "slda", or "lord-fused" if the session has a budget to train within. A setting
-    that a closed-form head does not have, such as ``network`` or ``epochs``, means that a network
-    is trained from nothing.
+    The method is "slda" then. A setting that a closed-form head does not have, such as ``network``
+    or ``epochs``, means that a network is trained from nothing.
 
     Args:
         given: settings by name.
-        budget: whether the session has a budget of seconds or FLOPs.
         report: receives a line of text if the weights are not installed.
     """
-    method = given.get("method") or ("lord-fused" if budget else "slda")
     known = {*METHODS["slda"].settings, *fields(BackboneConfig), "seed", "batch"}
     if "backbone" in given:
-        return {**given, "method": method}
+        return {"method": "slda", **given}
     if not set(given) <= known:
         return dict(given)
     if find_spec(WEIGHTS) is None:
         report(MISSING)
         return dict(given)
-    return {**given, "method": method, "backbone": BACKBONE}
+    return {**given, "method": "slda", "backbone": BACKBONE}
 
 
 def side_to_start(

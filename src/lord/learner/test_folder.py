@@ -11,8 +11,9 @@ from PIL import Image
 from torch import nn
 
 from lord.conftest import refused
-from lord.learner import STATE_FILE, Learner, learn_folder
+from lord.learner import STATE_FILE, Learner, learn_folder, start
 from lord.learner.conftest import digits
+from lord.learner.start import settings_to_start, side_to_start
 
 SETTINGS = {"network": "cnn", "width": 8, "epochs": 1, "buffer": 64, "candidates": 8}
 
@@ -110,3 +111,29 @@ def test_two_processes_cannot_learn_in_one_folder(tmp_path):
         other.wait()
     assert Learner.load(state).unfinished  # the lock ended with its process
     assert len(learn(state, one, abandon=True).sessions) == 1
+
+
+def test_a_new_learner_starts_from_a_pretrained_network_if_nothing_speaks_against_it(monkeypatch):
+    said = []
+    assert settings_to_start({"seed": 3}, said.append) == {
+        "seed": 3,
+        "method": "slda",
+        "backbone": "efficientnet-lite0",
+    }
+    for given in ({"method": "er"}, {"network": "cnn"}, {"epochs": 2}, {"buffer": 50}, {"lr": 0.1}):
+        assert settings_to_start(given, said.append) == given
+    chosen = {"backbone": "timm:resnet18", "method": "ncm"}
+    assert settings_to_start(chosen, said.append) == chosen
+    assert said == []
+    monkeypatch.setattr(start, "WEIGHTS", "a_package_that_is_not_installed")
+    assert settings_to_start({}, said.append) == {}
+    assert "lord-cl[pretrained]" in said[0]
+
+
+def test_images_are_resized_to_three_times_their_side_for_a_backbone(tmp_path):
+    folder = photos(tmp_path / "one", "0", "1")
+    assert side_to_start({}, folder, None) == ({}, 32)
+    assert side_to_start({}, folder, 48) == ({}, 48)
+    chosen = {"backbone": "efficientnet-lite0"}
+    assert side_to_start(chosen, folder, None) == ({**chosen, "backbone_size": 64}, 64)
+    assert side_to_start(chosen, folder, 224) == ({**chosen, "backbone_size": 224}, 224)

@@ -45,7 +45,7 @@ class ClosedForm(Method[C]):
     """
 
     traits = Traits(by_steps=False, waits=True, features="only")
-    STATE: ClassVar[tuple[str, ...]] = ("sums", "added", "kept")
+    STATE: ClassVar[tuple[str, ...]] = ("sums", "added", "kept", "fresh")
     CANDIDATES: ClassVar[tuple[float, ...]] = (0.0,)
     """Values of the setting that ``fit`` takes. The best one on the images kept is used."""
     FULL: ClassVar[bool] = True
@@ -138,13 +138,12 @@ class ClosedForm(Method[C]):
             return self.student(self.features(images))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        now = self.student.state_dict()  # the head is computed again, perhaps with more classes
-        saved = {
-            n: value if value.shape == now[n].shape else now[n]
-            for n, value in state["student"].items()
-        }
+        now, saved = self.student.state_dict(), state["student"]
+        wider = any(saved[name].shape != tensor.shape for name, tensor in now.items())
+        if wider:  # with more classes, the head is computed from the sums again
+            saved = {n: t if t.shape == now[n].shape else now[n] for n, t in saved.items()}
         super().load_state_dict({**state, "student": saved})
-        self.added, self.fresh = self.added.cpu(), False
+        self.added, self.fresh = self.added.cpu(), self.fresh and not wider
         self.kept = {name: column.cpu() for name, column in self.kept.items()}
 
     def _choices(self) -> tuple[float, float]:

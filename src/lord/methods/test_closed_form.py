@@ -10,6 +10,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Generator
 
 from lord.config import build
+from lord.costs import LayerCount
 from lord.data import Augment
 from lord.methods import METHODS, Batch, Inputs, Progress, build_method, first_student
 from lord.methods.closed_form import oas_shrinkage
@@ -153,6 +154,15 @@ def test_choices_are_made_on_the_same_images_in_any_order():
     assert sorted(one.kept["keys"].tolist()) == sorted(two.kept["keys"].tolist())
     assert one.kept["labels"].bincount().max() <= 3
     assert torch.equal(one.is_kept(images[order]), two.is_kept(images[order]))
+
+
+def test_adding_an_image_costs_its_outer_product():
+    with LayerCount() as count:
+        head("slda").learn(*images_of(8))
+    assert count.total == 2 * 8 * 16**2
+    with LayerCount() as count:
+        head("ranpac").learn(*images_of(8))
+    assert count.total == 2 * 8 * (16 * 24 + 24**2)
 
 
 def test_memory_does_not_grow_with_sessions():
