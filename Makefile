@@ -17,9 +17,10 @@ help:  ## list the targets
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-demo: .venv/installed  ## lord+ beside sgd, er, der++ and lord on handwritten digits
+demo: .venv/installed  ## lord+ beside baselines on handwritten digits, and heads over a backbone
 	$(BIN)/lord compare --methods sgd,er,der++,lord,lord+ --seeds 3 --out runs/demo
 	$(BIN)/lord report runs/demo --html
+	$(BIN)/lord compare --methods ncm,slda,ranpac --backbone efficientnet-lite0 --out runs/demo-pretrained
 
 test: lint  ## lint, types and all tests but the slow ones
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"

@@ -109,6 +109,11 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Training FLOPs of each task; None without a budget of FLOPs for each task."""
     stream_seen: float | None = None
     """Share of the stream's images that were learned; None if the stream waits for the method."""
+    pretrained: str | None = None
+    """Pretrained network that the run starts from, and its data; None for a run from nothing."""
+    pretraining_flops: float | None = None
+    """Estimated FLOPs of that network's training, where they are known. training_flops does not
+    include them."""
     warnings: list[str] = []
     """What the method says about its settings."""
     settings: dict[str, bool | int | float | str | None]

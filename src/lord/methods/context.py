@@ -63,6 +63,11 @@ class Context:
     backbone: Backbone | None = None
     latents: Latents | None = None
 
+    @property
+    def frozen(self) -> Backbone | None:
+        """The backbone, whichever way it is used."""
+        return self.latents.backbone if self.latents else self.backbone
+
     def charge(self, images: int) -> None:
         """Count the FLOPs of the latents of images that are learned for the first time."""
         if self.latents is not None:

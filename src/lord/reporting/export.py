@@ -14,7 +14,7 @@ from lord.reporting.page import against
 from lord.reporting.report import find_studies, not_ours, readable
 from lord.reporting.rows import Pick, Row, flops_of, summarise
 from lord.reporting.statistics import caution, paired
-from lord.reporting.tables import UNCOUNTED, missing, share_missed
+from lord.reporting.tables import UNCOUNTED, marked, missing, pretrained, share_missed
 from lord.reporting.units import size
 from lord.storage import write_text
 
@@ -159,7 +159,7 @@ def latex(title: str, rows: Sequence[Row], baseline: str | None = None) -> str:
     """
     how, warning = trained(rows), missing(rows)
     seeds = sorted({len(row.records) for row in rows})
-    head, body = ["method", *COLUMNS], [[escape(row.name)] for row in rows]
+    head, body = ["method", *COLUMNS], [[escape(marked(row))] for row in rows]
     for column in COLUMNS.values():
         for cells, text in zip(body, _cells(column, rows), strict=True):
             cells.append(text)
@@ -182,7 +182,7 @@ def latex(title: str, rows: Sequence[Row], baseline: str | None = None) -> str:
         *(f"{name}: {column.definition}" for name, column in COLUMNS.items()),
         *(gaps.notes if gaps else ()),
         *([f"All rows: {how.shared}"] if how.shared else []),
-        *(text for text in (how.warning, warning) if text),
+        *(text for text in (how.warning, warning, pretrained(rows)) if text),
         "needs the package booktabs",
     ]
     form = "l" + "r" * (len(head) - 1 - bool(how.each)) + "l" * bool(how.each)

@@ -1,7 +1,7 @@
 """Whether rows are trained alike: optimizer, learning rate, schedule, epochs and batch size."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lord.evaluation import RunRecord
 from lord.reporting.names import as_text
@@ -18,6 +18,8 @@ PROPER = {
     **{"sgd": "SGD", "muon": "Muon", "adam": "Adam", "adamw": "AdamW", "nadam": "NAdam"},
     **{"radam": "RAdam", "adamax": "Adamax", "rmsprop": "RMSprop", "adagrad": "Adagrad"},
 }
+CLOSED = "closed form"
+"""Optimizer of a head that is computed from sums."""
 PLAIN = ("none", "false", "0")
 """Values that are not shown."""
 FEW = 6
@@ -100,6 +102,11 @@ def compared(settings: Mapping[str, Mapping[str, str]], best: str) -> Trained:
         settings: by name of a variant, the settings that say how it is trained.
         best: name of the most accurate variant; the warning suggests its settings.
     """
+    heads = {name: CLOSED for name, one in settings.items() if one.get("optimizer") == CLOSED}
+    if heads:
+        rest = compared({n: one for n, one in settings.items() if n not in heads}, best)
+        each = {name: heads.get(name) or rest.each.get(name) or rest.shared for name in settings}
+        return replace(rest, each=each, shared="")
     values = {name: {one.get(name) for one in settings.values()} for name in TRAINED}
     apart = [name for name in TRAINED if len(values[name]) > 1]
     alike = [name for name in TRAINED if len(values[name]) == 1 and None not in values[name]]

@@ -39,7 +39,7 @@ def _cells(rows: Sequence[Row], reference: Row, how: Trained) -> tuple[list[str]
     plain = reference.name == reference.variant.method
     name = reference.name if plain else "reference"
     columns: dict[str, Callable[[Row], str]] = {
-        "method": lambda row: row.name,
+        "method": marked,
         "seeds": lambda row: str(len(row.records)),
         "Class-IL": lambda row: row.show(lambda r: r.class_il) + _star(row, "trained"),
         "Task-IL": lambda row: row.show(lambda r: r.task_il),
@@ -58,6 +58,23 @@ def _cells(rows: Sequence[Row], reference: Row, how: Trained) -> tuple[list[str]
     if how.each:
         columns["training"] = lambda row: how.each[row.name]
     return list(columns), [[show(row) for show in columns.values()] for row in rows]
+
+
+def marked(row: Row) -> str:
+    """Return a row's name, with a mark if its runs start from pretrained weights."""
+    return row.name + (" (P)" if row.records[0].pretrained else "")
+
+
+def pretrained(rows: Sequence[Row]) -> str | None:
+    """Say what pretrained rows start from, and the FLOPs that are not counted; None without any."""
+    known = {r.pretrained: r.pretraining_flops for row in rows for r in row.records if r.pretrained}
+    if not known:
+        return None
+    parts = [f"{name}, {'unknown' if f is None else f'about {f:.1g}'}" for name, f in known.items()]
+    return (
+        "(P) starts from pretrained weights. The FLOPs of pretraining are not counted: "
+        f"{'; '.join(parts)}."
+    )
 
 
 def _star(row: Row, statistics: str) -> str:
@@ -124,7 +141,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
 
 
 def _warnings(rows: Sequence[Row], how: Trained) -> tuple[str | None, ...]:
-    return how.warning, missing(rows), missed_budgets(rows)
+    return how.warning, missing(rows), missed_budgets(rows), pretrained(rows)
 
 
 def warned(rows: Sequence[Row]) -> list[str]:

@@ -1,5 +1,6 @@
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lord.config import fields
 from lord.methods import OptimizerConfig
@@ -94,3 +95,21 @@ def test_rows_that_miss_their_flops_per_task_are_named():
     }
     assert "Largest difference: er 3.0%." in markdown(summarise(list(made.values())))
     assert "Largest difference" not in markdown(summarise([made["sgd"], made["joint"]]))
+
+
+def test_a_closed_form_head_is_not_compared_by_how_it_is_trained():
+    table = markdown(rows(er=SGD, slda={"optimizer": "closed form"}))
+    assert "| closed form |" in table
+    assert "| SGD lr 0.03, constant, 1 epoch, batch 32 |" in table
+    assert "equal comparison" not in table
+
+
+def test_rows_from_pretrained_weights_are_marked_and_their_pretraining_is_named():
+    plain = record("er", 0, 50.0, 1e12)
+    started = replace(plain, method="slda", label="slda", pretrained="net (data, 64 px)")
+    table = markdown(summarise([plain, replace(started, pretraining_flops=1e18)]))
+    assert "| slda (P) |" in table
+    assert "| er |" in table
+    assert "not counted: net (data, 64 px), about 1e+18." in table
+    assert "net (data, 64 px), unknown." in markdown(summarise([plain, started]))
+    assert "(P)" not in markdown(summarise([plain]))

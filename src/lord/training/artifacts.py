@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import torch
 
+from lord.config import fields
 from lord.costs import Meter, peak_bytes, tensor_bytes
 from lord.evaluation import (
     Matrices,
@@ -24,7 +25,7 @@ from lord.evaluation import (
     stability_gap,
 )
 from lord.learner import Model, save_model
-from lord.methods import AnyMethod, recomputed_statistics
+from lord.methods import METHODS, AnyMethod, OptimizerConfig, recomputed_statistics
 from lord.storage import write_atomic
 from lord.training.budget import FlopBudget, RealTime
 from lord.training.classes import write_classes
@@ -113,7 +114,7 @@ def record_of(
         method=config.method,
         label=config.label,
         variant=msgspec.to_builtins(config.variant.settings),
-        epochs=config.training.epochs,
+        epochs=None if method.traits.features == "only" else config.training.epochs,
         preset=config.preset,
         seed=config.seed,
         statistics=statistics,
@@ -141,9 +142,19 @@ def record_of(
         task_flops=budget.spent if isinstance(budget, FlopBudget) else None,
         stream_seen=budget.share if isinstance(budget, RealTime) else None,
         matrices=matrices,
+        **_pretrained(method),
         **_accuracy_measures(headline, matrices),
         **_costs(outcome, processes),
     )
+
+
+def _pretrained(method: AnyMethod) -> dict[str, Any]:
+    """Return what a run's backbone was trained on, and at which cost."""
+    if (frozen := method.context.frozen) is None:
+        return {}
+    network = frozen.pretrained
+    name = f"{network.name} ({network.trained_on}, {frozen.size} px)"
+    return {"pretrained": name, "pretraining_flops": network.training_flops}
 
 
 def _accuracy_measures(headline: list[list[float]], matrices: Matrices) -> dict[str, Any]:
@@ -183,6 +194,9 @@ def common_settings(config: RunConfig) -> dict[str, Any]:
     """Return the settings that runs of the same variant with other seeds share."""
     apart = {"method", "preset", "seed", "device", "evaluate_every", "prequential", *FREE}
     values = {name: value for name, value in flat(config).items() if name not in apart}
+    if METHODS[config.method].method.traits.features == "only":  # it has no optimizer
+        values = {n: v for n, v in values.items() if n not in (*fields(OptimizerConfig), "epochs")}
+        values["optimizer"] = "closed form"
     plain = {n: str(v) if isinstance(v, list | tuple) else v for n, v in values.items()}
     if config.plugin:
         plain["plugin"] = ", ".join(f"{name} {sha[:12]}" for name, sha in config.plugin.items())

@@ -39,7 +39,7 @@ from lord.reporting.names import Shown, full_name, read_text, short_names
 from lord.reporting.report import check_folder, find_records, readable
 from lord.reporting.rows import Row, label_of, summarise, variant_of, without_epochs
 from lord.reporting.statistics import caution
-from lord.reporting.tables import CONVENTION, missing
+from lord.reporting.tables import CONVENTION, missing, pretrained
 
 LOSSES = 150
 """Points of a loss curve."""
@@ -115,7 +115,7 @@ def _study(folder: Path, place: Path, runs: list[Path], budget: Budget) -> Shown
         name=readable(inside),
         study=study,
         runs=shown,
-        warnings=[text for text in (how.warning, missing(rows), few) if text],
+        warnings=[text for text in (how.warning, missing(rows), pretrained(rows), few) if text],
         training=how.shared,
     )
 
@@ -128,7 +128,7 @@ def _training(runs: list[ShownRun], rows: list[Row]) -> Trained:
     settings |= {run.row: known[run.name] for run in runs if run.record}
     how = compared(settings, next((run.row for run in runs if best and run.record is best), ""))
     for run in runs:
-        run.training = in_words(known[run.name], how.differ)
+        run.training = how.each.get(run.row) or in_words(known[run.name], how.differ)
     return how
 
 
