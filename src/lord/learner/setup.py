@@ -41,7 +41,9 @@ WIDTH = 16
 HORIZON = 10
 """Sessions over which the student grows. How many will come is not known: later sessions find it
 as wide as it gets."""
-UNEVEN: dict[str, dict[str, Any]] = {"lord+": {"keep": "balanced", "admission": 0.0}}
+UNEVEN: dict[str, dict[str, Any]] = dict.fromkeys(
+    ("lord+", "lord-fused"), {"keep": "balanced", "admission": 0.0}
+)
 """Settings by method where none are given. Classes come unevenly over months, and a reservoir
 soon holds nothing of a rare one."""
 
