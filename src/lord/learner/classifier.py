@@ -15,7 +15,7 @@ from lord.learner.held_out import HeldOut, mean_forgetting
 from lord.learner.images import Images, as_images, class_names
 from lord.learner.model import Prediction
 from lord.learner.session import Session
-from lord.methods import AnyMethod, Inputs
+from lord.methods import AnyMethod, Inputs, calibrated
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
@@ -49,15 +49,33 @@ class Classifier(ABC):
     def learn(self, images: Images, labels: Sequence[str]) -> object:
         """Learn one session's images."""
 
-    def predictions(self, images: Images) -> list[Prediction]:
+    def predictions(self, images: Images, *, unknown: bool = False) -> list[Prediction]:
         """Return the most likely class of each image, with its probability.
+
+        Args:
+            images: images of the shape that was learned.
+            unknown: also tell how likely each image is of no class that was learned.
 
         Raises:
             UserError: for images that do not fit, or before the first session.
         """
         best = self._probabilities(images).max(1)
-        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        return [Prediction(self.classes[label], confidence) for label, confidence in pairs]
+        labels = [self.classes[label] for label in best.indices.tolist()]
+        unusual = self._unusual(images).tolist() if unknown else [None] * len(labels)
+        rows = zip(labels, best.values.tolist(), unusual, strict=True)
+        return [Prediction(*row) for row in rows]
+
+    def known_scores(self) -> Tensor:
+        """Return how little images that were not learned resemble the known classes.
+
+        They are the held-out images, and those that a closed-form head keeps for choices. They
+        calibrate ``Prediction.unknown``: with n of them, it is at most n / (n + 1).
+        """
+        scores = self._trained().known_scores().cpu().double()
+        held = self.held_out.columns.get("images")
+        if held is None or not len(held):
+            return scores
+        return torch.cat([scores, self._unknown_scores(held)])
 
     def evaluate(self, images: Images, labels: Sequence[str]) -> float:
         """Return the accuracy on images, in percent.
@@ -203,6 +221,16 @@ class Classifier(ABC):
                 hint="a lower `lr` may help",
             )
         return probabilities
+
+    def _unusual(self, images: Images) -> Tensor:
+        """Return how unusual each image is among images that were not learned, from 0 to 1."""
+        scores = self._unknown_scores(as_images(images, self.shape))
+        return calibrated(scores, self.known_scores())
+
+    def _unknown_scores(self, pixels: Tensor) -> Tensor:
+        method = self._trained()
+        parts = [method.unknown_scores(self._given(part)).cpu() for part in pixels.split(256)]
+        return torch.cat(parts).double()
 
     def _given(self, images: Tensor) -> Tensor:
         """Return what the method gets for images: the images, or their latents."""

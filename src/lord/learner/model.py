@@ -62,10 +62,13 @@ class Prediction:
     Attributes:
         label: name of the most likely class.
         confidence: its probability, from 0 to 1.
+        unknown: how unusual the image is among images of known classes, from 0 to 1. At most 5 %
+            of these get 0.95 or more. None unless it was asked for.
     """
 
     label: str
     confidence: float
+    unknown: float | None = None
 
 
 def save_model(model: Model, path: Path) -> None:

@@ -18,6 +18,7 @@ from lord.methods.method import (
 from lord.methods.optim import OptimizerConfig, Progress, ScheduledOptimizer
 from lord.methods.registry import BUILT_IN, METHODS, RETIRED, Recipe, register
 from lord.methods.statistics import recomputed_statistics
+from lord.methods.unknown import calibrated
 
 __all__ = [
     "BUILT_IN",
@@ -38,6 +39,7 @@ __all__ = [
     "ScheduledOptimizer",
     "Traits",
     "build_method",
+    "calibrated",
     "first_student",
     "make_inputs",
     "moved",

@@ -16,6 +16,7 @@ from lord.methods.context import Batch, Context
 from lord.methods.method import Method, MethodConfig, Scalars, Traits
 from lord.methods.optim import Progress
 from lord.methods.sums import Sums
+from lord.methods.unknown import dissimilarity
 from lord.streams import Task
 
 TEMPERATURES = tuple(2 ** (k / 2) for k in range(-4, 29))
@@ -169,6 +170,18 @@ class ClosedForm(Method[C]):
         candidate, temperature = self._choices()
         sums = self.sums.without(self.kept["features"], self.kept["labels"])
         return (self._logits_of_kept(sums, candidate) / temperature).float()
+
+    @torch.no_grad()
+    def unknown_scores(self, images: Tensor) -> Tensor:
+        return dissimilarity(self.lifted(images), self.sums.means()[self.sums.counts > 0])
+
+    def known_scores(self) -> Tensor:
+        rows, labels = self.kept["features"], self.kept["labels"]
+        sums = self.sums.without(rows, labels)
+        rest = sums.counts > 0
+        if not rest.any():
+            return torch.empty(0)
+        return dissimilarity(rows[rest[labels]], sums.means()[rest])
 
     def _logits_of_kept(self, sums: Sums, candidate: float) -> Tensor:
         weight, bias = self.fit(sums, candidate)

@@ -111,6 +111,12 @@ class LoRDFused(LoRD):
         student = super().predict(self.small(images))
         return fusion(head.log_softmax(1), self._seen(student).log_softmax(1))
 
+    def unknown_scores(self, images: Tensor) -> Tensor:
+        return self.head.unknown_scores(images)
+
+    def known_scores(self) -> Tensor:
+        return self.head.known_scores()
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict(state)
         self.held = self.held.cpu()

@@ -168,6 +168,17 @@ class Method(ABC, Generic[C]):
         finally:
             network.train()
 
+    def unknown_scores(self, images: Tensor) -> Tensor:
+        """Return how likely each image is of a class that was not learned, N; higher is likelier.
+
+        Scores have no scale. By default, a score is minus the largest probability.
+        """
+        return -self.predict(images).softmax(1).max(1).values
+
+    def known_scores(self) -> Tensor:
+        """Return scores of images that the method keeps, by a model that has not learned them."""
+        return torch.empty(0)
+
     @torch.no_grad()
     def outputs(self, images: Tensor) -> Tensor:
         """Return the student's outputs for N x C x H x W uint8 images, N x outputs float32.
