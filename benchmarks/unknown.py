@@ -214,7 +214,7 @@ def table(rows: list[dict[str, dict[str, dict[str, float]]]]) -> str:
     """Return mean and standard deviation over the choices, in Markdown."""
     sets = list(rows[0]["called unknown at 5 %"])
     lines = [f"| score | {' | '.join(sets[1:])} |", f"| --- |{' ---: |' * (len(sets) - 1)}"]
-    for name in sorted(rows[0]["auroc"], key=lambda n: -rows[0]["auroc"][n]["near"]):
+    for name in sorted(rows[0]["auroc"], key=lambda n: -sum(r["auroc"][n]["near"] for r in rows)):
         values = [[row["auroc"][name][each] for row in rows] for each in sets[1:]]
         cells = [f"{np.mean(v):.3f} ± {np.std(v, ddof=len(v) > 1):.3f}" for v in values]
         lines.append(f"| {name} | {' | '.join(cells)} |")

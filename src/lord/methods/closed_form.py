@@ -179,8 +179,6 @@ class ClosedForm(Method[C]):
         rows, labels = self.kept["features"], self.kept["labels"]
         sums = self.sums.without(rows, labels)
         rest = sums.counts > 0
-        if not rest.any():
-            return torch.empty(0)
         return dissimilarity(rows[rest[labels]], sums.means()[rest])
 
     def _logits_of_kept(self, sums: Sums, candidate: float) -> Tensor:

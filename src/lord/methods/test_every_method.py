@@ -58,6 +58,7 @@ def test_it_predicts_before_it_has_learned(name, make):
     logits = method.predict(stream.test[0].images[:5])
     assert logits.shape == (5, 10)
     assert logits.isfinite().all()
+    assert method.unknown_scores(stream.test[0].images[:5]).isfinite().all()
 
 
 @every_method
@@ -67,6 +68,8 @@ def test_predicting_changes_nothing(name, make):
     before = copy.deepcopy(method.state_dict())
     first = method.predict(stream.test[0].images)
     assert torch.equal(method.predict(stream.test[0].images), first)
+    assert method.unknown_scores(stream.test[0].images).shape == (len(first),)
+    assert method.known_scores().isfinite().all()
     assert_same(method.state_dict(), before)
     assert method.student.training
 

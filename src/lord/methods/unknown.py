@@ -12,16 +12,18 @@ def dissimilarity(features: Tensor, means: Tensor) -> Tensor:
     features as they are. It finds images that differ from all photographs, such as letters. The
     second one is that of features around the mean of all classes. It finds other photographs.
 
-    >>> dissimilarity(torch.tensor([[2.0, 0.0], [1.0, 1.0]]), torch.eye(2)).tolist()
-    [-2.0, -0.70710...]
+    >>> dissimilarity(torch.tensor([[1.0, 0.0], [-1.0, 0.0]]), torch.eye(2)).round(decimals=2)
+    tensor([-2.0000, -0.4500], dtype=torch.float64)
 
     Args:
         features: N x width.
-        means: mean feature of each class, classes x width; at least one class.
+        means: mean feature of each class, classes x width.
 
     Returns:
-        N float64, from -2 to 2.
+        N float64, from -2 to 2; zeros if there is no class.
     """
+    if not len(means):
+        return torch.zeros(len(features), dtype=torch.float64)
     x, means = features.double().cpu(), means.double().cpu()
     centre = means.mean(0)
     return -_nearest(x, means) - _nearest(x - centre, means - centre)
