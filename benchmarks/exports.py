@@ -22,6 +22,7 @@ import torch
 from lord.config import UserError
 from lord.data import DataConfig, ImageData, load_images
 from lord.learner import Deployed, Learner, export_int8, export_onnx, export_pt2
+from lord.methods import deployable
 from lord.storage import write_text
 from lord.training.folder import environment
 
@@ -77,7 +78,7 @@ def compare_exports(learner: Learner, images: torch.Tensor, labels: torch.Tensor
     """Export the learner in all formats and compare each with PyTorch."""
     assert learner.method
     assert learner.method.buffer
-    deployed = Deployed(learner.method.predictor, *learner.normalisation)
+    deployed = Deployed(deployable(learner.method))
     with torch.no_grad():
         expected = deployed(images).numpy()
         row: dict[str, Any] = {

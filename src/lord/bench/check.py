@@ -15,7 +15,7 @@ from lord.channels import Elastic, trace
 from lord.config import UserError, Value, first_line, seeded
 from lord.data import load_images
 from lord.learner import Deployed, export_onnx
-from lord.methods import METHODS, AnyMethod, Batch, Progress, take_step
+from lord.methods import METHODS, AnyMethod, Batch, Pipeline, Progress, take_step
 from lord.methods.lord import LoRD
 from lord.networks import ResNet18
 from lord.storage.checkpoint import load_state, save_state
@@ -227,7 +227,7 @@ def _export(device: torch.device) -> Difference:
     trial = _Trial("lord+", device)
     student, task = trial.trained().student.cpu(), trial.stream.test[0]
     channels = task.images.shape[1]
-    deployed = Deployed(student, [0.5] * channels, [0.5] * channels)
+    deployed = Deployed(Pipeline(student, [0.5] * channels, [0.5] * channels))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.onnx"
         names = trial.stream.class_names

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from lord.cli.console import check_new, say, writing
 from lord.cli.flags import Switch
@@ -12,7 +12,16 @@ from lord.config import UserError, load_plugin
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lord.learner import Deployed
+    from lord.learner import Deployed, Learner
+
+
+class Images(NamedTuple):
+    """Images to try a model on: their labels, and what kind they are."""
+
+    images: "Tensor"
+    labels: "Tensor | None" = None
+    kind: str = "random images"
+
 
 EXAMPLES = """
 lord export memory model.onnx
@@ -43,8 +52,8 @@ def export(
     format
         onnx, or pt2 for torch.export. By default the ending of the file's name, or else onnx.
     int8
-        Use eight bits for weights and activations. Needs ONNX and a learner with a buffer. The file
-        is written only if accuracy on the buffer holds.
+        Use eight bits for weights and activations. Needs ONNX and a learner. The file is written
+        only if accuracy holds on the images of its buffer, or else on its held-out images.
     plugin
         Python file that registers methods or networks.
     """
@@ -54,17 +63,18 @@ def export(
     if plugin:
         load_plugin(plugin)
     check_new("out", out)
-    deployed, classes, images, labels = _exportable(source)
-    if int8 and labels is None:
-        raise UserError("needs a learner's buffer, on which activations are measured", field="int8")
+    deployed, classes, tried = _exportable(source)
+    if int8 and tried.labels is None:
+        problem = "needs a learner's buffer or held-out images, on which activations are measured"
+        raise UserError(problem, field="int8")
     if int8 and form == "pt2":
         raise UserError("cannot be combined with pt2", field="int8", hint="set `format` to onnx")
     with writing(out):
         if form == "pt2":
-            export_pt2(deployed, classes, images[:2], out)
+            export_pt2(deployed, classes, tried.images[:2], out)
             note = ""
         else:
-            note = _export_onnx(deployed, classes, images, labels if int8 else None, out)
+            note = _export_onnx(deployed, classes, tried, int8, out)
     say(f"The model is {out}, {out.stat().st_size / 1e6:.2f} MB{note}.")
 
 
@@ -81,16 +91,13 @@ def _format(out: Path, given: str | None) -> str:
 
 
 def _export_onnx(
-    deployed: "Deployed",
-    classes: Sequence[str],
-    images: "Tensor",
-    labels: "Tensor | None",
-    out: Path,
+    deployed: "Deployed", classes: Sequence[str], tried: "Images", int8: bool, out: Path
 ) -> str:
-    """Write an ONNX file, with eight bits where labels are given; return how good it is."""
+    """Write an ONNX file, with eight bits if asked; return how good it is."""
     from lord.learner import export_int8, export_onnx
 
-    if labels is None:
+    images, labels = tried.images, tried.labels
+    if not int8 or labels is None:
         gap = export_onnx(deployed, classes, images, out)
         return f"; largest difference from PyTorch {gap:.1g} on {len(images)} images"
     fp32 = out.with_name(f".{out.name}-fp32")
@@ -99,32 +106,39 @@ def _export_onnx(
         before, after = export_int8(fp32, images, labels, out)
     finally:
         fp32.unlink(missing_ok=True)
-    return f"; accuracy on the buffer {after:.1f} %, {before:.1f} % in fp32"
+    return f"; accuracy on {len(images)} {tried.kind} {after:.1f} %, {before:.1f} % in fp32"
 
 
-def _exportable(source: Path) -> "tuple[Deployed, Sequence[str], Tensor, Tensor | None]":
-    """A model, its classes, and images to try it on.
-
-    The images are those of a learner's buffer, with their labels; without a buffer, random ones.
-    """
+def _exportable(source: Path) -> "tuple[Deployed, Sequence[str], Images]":
+    """A model, its classes, and images to try it on."""
     from lord.learner import Deployed, holds_learner, load_model
+    from lord.methods import deployable
 
     if not holds_learner(source):
         model = load_model(source)
-        return (
-            Deployed(model.network, model.mean, model.std),
-            model.classes,
-            _random(model.shape),
-            None,
-        )
+        return Deployed(model.pipeline), model.classes, Images(_random(model.shape))
     learner = load_learner(source)
     if learner.method is None or learner.shape is None:
         raise UserError("has learned nothing yet", field="source", given=source)
-    deployed = Deployed(learner.method.predictor, *learner.normalisation)
-    held = learner.method.buffer.held if learner.method.buffer is not None else {}
-    if not held:
-        return deployed, learner.classes, _random(learner.shape), None
-    return deployed, learner.classes, held["images"], held["labels"]
+    return Deployed(deployable(learner.method)), learner.classes, _images_of(learner)
+
+
+def _images_of(learner: "Learner") -> "Images":
+    """A learner's images with their labels; random images if it has none.
+
+    They are those of its buffer. A buffer may hold latents or small images, or there may be none:
+    then they are the held-out images.
+    """
+    method, shape = learner.method, learner.shape
+    assert method is not None
+    assert shape is not None
+    held = method.buffer.held if method.buffer is not None else {}
+    if held and method.context.latents is None and tuple(held["images"].shape[1:]) == shape:
+        return Images(held["images"], held["labels"], "images of the buffer")
+    columns = learner.held_out.columns
+    if columns and len(columns["labels"]):
+        return Images(columns["images"], columns["labels"], "held-out images")
+    return Images(_random(shape))
 
 
 def _random(shape: tuple[int, ...]) -> "Tensor":

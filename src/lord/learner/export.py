@@ -3,8 +3,6 @@
 import copy
 import io
 import json
-import logging
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lord.backbone.engine import onnx_program, quiet
 from lord.config import UserError, first_line
 from lord.storage.files import write_atomic
 
@@ -21,32 +20,29 @@ ALLOWED = 1.0
 
 
 class Deployed(nn.Module):
-    """A network with its preprocessing, for export.
+    """A classifier of raw images, for export.
 
     It maps N x C x H x W uint8 images to N x classes probabilities.
 
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
-    >>> Deployed(network, [0.5] * 3, [0.2] * 3)(torch.zeros(2, 3, 4, 4, dtype=torch.uint8)).shape
+    >>> from lord.methods import Pipeline
+    >>> pipeline = Pipeline(network, [0.5] * 3, [0.2] * 3)
+    >>> Deployed(pipeline)(torch.zeros(2, 3, 4, 4, dtype=torch.uint8)).shape
     torch.Size([2, 3])
 
     Args:
-        network: from normalised images to logits. It is copied.
-        mean, std: normalisation of each channel.
+        network: from N x C x H x W uint8 images to logits, as ``deployable`` makes it. It is
+            copied.
     """
 
-    scale: Tensor
-    shift: Tensor
-
-    def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        copied = copy.deepcopy(network).eval()
+        copied = copy.deepcopy(network).eval().requires_grad_(False)
         plain = torch.contiguous_format  # training may have used another memory order
         self.network = copied.to(memory_format=plain)  # type: ignore[call-overload]
-        self.register_buffer("scale", (1 / (255 * torch.tensor(std))).view(-1, 1, 1))
-        self.register_buffer("shift", (-torch.tensor(mean) / torch.tensor(std)).view(-1, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network(images.float() * self.scale + self.shift).softmax(1)
+        return self.network(images).softmax(1)
 
 
 def export_pt2(deployed: Deployed, classes: Sequence[str], example: Tensor, path: Path) -> None:
@@ -80,18 +76,8 @@ def export_onnx(deployed: Deployed, classes: Sequence[str], images: Tensor, path
             differ.
     """
     session = _runtime()
-    with _quiet(), _export_errors():
-        batch = torch.export.Dim("batch", min=1, max=4096)
-        program = torch.onnx.export(
-            deployed,
-            (images[:2],),
-            dynamo=True,
-            dynamic_shapes=({0: batch},),
-            input_names=["images"],
-            output_names=["probabilities"],
-            verbose=False,
-        )
-    assert program is not None
+    with _export_errors():
+        program = onnx_program(deployed, images, "images", "probabilities")
     program.model.metadata_props["classes"] = json.dumps(list(classes))
     with torch.no_grad():
         wanted = deployed(images)
@@ -140,7 +126,7 @@ def export_int8(fp32: Path, images: Tensor, labels: Tensor, path: Path) -> tuple
             part = next(self.parts, None)
             return None if part is None else {"images": part.numpy()}
 
-    with _quiet():
+    with quiet():
         write_atomic(
             path,
             lambda draft: quantize_static(
@@ -149,6 +135,7 @@ def export_int8(fp32: Path, images: Tensor, labels: Tensor, path: Path) -> tuple
                 Reader(),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
+                reduce_range=True,  # eight bits overflow on processors without VNNI
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
             ),
@@ -159,8 +146,9 @@ def export_int8(fp32: Path, images: Tensor, labels: Tensor, path: Path) -> tuple
         shares.append(100 * float((torch.from_numpy(guesses) == labels).float().mean()))
     if shares[0] - shares[1] > ALLOWED:
         path.unlink()
+        before, after = shares
         raise UserError(
-            f"accuracy would fall from {shares[0]:.1f} to {shares[1]:.1f} % on the buffer's images",
+            f"accuracy would fall from {before:.1f} to {after:.1f} % on {len(images)} images",
             field="int8",
             hint="nothing was written",
         )
@@ -175,19 +163,6 @@ def _export_errors() -> Iterator[None]:
     except Exception as error:
         reason = f"{type(error).__name__}: {first_line(error)}"
         raise UserError(f"this network cannot be exported: {reason}") from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence libraries' warnings inside, because the files they write are checked."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 def _runtime() -> Any:

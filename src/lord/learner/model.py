@@ -1,33 +1,47 @@
-"""A trained network in one safetensors file. Its header holds what rebuilds the shapes."""
+"""A trained classifier in one safetensors file. Its header holds what rebuilds the shapes."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
 from safetensors.torch import save_file
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
-from lord.backbone.trained import MODEL_FILE, MODEL_FORMAT, read_network
-from lord.config import UserError, as_path, first_line
-from lord.data import Augment
+from lord.backbone import Backbone
+from lord.backbone.trained import (
+    MODEL_FILE,
+    MODEL_FORMAT,
+    PARTS_FORMAT,
+    damage_named,
+    filled,
+    read_model,
+    skeleton_of,
+)
+from lord.config import UserError, as_path
+from lord.learner.parts import Parts, parts_of, read_backbone, skeleton_of_parts
 from lord.learner.session import holds_learner
+from lord.methods import Kind, Pipeline
 from lord.networks import NetworkConfig
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network with its preprocessing and its class names.
+    """A trained classifier with its preprocessing and its class names.
 
     Attributes:
-        network: in evaluation mode; it may be narrower than ``config`` says.
+        network: the trained part, in evaluation mode; it may be narrower than ``config`` says.
         classes: name of each output.
         shape: channels, height and width of the images.
-        mean, std: normalisation of each channel.
-        config: name and full width of the network.
+        mean, std: normalisation of each channel of what the network gets.
+        config: name and full width of the network, for the kinds "network" and "fused".
+        kind: what was trained: a "network" on images, a "head" over features or pixels, a network
+            above a cut ("latents"), or a network beside a head ("fused").
+        backbone: frozen network before the trained part; None without one.
     """
 
     network: nn.Module
@@ -36,6 +50,13 @@ class Model:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     config: NetworkConfig
+    kind: Kind = "network"
+    backbone: Backbone | None = None
+
+    @cached_property
+    def pipeline(self) -> nn.Module:
+        """One network from N x C x H x W uint8 images to logits. It shares the weights."""
+        return Pipeline(self.network, self.mean, self.std, self.kind, self.backbone).eval()
 
     @torch.no_grad()
     def predict(self, images: Tensor) -> Tensor:
@@ -50,9 +71,7 @@ class Model:
         if images.dtype != torch.uint8 or tuple(images.shape[1:]) != self.shape:
             problem = f"got {tuple(images.shape)} of {images.dtype}"
             raise UserError(problem, field="images", allowed=allowed)
-        plain = Generator(images.device)
-        augment = Augment(self.mean, self.std, crop=0, flip=False, generator=plain)
-        return self.network(augment.normalise(images))
+        return self.pipeline(images)
 
 
 @dataclass(frozen=True)
@@ -72,7 +91,12 @@ class Prediction:
 
 
 def save_model(model: Model, path: Path) -> None:
-    """Write a model to a file."""
+    """Write a model to a file. Of a backbone, only its name and a hash of its weights are written.
+
+    Args:
+        model: a model.
+        path: file to write.
+    """
     header = {
         "format": MODEL_FORMAT,
         "classes": model.classes,
@@ -81,6 +105,9 @@ def save_model(model: Model, path: Path) -> None:
         "std": model.std,
         "config": msgspec.to_builtins(model.config),
     }
+    if model.kind != "network":
+        parts = parts_of(model.kind, model.network, model.backbone)
+        header |= {"format": PARTS_FORMAT, "parts": msgspec.to_builtins(parts)}
     state = model.network.state_dict()  # cloned, because one tensor may have two names
     tensors = {n: t.clone(memory_format=torch.contiguous_format) for n, t in state.items()}
     save_file(tensors, path, metadata={"lord": json.dumps(header)})
@@ -89,7 +116,8 @@ def save_model(model: Model, path: Path) -> None:
 def load_model(path: str | Path) -> Model:
     """Read a model from its file, or from the folder of the run that trained it.
 
-    Nothing in the file is executed. A file that does not fit is refused.
+    Nothing in the file is executed. A file that does not fit is refused. If the model has a
+    backbone, it is loaded as it was for the run, and must have the same weights.
 
     >>> import tempfile
     >>> import lord
@@ -101,7 +129,8 @@ def load_model(path: str | Path) -> Model:
     torch.Size([2, 10])
 
     Raises:
-        UserError: if the file is missing, or does not hold a whole model.
+        UserError: if the file is missing, or does not hold a whole model, or if the model's
+            backbone cannot be loaded or has other weights.
     """
     path = as_path("path", path)
     if path.is_dir() and not (path / MODEL_FILE).exists() and holds_learner(path):
@@ -109,24 +138,26 @@ def load_model(path: str | Path) -> Model:
             f"'{path}' holds a learner, not a run's model", hint="use lord.Learner.load"
         )
     file = path / MODEL_FILE if path.is_dir() else path
-    header, network = read_network(file)
-    try:
-        return _tried(header, network)
-    except (LookupError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"'{file}' does not hold a model: {first_line(error)}") from None
+    with damage_named(file):
+        header, tensors = read_model(file)
+        return _tried(header, tensors, file)
 
 
-def _tried(header: Mapping[str, Any], network: nn.Module) -> Model:
-    """Return the model of a file's header and network, after a trial."""
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    model = Model(
-        network,
-        tuple(header["classes"]),
-        tuple(header["shape"]),
-        tuple(header["mean"]),
-        tuple(header["std"]),
-        msgspec.convert(header["config"], NetworkConfig),
-    )
+def _tried(header: Mapping[str, Any], tensors: Mapping[str, Tensor], file: Path) -> Model:
+    """Return the model of a file's header and tensors, after a trial."""
+    config = msgspec.convert(header["config"], NetworkConfig)
+    classes, shape = tuple(header["classes"]), tuple(header["shape"])
+    kind: Kind = "network"
+    backbone = None
+    if "parts" in header:
+        parts = msgspec.convert(header["parts"], Parts)
+        kind, backbone = parts.kind, read_backbone(parts, shape)
+        skeleton = skeleton_of_parts(parts, config, len(classes), shape, backbone, tensors)
+    else:
+        skeleton = skeleton_of(config, len(classes), shape[0])
+    network = filled(skeleton, tensors, file).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    mean, std = tuple(header["mean"]), tuple(header["std"])
+    model = Model(network, classes, shape, mean, std, config, kind, backbone)
     outputs = model.predict(torch.zeros((1, *model.shape), dtype=torch.uint8)).shape[1]
     if outputs != len(model.classes):
         raise ValueError(f"it has {len(model.classes)} class names for {outputs} outputs")

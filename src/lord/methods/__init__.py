@@ -2,8 +2,9 @@
 
 from lord.methods.build import build_method
 from lord.methods.context import Batch, Context
+from lord.methods.deploy import Kind, Pipeline, backbone_of, deployable, trained_part
 from lord.methods.extend import take_over
-from lord.methods.inputs import Inputs, first_student, make_inputs
+from lord.methods.inputs import Inputs, above_cut, first_student, make_inputs
 from lord.methods.method import (
     AnyMethod,
     BufferConfig,
@@ -29,17 +30,22 @@ __all__ = [
     "BufferConfig",
     "Context",
     "Inputs",
+    "Kind",
     "Method",
     "MethodConfig",
     "OptimizerConfig",
+    "Pipeline",
     "Progress",
     "Recipe",
     "Rehearsal",
     "Scalars",
     "ScheduledOptimizer",
     "Traits",
+    "above_cut",
+    "backbone_of",
     "build_method",
     "calibrated",
+    "deployable",
     "first_student",
     "make_inputs",
     "moved",
@@ -47,4 +53,5 @@ __all__ = [
     "register",
     "take_over",
     "take_step",
+    "trained_part",
 ]

@@ -70,11 +70,8 @@ class LoRDFused(LoRD):
 
     def small(self, images: Tensor) -> Tensor:
         """Return N x C x H x W uint8 images as the student gets them."""
-        if images.shape[1:] == self.context.shape:
-            return images
-        sides = self.context.shape[1:]
-        x = F.interpolate(images.float(), sides, mode="bilinear", antialias=True)
-        return x.round().clamp(0, 255).to(torch.uint8)
+        _, height, width = self.context.shape
+        return resized(images, (height, width)).to(torch.uint8)
 
     def begin_task(self, task: Task) -> None:
         self.head.begin_task(task)
@@ -117,6 +114,15 @@ class LoRDFused(LoRD):
     def known_scores(self) -> Tensor:
         return self.head.known_scores()
 
+    def fused(self) -> "FusedStudent | None":
+        """Return what predicts, as one module. It is None where the head predicts alone."""
+        fusion, seen = Fusion(*self.weights), self.head.sums.counts > 0
+        if not fusion.student:
+            return None
+        _, height, width = self.context.shape
+        seen = (seen if seen.any() else ~seen).to(self.device)
+        return FusedStudent(self.head.student, self.predictor, fusion, seen, (height, width))
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict(state)
         self.held = self.held.cpu()
@@ -152,6 +158,51 @@ class KeepingSLDA(SLDA):
 
     def columns(self, images: Tensor, lifted: Tensor) -> dict[str, Tensor]:
         return super().columns(images, lifted) | {"images": self.small(images)}
+
+
+class FusedStudent(nn.Module):
+    """A head over features and a student on small images, whose log-probabilities are added.
+
+    Args:
+        head: from N x features to N x classes logits.
+        student: from normalised N x C x H x W images to N x classes logits.
+        fusion: weights of the two.
+        seen: classes bool. The student's logits of other classes are set very low.
+        sides: height and width of the student's images in pixels.
+    """
+
+    weights: Tensor
+    seen: Tensor
+
+    def __init__(
+        self,
+        head: nn.Module,
+        student: nn.Module,
+        fusion: Fusion,
+        seen: Tensor,
+        sides: tuple[int, int],
+    ) -> None:
+        super().__init__()
+        self.head, self.student, self.sides = head, student, sides
+        self.register_buffer("weights", torch.tensor(fusion, device=seen.device))
+        self.register_buffer("seen", seen)
+
+    def small(self, images: Tensor) -> Tensor:
+        """Return N x C x H x W uint8 images as the student gets them, as whole numbers."""
+        return resized(images, self.sides)
+
+    def forward(self, features: Tensor, images: Tensor) -> Tensor:
+        head = self.head(features).log_softmax(1)
+        student = torch.where(self.seen, self.student(images), -1e4).log_softmax(1)
+        return self.weights[0] * head + self.weights[1] * student
+
+
+def resized(images: Tensor, sides: tuple[int, int]) -> Tensor:
+    """Return N x C x H x W images of another height and width, as whole numbers from 0 to 255."""
+    if images.shape[2:] == sides:
+        return images
+    x = F.interpolate(images.float(), sides, mode="bilinear", antialias=True)
+    return x.round().clamp(0, 255)
 
 
 def student_side(size: int, shape: tuple[int, ...]) -> int | None:

@@ -103,10 +103,7 @@ def first_student(
         width = prod(inputs.backbone.shape if inputs.backbone else inputs.shape)
         return initialised(lambda: nn.Linear(width, classes), seed)
     if inputs.latents is not None:
-        above = inputs.latents.backbone.above
-        network = initialised(lambda: with_outputs(above, classes), seed).requires_grad_()
-        if len(inputs.latents.backbone.shape) == 1:
-            network = nn.Sequential(nn.Flatten(), network)
+        network = above_cut(inputs.latents.backbone, classes, seed)
         with seeded(seed):
             check_classifier(network, inputs.shape, classes)
         return network
@@ -114,3 +111,9 @@ def first_student(
     if isinstance(settings, FusedConfig) and (side := student_side(settings.student_size, shape)):
         shape = (shape[0], side, side)
     return first_network(config, classes=classes, shape=shape, seed=seed)
+
+
+def above_cut(backbone: Backbone, classes: int, seed: int) -> nn.Module:
+    """Return the network above a cut, with a newly initialised head for ``classes`` classes."""
+    network = initialised(lambda: with_outputs(backbone.above, classes), seed).requires_grad_()
+    return nn.Sequential(nn.Flatten(), network) if len(backbone.shape) == 1 else network

@@ -25,7 +25,14 @@ from lord.evaluation import (
     stability_gap,
 )
 from lord.learner import Model, save_model
-from lord.methods import METHODS, AnyMethod, OptimizerConfig, recomputed_statistics
+from lord.methods import (
+    METHODS,
+    AnyMethod,
+    OptimizerConfig,
+    backbone_of,
+    recomputed_statistics,
+    trained_part,
+)
 from lord.storage import write_atomic
 from lord.training.budget import FlopBudget, RealTime
 from lord.training.classes import write_classes
@@ -82,9 +89,11 @@ def write_artifacts(
     """
     method, recompute = outcome.method, record.statistics == "recomputed"
     with recomputed_statistics(method) if recompute else nullcontext():
-        network, augment = method.predictor.eval(), method.augment
-        model = Model(network, classes, shape, augment.mean, augment.std, config.network)
         if folder.path is not None:
+            kind, network = trained_part(method)
+            mean, std, frozen = method.augment.mean, method.augment.std, backbone_of(method)
+            parts = (network.eval(), classes, shape, mean, std, config.network, kind, frozen)
+            model = Model(*parts)
             write_atomic(folder.path / "model.safetensors", lambda draft: save_model(model, draft))
     if folder.path is not None:
         last = outcome.last_scores(record.statistics)
