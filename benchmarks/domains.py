@@ -120,7 +120,9 @@ def sprites(generator: np.random.Generator) -> Iterator[Sample]:
     images = RandomDSprites(img_size=SIDE, shapes=10)
     counts: Counter[int] = Counter()
     for pixels, factors in images:
-        shape, seen = factors.shape_id, counts[factors.shape_id]
+        # Version 1.0.1 gives as shape_id that of another shape, drawn later.
+        shape = next(n for n, points in enumerate(images.shapes) if points is factors.shape)
+        seen = counts[shape]
         counts[shape] += 1
         if seen < (TRAIN + TEST) // 10:
             picture = Image.fromarray((pixels.transpose(1, 2, 0) * 255).round().astype(np.uint8))
