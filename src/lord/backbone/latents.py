@@ -15,11 +15,11 @@ class Scales(NamedTuple):
     """How 8-bit latents become numbers: as ``Augment`` normalises pixels.
 
     Attributes:
-        mean, std: one for each channel. A value q stands for (q / 255 - mean) / std.
+        means, deviations: m and s of each channel. A value q stands for (q / 255 - m) / s.
     """
 
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    means: tuple[float, ...]
+    deviations: tuple[float, ...]
 
 
 class Latents:

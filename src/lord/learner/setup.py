@@ -41,9 +41,8 @@ WIDTH = 16
 HORIZON = 10
 """Sessions over which the student grows. How many will come is not known: later sessions find it
 as wide as it gets."""
-UNEVEN: dict[str, dict[str, Any]] = dict.fromkeys(
-    ("lord+", "lord-fused"), {"keep": "balanced", "admission": 0.0}
-)
+EVEN: dict[str, Any] = {"keep": "balanced", "admission": 0.0}
+UNEVEN: dict[str, dict[str, Any]] = {"lord+": EVEN, "lord-fused": EVEN}
 """Settings by method where none are given. Classes come unevenly over months, and a reservoir
 soon holds nothing of a rare one."""
 
