@@ -137,7 +137,7 @@ class OpenSession:
             if not self.done:
                 with self.charged(meter, *seed):
                     method.begin_task(task)
-            while not self.finished:
+            while not self.finished and not (self.done and method.resting):
                 with self.charged(meter, *seed, once=False):
                     self._step(method, task)
                 self.plan(method.context.steps(task), seconds, flops)

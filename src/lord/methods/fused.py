@@ -76,6 +76,10 @@ class LoRDFused(LoRD):
         _, height, width = self.context.shape
         return resized(images, (height, width)).to(torch.uint8)
 
+    @property
+    def resting(self) -> bool:
+        return not self.training
+
     def begin_task(self, task: Task) -> None:
         self.head.begin_task(task)
         self.head.end_task(task)  # all images at once

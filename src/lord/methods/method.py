@@ -134,6 +134,11 @@ class Method(ABC, Generic[C]):
         """The network that predicts: the student, unless a method has a better one."""
         return self.student
 
+    @property
+    def resting(self) -> bool:
+        """Whether further steps of the task change nothing, so that it can end."""
+        return False
+
     def begin_task(self, task: Task) -> None:
         """Prepare for a task. Most methods have nothing to do."""
 

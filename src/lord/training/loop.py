@@ -157,7 +157,7 @@ class Loop:
             with self._phase("search"):
                 self.method.begin_task(task)
             self.begun = True
-        while (taken := self._take(task)).rows is not None:
+        while not self._resting and (taken := self._take(task)).rows is not None:
             self._step(task, taken)
             self.pause()
         if self.pending:
@@ -166,6 +166,11 @@ class Loop:
             with self._phase("step"):
                 self.method.end_task(learned)
         self.ended()
+
+    @property
+    def _resting(self) -> bool:
+        """Whether the rest of a task can be left out."""
+        return self.method.resting and not self.prequential and not self.evaluate_every
 
     def _take(self, task: Task) -> Taken:
         """Return the next batch of a task."""
