@@ -39,7 +39,8 @@ def inspect(state: Path, /, *, sheet: Path | None = None, plugin: Path | None = 
     heads = ("session", "images", "new classes", "level", "steps", "seconds", "FLOPs")
     table = Table(*heads, "held-out accuracy, %")
     for number, each in enumerate(learner.sessions, 1):
-        cells = [number, each.images, ", ".join(each.new_classes), each.level, each.steps]
+        level = "-" if each.level is None else each.level
+        cells = [number, each.images, ", ".join(each.new_classes), level, each.steps]
         costs = (f"{each.seconds:.0f}", f"{each.flops:.3g}", percentages(each.held_out))
         table.add_row(*map(str, cells), *costs)
     console.print(table)
@@ -58,7 +59,8 @@ def _facts(learner: "Learner", state: Path) -> Iterator[tuple[str, str]]:
 
     network = learner.config.network
     yield "method", learner.config.method
-    yield "network", f"{network.network}, width {network.width}"
+    if learner.method is None or learner.method.traits.features != "only":
+        yield "network", f"{network.network}, width {network.width}"
     if frozen := learner.backbone:
         yield "backbone", f"{frozen.pretrained.name} at {frozen.size} px, frozen"
     yield "images", "x".join(map(str, learner.shape or ()))
