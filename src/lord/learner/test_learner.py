@@ -21,7 +21,7 @@ from lord.methods import METHODS as RECIPES
 from lord.methods.optim import Progress, share_of_peak
 from lord.streams import Cursor
 
-METHODS = ("lord+", "lord", "er-las", "er", "der++")
+METHODS = ("lord+", "lord", "lord-fused", "er-las", "er", "der++")
 
 
 def test_a_learner_learns_new_classes_and_old_ones_over_sessions():
@@ -91,8 +91,9 @@ def test_a_budget_that_ends_a_session_ends_its_schedule_too(method):
     assert rates == [learner.method.optimizer.peak * last]
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("optimizer", ["sgd", "muon"])
+@pytest.mark.parametrize(
+    ("method", "optimizer"), [*((name, "muon") for name in METHODS), ("er", "sgd"), ("lord", "sgd")]
+)
 def test_a_learner_continues_exactly_from_what_was_saved(tmp_path, method, optimizer):
     def sessions(learner, stop_at=None):
         steps = 0

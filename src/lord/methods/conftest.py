@@ -16,6 +16,8 @@ Make = Callable[..., tuple[AnyMethod, Stream]]
 SMALL: dict[str, dict[str, Any]] = {
     "lord": {"candidates": 8},
     "lord+": {"candidates": 8},
+    "lord-fused": {"candidates": 8},
+    "ranpac": {"projection": 64},
     "gdumb": {"anytime": True, "passes": 31, "buffer": 64},
     "mean-er": {"rate": 1.0, "decay": 0.9},
     "cls-er": {"rate": 0.9, "decay": 0.9},

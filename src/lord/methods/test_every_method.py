@@ -75,9 +75,11 @@ def test_predicting_changes_nothing(name, make):
 
 
 @every_method
-@pytest.mark.parametrize(("optimizer", "momentum"), [("sgd", 0.0), ("sgd", 0.9), ("muon", 0.6)])
-@pytest.mark.parametrize("reached", [(0, 1), (1, 3), (2, 2)])
-def test_it_continues_bit_for_bit_from_a_saved_state(name, make, optimizer, momentum, reached):
+@pytest.mark.parametrize(
+    ("reached", "optimizer", "momentum"),
+    [((0, 1), "sgd", 0.0), ((1, 3), "muon", 0.6), ((2, 2), "sgd", 0.9)],
+)
+def test_it_continues_bit_for_bit_from_a_saved_state(name, make, reached, optimizer, momentum):
     settings = {"optimizer": optimizer, "momentum": momentum, "schedule": "cosine"}
     if name.startswith("lord"):
         settings["rho"] = 0.5

@@ -57,7 +57,8 @@ def outcome(folder):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_run_stopped_twice_has_the_results_of_one_never_stopped(tmp_path, monkeypatch, method):
-    own = {"gdumb": {"passes": 3}, "lord": {"candidates": 8}, "lord+": {"candidates": 8}}
+    own = {name: {"candidates": 8} for name in ("lord", "lord+", "lord-fused")}
+    own |= {"gdumb": {"passes": 3}, "ranpac": {"projection": 64}}
     config = compose(method, SMALL | own.get(method, {}))
     run(config, tmp_path / "whole")
     total = read_record(tmp_path / "whole").steps
