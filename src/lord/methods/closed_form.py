@@ -148,22 +148,21 @@ class ClosedForm(Method[C]):
         self.kept = {name: column.cpu() for name, column in self.kept.items()}
 
     def _choices(self) -> tuple[float, float]:
-        """Return the candidate and the temperature that are best on the images kept."""
+        """Return candidate and temperature with the lowest cross-entropy on the images kept."""
         labels, found = self.kept["labels"], []
         if not len(labels):
             return self.CANDIDATES[len(self.CANDIDATES) // 2], 1.0
         sums = self.sums.without(self.kept["features"], labels)
         for candidate in self.CANDIDATES:
             logits = self._logits_of_kept(sums, candidate)
-            right = float((logits.argmax(1) == labels).double().mean())
             known = sums.counts[labels] > 0
             losses = [
                 float(F.cross_entropy(logits[known] / t, labels[known])) if known.any() else 0.0
                 for t in TEMPERATURES
             ]
             best = min(range(len(losses)), key=losses.__getitem__)
-            found.append((right, -losses[best], candidate, TEMPERATURES[best]))
-        return max(found)[2:]
+            found.append((losses[best], candidate, TEMPERATURES[best]))
+        return min(found)[1:]
 
     def held_logits(self) -> Tensor:
         """Return the logits of the images kept, by a head that has not learned them."""

@@ -29,7 +29,7 @@ class RanPAC(ClosedForm[RanPACConfig]):
     """
 
     name = "ranpac"
-    CANDIDATES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+    CANDIDATES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
     def layers(self, head: nn.Module) -> nn.Module:
         assert isinstance(head, nn.Linear)

@@ -44,7 +44,7 @@ def test_a_method_that_computes_outside_layers_is_counted_right_and_says_so(proj
     extra = record.training_flops - plain.training_flops
     assert extra == pytest.approx(images * 2 * 64 * COLUMNS, rel=1e-6)
     assert (plain.operators_from, record.operators_from) == (None, 0)
-    assert text.getvalue().count("phase 'step'") == 1
+    assert text.getvalue().count("FLOPs of 'step'") == 1
     assert 0 < record.uncounted < plain.uncounted < 0.05
     assert record.class_il == plain.class_il
 
