@@ -60,7 +60,9 @@ def methods(results: Path) -> Pages:
         body = [
             line
             for folder, records in studies.items()
-            for line in _measured(name, str(folder.relative_to(results)), records)
+            for line in _measured(
+                name, folder.relative_to(results), _page(results, folder), records
+            )
         ]
         measured = f"{grid(MEASURED, body)}\n\n{CONVENTION}\n" if body else "In no study yet.\n"
         pages[f"methods/{slug(name)}.md"] = _method(name, recipe, measured)
@@ -139,11 +141,11 @@ def _published(recipe: Recipe) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in body)]) if body else ""
 
 
-def _measured(name: str, study: str, records: Sequence[RunRecord]) -> list[list[str]]:
-    """Return a line for each variant of a method in a study."""
+def _measured(name: str, study: Path, page: Path, records: Sequence[RunRecord]) -> list[list[str]]:
+    """Return a line for each variant of a method in a study, with a link to its page."""
     return [
         [
-            f"[{study}](../results/{study}/README.md)",
+            f"[{study}](../results/{page}/README.md)",
             f"`{row.label}`",
             str(len(row.records)),
             row.show(lambda r: r.class_il),
