@@ -60,9 +60,7 @@ def methods(results: Path) -> Pages:
         body = [
             line
             for folder, records in studies.items()
-            for line in _measured(
-                name, folder.relative_to(results), _page(results, folder), records
-            )
+            for line in _measured(name, folder, results, records)
         ]
         measured = f"{grid(MEASURED, body)}\n\n{CONVENTION}\n" if body else "In no study yet.\n"
         pages[f"methods/{slug(name)}.md"] = _method(name, recipe, measured)
