@@ -139,8 +139,12 @@ def _published(recipe: Recipe) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in body)]) if body else ""
 
 
-def _measured(name: str, study: Path, page: Path, records: Sequence[RunRecord]) -> list[list[str]]:
+def _measured(
+    name: str, folder: Path, results: Path, records: Sequence[RunRecord]
+) -> list[list[str]]:
     """Return a line for each variant of a method in a study, with a link to its page."""
+    study = folder.relative_to(results)
+    page = study if (folder / "README.md").exists() else study.parent
     return [
         [
             f"[{study}](../results/{page}/README.md)",
