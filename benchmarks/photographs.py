@@ -8,9 +8,10 @@ images. One class has only 39. The test folder has 50 images of each of the ten 
 files are those of the data set, unchanged. A class is named after the first of its words.
 
 ``--choice`` chooses the ten classes. Choices 0, 1 and 2 are things that a person may photograph:
-animals, vehicles, food, objects and a landscape. They were chosen by name before anything was
-measured. Choices 3 to 19 are ten random classes each. They are harder: "reel", "nail" and "maypole"
-are classes too. ImageNet contains all of them, so weights trained on it have seen them.
+animals, vehicles, food, objects and a landscape. They were chosen by name, after random choices had
+been measured and before these were. Choices 3 to 19 are ten random classes each. They are harder:
+"reel", "nail" and "maypole" are classes too. ImageNet contains all of them, so weights trained on
+it have seen them.
 """
 
 import argparse

@@ -17,11 +17,11 @@ frozen-64, -128, -224: scikit-learn's logistic regression on the features of Eff
     ImageNet weights, frozen, on images enlarged to as many pixels. The time to load the network
     is not measured, and its 19 MB are not in ``model_bytes``.
 
-For each week the file ``baselines.json`` has the accuracy on the test images of the classes seen so
-far, the seconds of learning with decoding, on one thread, and the bytes kept. Measured rows stay,
-so an interrupted study goes on with the next row. ``--again`` replaces them. ``load`` is the
-number of processes that ran before a row was measured. If it is not close to 0, its seconds are
-too high.
+For each week, the file ``baselines.json`` has accuracy, seconds and bytes. Accuracy is that on test
+images of the classes seen so far. Seconds are those of one thread, with decoding. Bytes are those
+of all that is kept. Measured rows stay, so an interrupted study goes on with the next row.
+``--again`` replaces them. ``load`` is the number of processes that ran before a row was measured.
+If it is not close to 0, its seconds are too high.
 """
 
 import argparse
@@ -246,7 +246,8 @@ def main() -> None:
     torch.set_num_threads(1)
     file = arguments.out / "baselines.json"
     result = json.loads(file.read_text()) if file.exists() else {"rows": {}}
-    result["command"] = shlex.join(["python", *sys.argv])
+    words = [arguments.tiny.name if word == str(arguments.tiny) else word for word in sys.argv]
+    result["command"] = shlex.join(["python", *words])
     arguments.out.mkdir(parents=True, exist_ok=True)
     for choice in map(int, arguments.choices.split(",")):
         with tempfile.TemporaryDirectory() as scratch, threadpool_limits(1):

@@ -11,8 +11,9 @@ slda-64, -128, -224: the default, a closed-form head over EfficientNet-Lite0 wit
 fused-64: LoRD beside that head (``lord-fused``).
 nothing: lord+ with a ResNet-18 from random weights, at 32 pixels.
 
-For each week the file ``learners.json`` has the accuracy on the test images of the classes seen so
-far, the seconds of learning on one thread, with decoding and writing, and the bytes of the state.
+For each week, the file ``learners.json`` has accuracy, seconds and bytes. Accuracy is that on test
+images of the classes seen so far. Seconds are those of one thread, with decoding and writing. Bytes
+are those of the state.
 The time to load Python and to export the network once is not in the seconds. Measured rows stay.
 ``load`` is the number of processes that ran before a row was measured. If it is not close to 0,
 its seconds are too high.
@@ -90,7 +91,8 @@ def main() -> None:
     torch.set_num_threads(1)
     file = arguments.out / "learners.json"
     result = json.loads(file.read_text()) if file.exists() else {"rows": {}}
-    result["command"] = shlex.join(["python", *sys.argv])
+    words = [arguments.tiny.name if word == str(arguments.tiny) else word for word in sys.argv]
+    result["command"] = shlex.join(["python", *words])
     arguments.out.mkdir(parents=True, exist_ok=True)
     for choice in map(int, arguments.choices.split(",")):
         with tempfile.TemporaryDirectory() as scratch:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lord.backbone import BackboneConfig, default_size
-from lord.config import fields
+from lord.config import choose, fields
 from lord.data import typical_side
 from lord.methods import METHODS
 
@@ -23,22 +23,27 @@ MISSING = (
 def settings_to_start(given: Mapping[str, Any], report: Callable[[str], None]) -> dict[str, Any]:
     """Return the settings of a new learner, with a backbone where nothing speaks against it.
 
-    The method is "slda" then. A setting that a closed-form head does not have, such as ``network``
-    or ``epochs``, means that a network is trained from nothing.
+    A method that uses features gets the backbone. Without a method, it is "slda". A setting that a
+    closed-form head does not have, such as ``network`` or ``epochs``, then means that a network is
+    trained from nothing.
 
     Args:
         given: settings by name.
         report: receives a line of text if the weights are not installed.
     """
-    known = {*METHODS["slda"].settings, *fields(BackboneConfig), "seed", "batch"}
     if "backbone" in given:
         return {"method": "slda", **given}
-    if not set(given) <= known:
+    if "method" in given:
+        method = choose("method", given["method"], METHODS)
+        wanted = METHODS[method].method.traits.features != "none"
+    else:
+        wanted = set(given) <= {*METHODS["slda"].settings, *fields(BackboneConfig), "seed", "batch"}
+    if not wanted:
         return dict(given)
     if find_spec(WEIGHTS) is None:
         report(MISSING)
         return dict(given)
-    return {**given, "method": "slda", "backbone": BACKBONE}
+    return {"method": "slda", **given, "backbone": BACKBONE}
 
 
 def side_to_start(

@@ -16,7 +16,7 @@ from lord.config import UserError, seeded
 from lord.conftest import refused
 from lord.learner import Deployed, Model, export_onnx, load_model, save_model
 from lord.learner.conftest import DIGITS, digits
-from lord.methods import backbone_of, deployable, trained_part
+from lord.methods import deployable, trained_part
 from lord.methods.fused import LoRDFused
 from lord.networks import NetworkConfig
 
@@ -67,7 +67,7 @@ def larger(images):
 def model_of(learner):
     kind, network = trained_part(learner.method)
     mean, std = learner.normalisation
-    classes, frozen = tuple(learner.classes), backbone_of(learner.method)
+    classes, frozen = tuple(learner.classes), learner.method.context.frozen
     return Model(network.eval(), classes, learner.shape, mean, std, CONFIG, kind, frozen)
 
 

@@ -124,6 +124,8 @@ def test_a_new_learner_starts_from_a_pretrained_network_if_nothing_speaks_agains
         assert settings_to_start(given, said.append) == given
     chosen = {"backbone": "timm:resnet18", "method": "ncm"}
     assert settings_to_start(chosen, said.append) == chosen
+    for method in ("ncm", "ranpac", "lord-fused"):
+        assert settings_to_start({"method": method}, said.append)["backbone"] == start.BACKBONE
     assert said == []
     monkeypatch.setattr(start, "WEIGHTS", "a_package_that_is_not_installed")
     assert settings_to_start({}, said.append) == {}

@@ -2,7 +2,7 @@
 
 from lord.methods.build import build_method
 from lord.methods.context import Batch, Context
-from lord.methods.deploy import Kind, Pipeline, backbone_of, deployable, trained_part
+from lord.methods.deploy import Kind, Pipeline, deployable, trained_part
 from lord.methods.extend import take_over
 from lord.methods.inputs import Inputs, above_cut, first_student, make_inputs
 from lord.methods.method import (
@@ -42,7 +42,6 @@ __all__ = [
     "ScheduledOptimizer",
     "Traits",
     "above_cut",
-    "backbone_of",
     "build_method",
     "calibrated",
     "deployable",

@@ -103,12 +103,6 @@ def trained_part(method: AnyMethod) -> tuple[Kind, nn.Module]:
     return ("latents" if method.context.latents else "network"), method.predictor
 
 
-def backbone_of(method: AnyMethod) -> Backbone | None:
-    """Return the backbone of a method, whichever way it is used; None without one."""
-    latents = method.context.latents
-    return latents.backbone if latents else method.context.backbone
-
-
 @torch.no_grad()
 def deployable(method: AnyMethod) -> nn.Module:
     """Return one network that predicts what a method predicts, from raw images.
@@ -123,6 +117,6 @@ def deployable(method: AnyMethod) -> nn.Module:
         are those of the stream, also for a method that gets latents.
     """
     kind, network = trained_part(method)
-    augment, backbone = method.augment, backbone_of(method)
+    augment, backbone = method.augment, method.context.frozen
     copied = copy.deepcopy(network)
     return Pipeline(copied, augment.mean, augment.std, kind, backbone).to(method.device).eval()

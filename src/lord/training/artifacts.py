@@ -29,7 +29,6 @@ from lord.methods import (
     METHODS,
     AnyMethod,
     OptimizerConfig,
-    backbone_of,
     recomputed_statistics,
     trained_part,
 )
@@ -91,7 +90,7 @@ def write_artifacts(
     with recomputed_statistics(method) if recompute else nullcontext():
         if folder.path is not None:
             kind, network = trained_part(method)
-            mean, std, frozen = method.augment.mean, method.augment.std, backbone_of(method)
+            mean, std, frozen = method.augment.mean, method.augment.std, method.context.frozen
             parts = (network.eval(), classes, shape, mean, std, config.network, kind, frozen)
             model = Model(*parts)
             write_atomic(folder.path / "model.safetensors", lambda draft: save_model(model, draft))
