@@ -1,4 +1,4 @@
-"""FLOPs of operators that PyTorch's counter does not know.
+"""FLOPs of operators that PyTorch's counter does not know, or counts wrongly.
 
 Each formula takes the operator's arguments. A multiply-add is 2 FLOPs. Direct solvers cost what
 LAPACK's documentation says (Blackford and Dongarra 1999, "Installation Guide for LAPACK").
@@ -27,6 +27,17 @@ def linear(x: Tensor, weight: Tensor, *_: Any, **__: Any) -> int:
 
 def linear_backward(x: Tensor, _: Tensor, weight: Tensor, *__: Any, **___: Any) -> int:
     return 2 * linear(x, weight)
+
+
+def convolution_backward(gradient: Tensor, x: Tensor, weight: Tensor, *rest: Any, **_: Any) -> int:
+    """Count each gradient of a convolution as its forward pass.
+
+    PyTorch's formula ignores groups in the gradient of the weight. For a depthwise convolution of
+    c channels, it would count c times too many FLOPs.
+    """
+    transposed, wanted = rest[-4], rest[-1]
+    places = (x if transposed else gradient).shape[2:]
+    return 2 * len(x) * prod(places) * weight.numel() * sum(wanted[:2])
 
 
 def matrix_product(a: Tensor, b: Tensor, *_: Any, **__: Any) -> int:
@@ -141,6 +152,7 @@ def twice(formula: Formula) -> Formula:
 OURS: dict[str, Formula] = {
     "linear": linear,
     "linear_backward": linear_backward,
+    "convolution_backward": convolution_backward,
     "dot": vector_product,
     "vdot": vector_product,
     "mv": vector_product,
@@ -175,8 +187,8 @@ OURS: dict[str, Formula] = {
 """Name of each operator in ``torch.ops.aten``, and its formula."""
 
 FORMULAS: dict[Any, Formula] = {
-    **{getattr(torch.ops.aten, n): f for n, f in OURS.items() if hasattr(torch.ops.aten, n)},
     **flop_registry,
+    **{getattr(torch.ops.aten, n): f for n, f in OURS.items() if hasattr(torch.ops.aten, n)},
 }
 """The formulas of PyTorch's counter and ours. Its formulas are called with ``out_val``."""
 

@@ -94,12 +94,11 @@ class LayerCount:
             if kind is MEASURED:
                 return self._measure(layer, x, input_grad, weight_grad)
             if isinstance(layer, _ConvNd):
-                forward, groups = _convolution(layer, x), layer.groups
+                forward = _convolution(layer, x)
             else:
                 assert isinstance(layer, nn.Linear)
-                forward, groups = 2 * x.numel() * len(layer.weight), 1
-            # PyTorch's counter ignores groups in the gradient of a weight.
-            return forward * (1 + input_grad + weight_grad * groups)
+                forward = 2 * x.numel() * len(layer.weight)
+            return forward * (1 + input_grad + weight_grad)
         except Exception:  # such as a subclass with other arguments; a check finds the difference
             return 0
 

@@ -93,8 +93,8 @@ def einsum():
 
 
 CODE = [
-    attention, several_backwards, functional_convolution, constant_matrix, gradients_per_sample,
-    list_strides, checkpointed, second_order, autocast, inference, einsum,
+    attention, several_backwards, functional_convolution, constant_matrix, list_strides,
+    checkpointed, second_order, autocast, inference, einsum,
 ]  # fmt: skip
 
 
@@ -154,6 +154,21 @@ def test_products_that_pytorchs_counter_does_not_know_are_counted(run, expected)
     with FlopCount() as count:
         run()
     assert count.total == expected
+
+
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d])
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_a_grouped_convolutions_backward_pass_costs_two_forward_passes(kind, groups):
+    layer = kind(6, 12, 3, stride=2, padding=1, groups=groups)
+    forward, both = passes(layer, torch.randn(2, 6, 9, 8, requires_grad=True))
+    assert both == 3 * forward
+    assert passes(layer, torch.randn(2, 6, 9, 8))[1] == 2 * forward  # no gradient of the images
+
+
+def test_gradients_of_each_sample_cost_as_much_as_those_of_the_batch():
+    with FlopCount() as count:
+        gradients_per_sample()
+    assert count.total == 2 * 2 * X.shape[0] * 6 * 6 * CONV.weight.numel()
 
 
 def test_a_recurrent_layers_backward_pass_costs_two_forward_passes():
