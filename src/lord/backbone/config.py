@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from msgspec import Meta
+from msgspec.structs import force_setattr
 
 from lord.config import Config, UserError
 
@@ -19,7 +20,7 @@ class BackboneConfig(Config, frozen=True):
     .pth or .pt without pickled code."""
     backbone_size: Annotated[int, Meta(ge=16, le=1024)] | None = None
     """Height and width in pixels to which images are resized for the backbone."""
-    cut: str | None = None
+    cut: str | float | None = None
     """Layer up to which the backbone is frozen. What follows is trained. It is a layer's name, or
     the share of the FLOPs to freeze at most, such as 0.6."""
 
@@ -30,8 +31,9 @@ class BackboneConfig(Config, frozen=True):
                 if value is not None:
                     hint = "set `backbone`"
                     raise UserError("needs a backbone", field=name, given=value, hint=hint)
-        if self.cut is not None:
-            share_of(self.cut)
+        if self.cut is not None:  # YAML reads a share as a number
+            force_setattr(self, "cut", str(self.cut))
+            share_of(str(self.cut))
 
 
 def share_of(cut: str) -> float | None:

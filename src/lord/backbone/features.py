@@ -119,8 +119,9 @@ class Backbone:
             return self._compute_prepared(self.prepared(images.to(self.device)))
 
     def _cut(self) -> tuple[nn.Module, nn.Module]:
+        cut = None if self.config.cut is None else str(self.config.cut)
         with torch.no_grad():
-            return cut_network(self.pretrained.network, self.config.cut, self._example(2) / 255)
+            return cut_network(self.pretrained.network, cut, self._example(2) / 255)
 
     def _example(self, rows: int) -> Tensor:
         generator = torch.Generator().manual_seed(0)

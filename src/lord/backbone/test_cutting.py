@@ -181,6 +181,13 @@ def test_a_cut_that_is_not_possible_names_some_that_are(cut, parts):
         cut_network(LITE, cut, IMAGES)
 
 
+def test_a_share_may_be_a_number_as_yaml_reads_it():
+    named = {"backbone": "efficientnet-lite0"}
+    assert BackboneConfig(**named, cut=0.6) == BackboneConfig(**named, cut="0.6")
+    with refused("cut", given="1.5"):
+        BackboneConfig(**named, cut=1.5)
+
+
 def test_settings_of_a_backbone_need_one():
     for name, value in (("weights", "a.pth"), ("backbone_size", 64), ("cut", "0.5")):
         with refused(name, given=value, hint="set `backbone`"):
