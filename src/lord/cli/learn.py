@@ -50,7 +50,9 @@ def learn(
 ) -> None:
     """Learn the images of a folder. The first call makes the learner, and later calls continue it.
 
-    If it is interrupted or killed, the same command continues from the last checkpoint.
+    If it is interrupted or killed, the same command continues from the last checkpoint. Exit codes:
+    0 learned, 2 a mistake, 3 nothing new, 4 another process has the learner, 5 dropped by a guard
+    rail, 130 interrupted.
 
     Parameters
     ----------

@@ -66,7 +66,8 @@ for place, (title, modules) in enumerate(GROUPS.items()):
 def main(arguments: list[str] | None = None) -> None:
     """Run the command. A mistake ends with one line on standard error and exit code 2.
 
-    An exception in a plug-in ends with one line, the traceback and exit code 1.
+    An error with a code of its class ends with that code. An exception in a plug-in ends with one
+    line, the traceback and exit code 1.
     """
     # Threads that spin as they wait stall other work. Never to spin costs a third of a small step.
     if "OMP_WAIT_POLICY" not in os.environ:
@@ -95,7 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
             _print_error(text)
             if cause:
                 traceback.print_exception(cause)
-        sys.exit(1 if cause else 2)
+        sys.exit(1 if cause else error.code if isinstance(error, UserError) else 2)
 
 
 def _raised_by_plugin(error: Exception) -> BaseException | None:

@@ -29,7 +29,7 @@ def test_images_are_learned_week_by_week_and_told_apart(lord, tmp_path):
     assert "session 2: 80 images, 3 classes (2 new)" in out
     assert "forgetting" in out
     code, _, error = lord(f"learn {one} --state {state}")
-    assert code == 2
+    assert code == 3
     assert f"'{one}' was learned already, in session 1; set --again to learn it once more" in error
     code, out, _ = lord(f"learn {one} --state {state} --again")
     assert "session 3" in out
@@ -94,7 +94,7 @@ def test_a_second_process_is_refused(lord, tmp_path):
         while not (state / "lock").exists() and time.monotonic() < until:
             time.sleep(0.05)
         code, _, error = lord(f"learn {one} --state {state}")
-        assert (code, error) == (2, f"error: another process is learning in '{state}'\n")
+        assert (code, error) == (4, f"error: another process is learning in '{state}'\n")
         while not (state / STATE_FILE).exists() and time.monotonic() < until:
             time.sleep(0.05)
         _, out, _ = lord(f"inspect {state}")

@@ -1,6 +1,14 @@
 """Settings: their types and ranges, how they are parsed, and the errors that answer wrong ones."""
 
-from lord.config.errors import PARENT, LostError, UserError, first_line
+from lord.config.errors import (
+    PARENT,
+    GuardRailError,
+    LockedError,
+    LostError,
+    NothingNewError,
+    UserError,
+    first_line,
+)
 from lord.config.file import read_yaml
 from lord.config.parse import (
     Config,
@@ -33,7 +41,10 @@ __all__ = [
     "CONTENTS",
     "PARENT",
     "Config",
+    "GuardRailError",
+    "LockedError",
     "LostError",
+    "NothingNewError",
     "UserError",
     "Value",
     "Variant",

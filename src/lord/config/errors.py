@@ -28,7 +28,13 @@ class UserError(Exception):
         given: its value.
         allowed: what it may be, such as "an integer, at least 1".
         hint: what to do next.
+
+    Attributes:
+        code: exit code of a command that ends with the error. A subclass has another one where a
+            script must tell it apart.
     """
+
+    code = 2
 
     def __init__(
         self,
@@ -64,6 +70,24 @@ class UserError(Exception):
 
 class LostError(UserError):
     """Another process of the same run is gone."""
+
+
+class NothingNewError(UserError):
+    """There is nothing to do, because everything given was learned before."""
+
+    code = 3
+
+
+class LockedError(UserError):
+    """Another process uses the folder."""
+
+    code = 4
+
+
+class GuardRailError(UserError):
+    """A session was learned and then dropped, because it harmed the learner."""
+
+    code = 5
 
 
 def first_line(error: BaseException) -> str:

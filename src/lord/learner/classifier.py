@@ -14,6 +14,7 @@ from lord.config import UserError, choose
 from lord.learner.held_out import HeldOut, mean_forgetting
 from lord.learner.images import Images, as_images, class_names
 from lord.learner.model import Prediction
+from lord.learner.seen import Seen
 from lord.learner.session import Session
 from lord.methods import AnyMethod, Inputs, calibrated
 
@@ -42,6 +43,7 @@ class Classifier(ABC):
     method: AnyMethod | None
     sessions: list[Session]
     held_out: HeldOut
+    seen: Seen
     _params: dict[str, Any]
     _inputs: Inputs | None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lord.config import UserError, as_path
+from lord.config import NothingNewError, UserError, as_path
 from lord.data import has_pictures, load_labelled
 from lord.learner.learner import Learner
 from lord.learner.session import STATE_FILE, holds_learner
@@ -54,8 +54,10 @@ def learn_folder(
         The learner after the session.
 
     Raises:
-        UserError: if another process is learning in the folder, if settings differ from those the
-            learner was made with, or for images that do not fit or were learned before.
+        LockedError: if another process is learning in the folder.
+        NothingNewError: for images that were learned before.
+        UserError: if settings differ from those the learner was made with, or for images that do
+            not fit.
     """
     folder, source = as_path("folder", folder), as_path("source", source)
     with locked(folder, "learning"):
@@ -76,7 +78,8 @@ def learn_folder(
             previous(folder / FINISHED).unlink(missing_ok=True)
         pause = _checkpoints(learner, folder / STATE_FILE, every)
         images = match_channels(images, learner)
-        learner.learn(images, labels, key=key, seconds=seconds, flops=flops, pause=pause)
+        budget = {"seconds": seconds, "flops": flops}
+        learner.learn(images, labels, key=key, source=str(source.resolve()), pause=pause, **budget)
         _save(learner, folder / STATE_FILE)
     return learner
 
@@ -158,11 +161,12 @@ def _session_key(learner: Learner, source: Path, content: str, *, again: bool) -
     """Return the key of the session that learns images with a hash of their content.
 
     Raises:
-        UserError: if they were learned before, or another session is unfinished.
+        NothingNewError: if they were learned before.
+        UserError: if another session is unfinished.
     """
     earlier = [n for n, each in enumerate(learner.sessions, 1) if each.key.startswith(content)]
     if earlier and not again and learner.unfinished is None:
-        raise UserError(
+        raise NothingNewError(
             f"'{source}' was learned already, in session {earlier[-1]}",
             hint="set `again` to learn it once more",
         )

@@ -16,6 +16,7 @@ from lord.learner.classifier import NOTHING, Classifier
 from lord.learner.held_out import HeldOut
 from lord.learner.images import Images, as_images, class_names, fingerprint
 from lord.learner.older import upgraded
+from lord.learner.seen import Seen
 from lord.learner.session import OpenSession, Session, learner_file
 from lord.learner.setup import LearnerConfig, flat_settings, learner_config
 from lord.methods import AnyMethod, Inputs, take_over
@@ -56,6 +57,7 @@ class Learner(Classifier):
         shape: channels, height and width of the images; None before the first session.
         method: the trained method; None before the first session.
         held_out: images set aside to measure accuracy.
+        seen: digests of all images it was given.
         config: the settings.
     """
 
@@ -76,7 +78,7 @@ class Learner(Classifier):
         self.sessions: list[Session] = []
         self.shape: tuple[int, int, int] | None = None
         self.method: AnyMethod | None = None
-        self.held_out = HeldOut()
+        self.held_out, self.seen = HeldOut(), Seen()
         self._augment: Augment | None = None
         self._inputs: Inputs | None = None
         self._generator = Generator().manual_seed(self.config.seed)
@@ -113,6 +115,11 @@ class Learner(Classifier):
         return self._open.session.key if self._open else None
 
     @property
+    def unfinished_source(self) -> str | None:
+        """Where the images of the unfinished session come from; None if that is not known."""
+        return self._open.session.source if self._open else None
+
+    @property
     def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of each channel, measured on the first session's images."""
         if self._augment is None:
@@ -125,6 +132,7 @@ class Learner(Classifier):
         labels: Sequence[str],
         *,
         key: str | None = None,
+        source: str | None = None,
         seconds: float | None = None,
         flops: float | None = None,
         pause: Callable[[], None] = lambda: None,
@@ -134,6 +142,7 @@ class Learner(Classifier):
         Args:
             images, labels: images, and the class name of each. New names become new classes.
             key: name of the session; its number by default.
+            source: where the images come from, to be shown to people.
             seconds, flops: training budget, instead of a number of epochs.
             pause: called between steps, where ``save`` may be called.
 
@@ -150,7 +159,7 @@ class Learner(Classifier):
             raise UserError(field="pause", given=pause, allowed="a function")
         labels, key = class_names(labels, len(images)), str(key or len(self.sessions) + 1)
         given = fingerprint(images, labels)
-        opened = self._open or self._begin(images, labels, key, given)
+        opened = self._open or self._begin(images, labels, key, given, source)
         opened.check(key, given)
         opened.train(
             self._trained(),
@@ -174,6 +183,7 @@ class Learner(Classifier):
             "weights": self._inputs.weights if self._inputs else None,
             "method": self.method.state_dict() if self.method else None,
             "held_out": vars(self.held_out),
+            "seen": vars(self.seen),
             "generator": self._generator.get_state(),
             "open": self._open.state_dict() if self._open else None,
         }
@@ -199,6 +209,7 @@ class Learner(Classifier):
         learner.classes = list(state["classes"])
         learner.sessions = [msgspec.convert(each, Session) for each in state["sessions"]]
         learner.shape, learner.held_out = state["shape"], HeldOut(**state["held_out"])
+        learner.seen = Seen(**state.get("seen", {}))
         if state["method"] is not None:
             assert learner.shape
             inputs, augment = setup.prepare(
@@ -244,7 +255,9 @@ class Learner(Classifier):
         except Exception as error:  # any value in the file may be wrong
             raise UserError(f"'{path}' does not hold a learner: {first_line(error)}") from None
 
-    def _begin(self, images: Tensor, labels: Sequence[str], key: str, given: str) -> OpenSession:
+    def _begin(
+        self, images: Tensor, labels: Sequence[str], key: str, given: str, source: str | None
+    ) -> OpenSession:
         """Begin a session: add new classes, and set held-out images aside."""
         new = sorted(set(labels) - set(self.classes))
         if len(self.classes) + len(new) < 2:
@@ -262,8 +275,10 @@ class Learner(Classifier):
         # Nothing can be refused from here on.
         self.shape, self.classes, self.method = shape, classes, method
         self._inputs, self._augment = inputs, augment
-        self.held_out.set_aside(images, self._numbers(labels), len(self.sessions))
-        session, threads = Session(key, len(images), new), torch.get_num_threads()
+        numbers, number = self._numbers(labels), len(self.sessions)
+        self.held_out.set_aside(images, numbers, number)
+        self.seen.add(images, numbers, number)
+        session, threads = Session(key, len(images), new, source=source), torch.get_num_threads()
         self._open = OpenSession(session, given, self._new_cursor(), threads=threads)
         return self._open
 

@@ -36,6 +36,7 @@ class Session(msgspec.Struct):
         flops: FLOPs of training, likewise.
         held_out: held-out accuracy of each session so far after this one, in percent; nan for a
             session without held-out images.
+        source: where its images came from; None if that is not known.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Session(msgspec.Struct):
     seconds: float = 0.0
     flops: int = 0
     held_out: list[float] = []
+    source: str | None = None
 
 
 @dataclass

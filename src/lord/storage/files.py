@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 from filelock import FileLock, Timeout
 
-from lord.config import UserError
+from lord.config import LockedError, UserError
 
 T = TypeVar("T")
 
@@ -62,7 +62,8 @@ def locked(folder: Path, doing: str, wait: float = 0) -> Iterator[None]:
         wait: seconds to wait for a process that holds the lock.
 
     Raises:
-        UserError: if another process holds the lock, or the folder cannot be written.
+        LockedError: if another process holds the lock.
+        UserError: if the folder cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"'{folder}' is a file", allowed="a folder to write to")
@@ -72,7 +73,7 @@ def locked(folder: Path, doing: str, wait: float = 0) -> Iterator[None]:
         lock = FileLock(file, timeout=wait)
         lock.acquire()
     except Timeout:
-        raise UserError(f"another process is {doing} in '{folder}'") from None
+        raise LockedError(f"another process is {doing} in '{folder}'") from None
     except OSError as error:
         raise UserError(f"cannot write to '{folder}': {error.strerror}") from None
     try:
