@@ -1,26 +1,33 @@
 """Images: a loader for many layouts, a cache of decoded images, and augmentation."""
 
 from lord.data.augment import Augment, measure_normalisation
+from lord.data.bad_files import BadFile, BadFilesError, bad_table
 from lord.data.cache import cache_folder, holds, store
-from lord.data.decode import decode
+from lord.data.decode import decode, decode_readable
 from lord.data.huggingface import from_datasets
 from lord.data.image_data import MEMORY, ImageData, arrays_of, keep
-from lord.data.load import DECODED, LOADERS, DataConfig, load_images, load_labelled, typical_side
+from lord.data.labelled import Labelled, load_labelled, load_readable, typical_side
+from lord.data.load import DECODED, LOADERS, DataConfig, load_images
 from lord.data.memory import images, images_by_task
 from lord.data.sheet import contact_sheet, sheet_by_class
 from lord.data.sources.folder import has_pictures
 
 __all__ = [
     "Augment",
+    "BadFile",
+    "BadFilesError",
     "DECODED",
     "DataConfig",
     "ImageData",
     "LOADERS",
+    "Labelled",
     "MEMORY",
     "arrays_of",
+    "bad_table",
     "cache_folder",
     "contact_sheet",
     "decode",
+    "decode_readable",
     "from_datasets",
     "has_pictures",
     "holds",
@@ -29,6 +36,7 @@ __all__ = [
     "keep",
     "load_images",
     "load_labelled",
+    "load_readable",
     "measure_normalisation",
     "sheet_by_class",
     "store",

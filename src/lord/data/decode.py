@@ -3,20 +3,26 @@
 import io
 import os
 import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
+from importlib.util import find_spec
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lord.config import UserError, first_line
+from lord.data.bad_files import BadFile, BadFilesError
 from lord.data.pictures import Encoded, by
 
 CHUNK = 4096
 """Images decoded at a time, to bound memory."""
+HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+AVIF = {b"avif", b"avis"}
+"""Brands of files of these formats."""
 
 
-def decode(pictures: list[Encoded], resize: int | None) -> np.ndarray:
+def decode(pictures: Sequence[Encoded], resize: int | None) -> np.ndarray:
     """Decode images to N x H x W x C uint8. C is 1 if all of them are grey, else 3.
 
     Args:
@@ -24,63 +30,117 @@ def decode(pictures: list[Encoded], resize: int | None) -> np.ndarray:
         resize: side in pixels of the square to resize to; None to keep the size.
 
     Raises:
-        UserError: if an image is damaged, or differs in size from the first. It names the image.
+        BadFilesError: if images cannot be decoded. It names them.
+        UserError: if an image differs in size from the first. It names the image.
     """
+    pixels, _, bad = decode_readable(pictures, resize)
+    if bad:
+        raise BadFilesError(bad)
+    return pixels
+
+
+def decode_readable(
+    pictures: Sequence[Encoded], resize: int | None
+) -> tuple[np.ndarray, list[int], list[BadFile]]:
+    """Decode the images that can be decoded, and say why others cannot.
+
+    Args:
+        pictures: at least one.
+        resize: side in pixels of the square to resize to; None to keep the size.
+
+    Returns:
+        Images, N x H x W x C uint8, as from ``decode``; the row of each in ``pictures``; the other
+        images, with the reason for each.
+
+    Raises:
+        UserError: if an image differs in size from the first. It names the image.
+    """
+    out, rows, bad = np.empty((0, 1, 1, 1), np.uint8), list[int](), list[BadFile]()
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         # Pillow warns of a decompression bomb from about 90 million pixels on. Refuse the image.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        out = np.empty((len(pictures), *_decode_one(pictures[0], resize).shape), dtype=np.uint8)
-        size = out.shape[1:3]
         for start in range(0, len(pictures), CHUNK):
-            part = pictures[start : start + CHUNK]
-            decoded = pool.map(partial(_decode_one, resize=resize), part)
+            decoded = pool.map(partial(_attempt, resize=resize), pictures[start : start + CHUNK])
             for row, pixels in enumerate(decoded, start):
-                if pixels.shape[:2] != size:
+                if isinstance(pixels, str):
+                    bad.append(BadFile(pictures[row][0], pixels))
+                    continue
+                if not rows:
+                    out = np.empty((len(pictures), *pixels.shape), np.uint8)
+                if pixels.shape[:2] != out.shape[1:3]:
                     one = f"'{pictures[row][0]}' has {by(pixels.shape[:2])} pixels"
-                    first = f"'{pictures[0][0]}' has {by(size)}"
+                    first = f"'{pictures[rows[0]][0]}' has {by(out.shape[1:3])}"
                     what = f"images differ in size: {one}, {first}"
                     raise UserError(what, hint="set `resize`")
                 if pixels.shape[2] > out.shape[3]:  # the first colour image
                     out = out.repeat(3, axis=3)
-                out[row] = pixels  # a grey image is broadcast to all channels
-    return out
+                out[len(rows)] = pixels  # a grey image is broadcast to all channels
+                rows.append(row)
+    return out[: len(rows)], rows, bad
 
 
-def _decode_one(picture: Encoded, resize: int | None) -> np.ndarray:
-    """Decode an image to H x W x C uint8, with 1 or 3 channels."""
-    name, read = picture
+def _attempt(picture: Encoded, resize: int | None) -> np.ndarray | str:
+    """Decode an image to H x W x C uint8, with 1 or 3 channels; or say why it cannot be."""
+    content = b""
     try:
-        with Image.open(io.BytesIO(read())) as opened:
+        content = picture[1]()
+        with _opened(content) as opened:
             if opened.mode.startswith(("I", "F")):
-                raise ValueError(f"it has more than 8 bits per channel (mode {opened.mode})")
+                return f"more than 8 bits per channel (mode {opened.mode})"
             upright = ImageOps.exif_transpose(opened)
             image = upright.convert("L" if opened.mode in ("L", "LA", "1") else "RGB")
             if resize:
                 image = image.resize((resize, resize), Image.Resampling.BILINEAR)
             pixels = np.asarray(image)
     except UnidentifiedImageError:
-        raise UserError(f"cannot read the image '{name}': unknown format") from None
-    except OSError as error:
-        why = error.strerror or first_line(error)  # an error of a decoder has no strerror
-        raise UserError(f"cannot read the image '{name}': {why}") from None
+        return _unidentified(content)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        return f"more than {(Image.MAX_IMAGE_PIXELS or 0) // 1_000_000} million pixels"
     except Exception as error:  # decoders raise all kinds of errors for damaged files
-        raise UserError(f"cannot decode the image '{name}': {first_line(error)}") from None
+        return getattr(error, "strerror", None) or first_line(error)
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
-def median_side(pictures: list[Encoded]) -> int:
-    """Return the median of the pictures' longer sides in pixels. Only their headers are decoded.
-
-    Raises:
-        UserError: if an image is damaged. It names the image.
-    """
-    return int(np.median([max(_decode_size(picture)) for picture in pictures]))
+def _opened(content: bytes) -> Image.Image:
+    if _brands(content) & HEIC:
+        _heif()
+    return Image.open(io.BytesIO(content))
 
 
-def _decode_size(picture: Encoded) -> tuple[int, int]:
-    name, read = picture
-    try:
-        with Image.open(io.BytesIO(read())) as opened:
-            return opened.size
-    except (UnidentifiedImageError, OSError, ValueError) as error:
-        raise UserError(f"'{name}' cannot be decoded: {first_line(error)}") from None
+def _brands(content: bytes) -> set[bytes]:
+    """Return the brands that a file of the HEIF family names at its beginning."""
+    if content[4:8] != b"ftyp":
+        return set()
+    size = min(int.from_bytes(content[:4]), 256)
+    return {content[place : place + 4] for place in range(8, size, 4)}
+
+
+@cache
+def _heif() -> None:
+    """Let Pillow read HEIC, if the extra is installed."""
+    if find_spec("pillow_heif"):
+        import pillow_heif  # noqa: PLC0415
+
+        pillow_heif.register_heif_opener()
+
+
+def _unidentified(content: bytes) -> str:
+    """Say why Pillow does not know the format of a file."""
+    if not content:
+        return "the file is empty"
+    if _brands(content) & AVIF:
+        return "AVIF, which Pillow 11.3 or later can read"
+    if _brands(content) & HEIC and not find_spec("pillow_heif"):
+        return "HEIC, which needs pip install 'lord-cl[heif]'"
+    return "unknown format"
+
+
+def sizes_of(pictures: Iterable[Encoded]) -> Iterator[tuple[int, int]]:
+    """Return height and width of each image, from its header. Unreadable images are left out."""
+    for _, read in pictures:
+        try:
+            with _opened(read()) as opened:
+                size = (opened.height, opened.width)
+        except Exception:  # decoders raise all kinds of errors for damaged files
+            continue
+        yield size

@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import torch
 from msgspec import Meta
-from torch import Tensor
 
 from lord.config import Config, UserError
+from lord.data.bad_files import BadFile, BadFilesError
 from lord.data.cache import Arrays, Notes, cached, content_key, holds, stored
-from lord.data.decode import decode, median_side
 from lord.data.image_data import MEMORY, ImageData, image_data, kept
+from lord.data.labelled import check_labels, files_of, ignored, pixels_of
 from lord.data.pictures import Pictures, Split, by, hold_out
-from lord.data.sources import Source, npz, recognise
+from lord.data.sources import npz, recognise
 
 DIGITS = Path(__file__).parent / "digits.npz"
 """UCI optical recognition of handwritten digits (Alpaydin & Kaynak 1998), CC BY 4.0."""
@@ -37,8 +36,6 @@ class DataConfig(Config, frozen=True):
     """Side in pixels of the square that images are resized to."""
 
 
-SAMPLE = 50
-"""Pictures from which a typical size is taken."""
 LOADERS: dict[str, Callable[[], ImageData]] = {}
 """Data sets of plug-ins: values of the setting `data`, and functions that load the images."""
 
@@ -51,8 +48,9 @@ def load_images(config: DataConfig) -> ImageData:
     (torch.Size([1442, 1, 8, 8]), torch.Size([355, 1, 8, 8]))
 
     Raises:
-        UserError: if files are missing, damaged or in no known layout, or ``holdout`` or ``resize``
-            do not fit the data.
+        BadFilesError: if images cannot be used. It names them all.
+        UserError: if files are missing or in no known layout, or ``holdout`` or ``resize`` do not
+            fit the data.
     """
     if (key := os.environ.get(DECODED)) and holds(key):
         return image_data("decoded", key, *stored(key))
@@ -62,14 +60,18 @@ def load_images(config: DataConfig) -> ImageData:
     kind, source = recognise(path)
     if config.data == "digits":
         kind = "UCI digits"
-    files = _files(source, path)
+    files, bad = files_of(source, path), ignored(source, path, test=True)
 
     def make() -> tuple[Arrays, Notes]:
-        return _decoded(source.read(path), path, config)
+        return _decoded(source.read(path), path, config, bad)
 
+    if not all(os.access(file, os.R_OK) for file in files):
+        make()  # names all files that cannot be used
     key = content_key(files, path, config.holdout, config.resize)
     # The arrays of an npz file are decoded already.
     arrays, notes = make() if source is npz else cached(key, make)
+    if bad:
+        raise BadFilesError(bad)
     return image_data(kind, key, arrays, notes)
 
 
@@ -87,60 +89,21 @@ def _in_memory(config: DataConfig) -> ImageData:
     return load() if load else kept(config.data)
 
 
-def load_labelled(path: Path, resize: int) -> tuple[Tensor, list[str], str]:
-    """Load the training images at a path, without a test split and without the cache.
-
-    Args:
-        path: in any known layout.
-        resize: side in pixels of the square to resize to. Images that are stored as arrays of
-            pixels are not resized: they must have this side.
-
-    Returns:
-        Images, N x C x H x W uint8; the class name of each; a hash of the content.
-
-    Raises:
-        UserError: if files are missing, damaged or in no known layout, or ``resize`` does not fit.
-    """
-    _, source = recognise(path)
-    key = content_key(_files(source, path), path, resize)
-    pictures = source.read(path)
-    _check_labels(pictures.train, "train", path, len(pictures.classes))
-    pixels = torch.from_numpy(_pixels(pictures.train, path, resize)).permute(0, 3, 1, 2)
-    return pixels, [pictures.classes[label] for label in pictures.train.labels], key
-
-
-def typical_side(path: Path) -> tuple[int, bool]:
-    """Return the median of the longer sides of the first pictures at a path, in pixels.
-
-    Returns:
-        The side, and whether the images are arrays of pixels, all of one size.
-
-    Raises:
-        UserError: if there is no picture that can be read.
-    """
-    images = recognise(path)[1].read(path).train.images
-    if isinstance(images, np.ndarray):
-        return max(images.shape[1:3]), True
-    return median_side(images[:SAMPLE]), False
-
-
-def _files(source: Source, path: Path) -> list[Path]:
-    files = source.files(path)
-    missing = [file for file in files if not file.is_file()]
-    if missing:
-        raise UserError(f"'{path}' is incomplete: '{missing[0].name}' is missing")
-    return files
-
-
-def _decoded(pictures: Pictures, path: Path, config: DataConfig) -> tuple[Arrays, Notes]:
+def _decoded(
+    pictures: Pictures, path: Path, config: DataConfig, ignored: list[BadFile]
+) -> tuple[Arrays, Notes]:
     """Check and decode both splits: images N x H x W x C uint8, labels N int64."""
     arrays: Arrays = {}
+    bad = [*ignored]
     parts = _both_splits(pictures, path, config.holdout)
     for split, part in parts.items():
-        _check_labels(part, split, path, len(pictures.classes))
+        check_labels(part, split, path, len(pictures.classes))
         _check_classes(part, split, path, pictures.classes, config.holdout)
-        arrays[f"{split}_images"] = _pixels(part, path, config.resize)
-        arrays[f"{split}_labels"] = part.labels
+        arrays[f"{split}_images"], rows, undecoded = pixels_of(part, path, config.resize)
+        arrays[f"{split}_labels"] = part.labels[rows]
+        bad += undecoded
+    if len(bad) > len(ignored):
+        raise BadFilesError(bad)
     encoded = not isinstance(pictures.train.images, np.ndarray)
     if encoded:
         _equal_channels(arrays)
@@ -180,15 +143,6 @@ def _held_out(pictures: Pictures, path: Path, share: float) -> Pictures:
     return pictures
 
 
-def _check_labels(part: Split, split: str, path: Path, classes: int) -> None:
-    if not len(part.labels):
-        raise UserError(f"'{path}' has no {split} images")
-    for label in (int(part.labels.min()), int(part.labels.max())):
-        if not 0 <= label < classes:
-            what = f"'{path}' has the {split} label {label}"
-            raise UserError(what, allowed=f"labels from 0 to {classes - 1}")
-
-
 def _check_classes(
     part: Split, split: str, path: Path, classes: tuple[str, ...], holdout: float | None
 ) -> None:
@@ -214,19 +168,3 @@ def _equal_channels(arrays: Arrays) -> None:
     for name in names:
         if arrays[name].shape[3] < channels:
             arrays[name] = arrays[name].repeat(channels, axis=3)
-
-
-def _pixels(part: Split, path: Path, resize: int | None) -> np.ndarray:
-    """Return the images of a split, decoded: N x H x W x C uint8."""
-    if not isinstance(part.images, np.ndarray):
-        return decode(part.images, resize)
-    height, width = part.images.shape[1:3]
-    if resize and (height, width) != (resize, resize):
-        raise UserError(
-            f"does not fit '{path}', which has arrays of {height} x {width} pixels",
-            field="resize",
-            given=resize,
-            allowed=f"{height}, as arrays are not resized" if height == width else None,
-            hint=None if height == width else "resize the arrays before they are saved",
-        )
-    return part.images

@@ -44,14 +44,14 @@ def test_a_class_with_unreadable_images_is_refused_and_not_ignored(photos):
     assert load(photos).classes == ("ant", "bee", "cat")
     (photos / "train" / "dog").mkdir()
     (photos / "train" / "dog" / "1.doc").write_bytes(b"x")
-    problem = re.compile(r"dog' has no images, only files that end in \.doc")
+    problem = re.compile(r"dog': no images, only files that end in \.doc")
     with refused(None, problem=problem):
         load(photos)
     with refused(None, problem=problem):
         load_labelled(photos / "train", 8)
     shutil.copy(photos / "train" / "cat" / "02.png", photos / "train" / "dog")
     (photos / "train" / "dog" / "1.HEIC").write_bytes(b"x")  # next to a readable image
-    with refused(None, problem=re.compile(r"1\.HEIC"), allowed=re.compile(r"one of \.bmp")):
+    with refused(None, problem=re.compile(r"1\.HEIC': unknown format")):
         load_labelled(photos / "train", 8)
 
 
@@ -68,7 +68,7 @@ def test_links_are_followed_and_hidden_files_are_ignored(photos, tmp_path):
     (cats / "._02.png").write_bytes(b"not an image")
     assert len(load(photos).train_labels) == before + 6
     (photos / "train" / "gone").symlink_to(tmp_path / "nowhere")
-    with refused(None, problem=re.compile("gone' is a link to a file that does not exist")):
+    with refused(None, problem=re.compile("gone': a link to a file that does not exist")):
         load(photos)
 
 
@@ -147,8 +147,8 @@ def test_class_names_in_both_forms_of_unicode_are_equal(tmp_path):
 
 def test_an_image_outside_the_folders_of_classes_is_refused(photos):
     Image.new("L", (8, 8)).save(photos / "train" / "stray.png")
-    problem = re.compile(r"stray\.png' is not in the folder of a class")
-    with refused(None, problem=problem, hint="move or remove it"):
+    problem = re.compile(r"stray\.png': not in the folder of a class")
+    with refused(None, problem=problem):
         load_images(DataConfig(data=str(photos)))
 
 
@@ -162,20 +162,20 @@ def test_class_folders_may_have_names_that_are_not_utf8(photos):
 
 def test_an_image_that_does_not_exist_is_named_once(tmp_path):
     file = tmp_path / "gone.png"
-    problem = f"cannot read the image '{file}': No such file or directory"
+    problem = f"cannot use '{file}': No such file or directory"
     with refused(None, problem=problem):
         decode([(str(file), file.read_bytes)], 8)
 
 
 def test_a_broken_link_and_an_unreadable_file_are_named(photos):
     (photos / "train" / "bee" / "zz.png").symlink_to(photos / "train" / "bee" / "zy.png")
-    with refused(None, problem=re.compile(r"zz\.png' is a link"), hint="remove the link"):
+    with refused(None, problem=re.compile(r"zz\.png': a link")):
         load(photos)
     (photos / "train" / "bee" / "zz.png").unlink()
     if os.geteuid() == 0:
         pytest.skip("root can read any file")
     (photos / "train" / "bee" / "01.png").chmod(0)
-    with refused(None, problem=re.compile("cannot read '.*01.png': Permission denied")):
+    with refused(None, problem=re.compile("cannot use '.*01.png': Permission denied")):
         load(photos)
 
 
@@ -197,13 +197,13 @@ def test_an_image_with_damaged_exif_data_is_named():
         except UserError as error:
             problems.append(error.problem)
     assert problems
-    assert all("the image 'a.jpg': " in problem for problem in problems)
+    assert all(problem.startswith("cannot use 'a.jpg': ") for problem in problems)
 
 
 def test_an_image_of_extreme_size_is_not_decoded(recwarn):
     buffer = io.BytesIO()
     Image.new("1", (12_000, 12_000)).save(buffer, "png")
-    with refused(None, problem=re.compile(r"cannot decode the image 'big\.png': Image size")):
+    with refused(None, problem="cannot use 'big.png': more than 89 million pixels"):
         decode([("big.png", buffer.getvalue)], 32)
     assert not recwarn.list
 

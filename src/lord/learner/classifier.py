@@ -11,11 +11,13 @@ from torch import Tensor
 
 from lord.backbone import Backbone
 from lord.config import UserError, choose
+from lord.data import Augment
 from lord.learner.held_out import HeldOut, mean_forgetting
 from lord.learner.images import Images, as_images, class_names
 from lord.learner.model import Prediction
 from lord.learner.seen import Seen
 from lord.learner.session import Session
+from lord.learner.setup import LearnerConfig
 from lord.methods import AnyMethod, Inputs, calibrated
 
 if TYPE_CHECKING:
@@ -44,8 +46,10 @@ class Classifier(ABC):
     sessions: list[Session]
     held_out: HeldOut
     seen: Seen
+    config: LearnerConfig
     _params: dict[str, Any]
     _inputs: Inputs | None
+    _augment: Augment | None
 
     @abstractmethod
     def learn(self, images: Images, labels: Sequence[str]) -> object:
@@ -112,6 +116,13 @@ class Classifier(ABC):
     def backbone(self) -> Backbone | None:
         """The frozen network that it starts from; None without one, or before the first session."""
         return self._inputs.frozen if self._inputs else None
+
+    @property
+    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation of each channel, measured on the first session's images."""
+        if self._augment is None:
+            raise UserError(NOTHING)
+        return self._augment.mean, self._augment.std
 
     @property
     def forgetting(self) -> float | None:
@@ -197,6 +208,12 @@ class Classifier(ABC):
             )
         vars(self).update(vars(type(self)(**{**self._params, **params})))
         return self
+
+    def __repr__(self) -> str:
+        network, sessions, classes = self.config.network, len(self.sessions), len(self.classes)
+        settings = f"method={self.config.method!r}, network={network.network!r}"
+        count = f"{sessions} session{'s' * (sessions != 1)}, {classes} class{'es' * (classes != 1)}"
+        return f"Learner({settings}, width={network.width}): {count}"
 
     def __sklearn_is_fitted__(self) -> bool:
         return bool(self.classes)

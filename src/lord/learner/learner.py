@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 from lord.config import UserError, as_path, expect, first_line
 from lord.data import Augment
 from lord.learner import setup
-from lord.learner.classifier import NOTHING, Classifier
+from lord.learner.classifier import Classifier
 from lord.learner.held_out import HeldOut
 from lord.learner.images import Images, as_images, class_names, fingerprint
 from lord.learner.older import upgraded
@@ -94,12 +94,6 @@ class Learner(Classifier):
         expect("config", config, LearnerConfig, "a LearnerConfig")
         return cls(**flat_settings(config))
 
-    def __repr__(self) -> str:
-        network, sessions, classes = self.config.network, len(self.sessions), len(self.classes)
-        settings = f"method={self.config.method!r}, network={network.network!r}"
-        count = f"{sessions} session{'s' * (sessions != 1)}, {classes} class{'es' * (classes != 1)}"
-        return f"Learner({settings}, width={network.width}): {count}"
-
     def __getstate__(self) -> dict[str, Any]:
         return {"params": self._params, "state": self.state_dict()}
 
@@ -118,13 +112,6 @@ class Learner(Classifier):
     def unfinished_source(self) -> str | None:
         """Where the images of the unfinished session come from; None if that is not known."""
         return self._open.session.source if self._open else None
-
-    @property
-    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and standard deviation of each channel, measured on the first session's images."""
-        if self._augment is None:
-            raise UserError(NOTHING)
-        return self._augment.mean, self._augment.std
 
     def learn(
         self,

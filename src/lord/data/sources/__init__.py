@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lord.config import UserError
+from lord.data.bad_files import BadFilesError
 from lord.data.pictures import Pictures
 from lord.data.sources import cifar, folder, npz, parquet, tiny_imagenet
 
@@ -39,6 +40,7 @@ def recognise(path: Path) -> tuple[str, Source]:
     """Return the name and module of the source that can read a path.
 
     Raises:
+        BadFilesError: if it has only images of formats that cannot be read.
         UserError: if the path does not exist, is empty, or has no known layout.
     """
     if not path.exists():
@@ -53,4 +55,8 @@ def recognise(path: Path) -> tuple[str, Source]:
     if path.is_dir() and any(file.suffix.lower() in folder.ENDINGS for file in path.iterdir()):
         what = f"'{path}' has images, but no folders of classes"
         raise UserError(what, hint=f"put the images of each class into a folder '{path}/CLASS'")
+    if path.is_dir():
+        bad = folder.ignored(path, test=True)
+        if unknown := [each for each in bad if Path(each.file).suffix.lower() in folder.UNKNOWN]:
+            raise BadFilesError(unknown, f"no image of '{path}' can be used:")
     raise UserError(f"'{path}' has no known layout", allowed=LAYOUTS)

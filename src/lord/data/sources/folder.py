@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from lord.config import UserError
+from lord.data.bad_files import BadFile
 from lord.data.pictures import Encoded, Pictures, Split
 
-COMMON = {".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif"}
+COMMON = {".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".heic", ".heif", ".avif"}
 ENDINGS = COMMON | {".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-"""Formats that can be decoded."""
+"""Formats that can be decoded, some of them with an extra."""
 CAMERA = {".dng", ".cr2", ".cr3", ".nef", ".arw"}
-UNKNOWN = CAMERA | {".heic", ".heif", ".avif", ".jp2", ".jxl", ".svg"}
+UNKNOWN = CAMERA | {".jp2", ".jxl", ".svg"}
 """Formats of images that cannot be decoded."""
-KNOWN = f"one of {', '.join(sorted(ENDINGS))}"
+BROKEN = "a link to a file that does not exist"
 TEST = ("test", "val", "valid", "validation")
 
 
@@ -35,15 +36,22 @@ def has_pictures(folder: Path) -> bool:
 
 
 def files(path: Path) -> list[Path]:
-    """Return all images, in a fixed order.
+    """Return all images, in a fixed order."""
+    return [file for root in _roots(path) for _, file in _pictures(root)]
 
-    Raises:
-        UserError: if a file or folder would be ignored. It names it. See ``_check_classes``.
+
+def ignored(path: Path, *, test: bool) -> list[BadFile]:
+    """Return what ``read`` would ignore, although the user may think it is used.
+
+    They are images outside the folders of classes or in a format that cannot be decoded, broken
+    links, and folders with other files only. An empty folder is no class.
+
+    Args:
+        path: an image folder.
+        test: look at the test split too.
     """
-    roots = [_root(path), *([test] if (test := _test(path)) else [])]
-    for root in roots:
-        _check_classes(root)
-    return [file for root in roots for _, file in _pictures(root)]
+    roots = _roots(path) if test else [_root(path)]
+    return [bad for root in roots for bad in _ignored(root)]
 
 
 def read(path: Path) -> Pictures:
@@ -90,40 +98,32 @@ def _test(path: Path) -> Path | None:
     return next((path / name for name in TEST if (path / name).is_dir()), None)
 
 
-def _check_classes(root: Path) -> None:
-    """Check that no image and no class is ignored. An empty folder is not a class.
+def _roots(path: Path) -> list[Path]:
+    return [_root(path), *([test] if (test := _test(path)) else [])]
 
-    Raises:
-        UserError: if an image is not in the folder of a class, or its format cannot be decoded; if
-            a link is broken, or a folder has only other files. It names the file.
-    """
+
+def _ignored(root: Path) -> Iterator[BadFile]:
     for file in _shown(root):
-        if file.suffix.lower() in ENDINGS and file.is_file():
-            what = f"the image '{file}' is not in the folder of a class"
-            raise UserError(what, hint="move or remove it")
         if not file.exists():
-            raise _broken(file)
+            yield BadFile(str(file), BROKEN)
+        elif file.suffix.lower() in ENDINGS and file.is_file():
+            yield BadFile(str(file), "not in the folder of a class")
     for folder in _classes(root):
-        _check_class(folder)
+        yield from _ignored_of_class(folder)
 
 
-def _check_class(folder: Path) -> None:
+def _ignored_of_class(folder: Path) -> Iterator[BadFile]:
     endings = set()
     for file in _below(folder):
         ending = file.suffix.lower()
         endings.add(ending)
         if ending in UNKNOWN:
-            hint = "convert or remove it"
-            raise UserError(f"cannot read the format of '{file}'", allowed=KNOWN, hint=hint)
-        if ending in ENDINGS and not file.exists():
-            raise _broken(file)
-    if endings and not endings & ENDINGS:
+            yield BadFile(str(file), f"cannot read the format {ending}; convert it to .jpg or .png")
+        elif ending in ENDINGS and not file.exists():
+            yield BadFile(str(file), BROKEN)
+    if endings and not endings & (ENDINGS | UNKNOWN):
         found = ", ".join(sorted(endings))
-        raise UserError(f"'{folder}' has no images, only files that end in {found}", allowed=KNOWN)
-
-
-def _broken(link: Path) -> UserError:
-    return UserError(f"'{link}' is a link to a file that does not exist", hint="remove the link")
+        yield BadFile(str(folder), f"no images, only files that end in {found}")
 
 
 def _classes(root: Path, without: Sequence[str] = ()) -> Iterator[Path]:

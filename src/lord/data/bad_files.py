@@ -1,0 +1,50 @@
+"""Files of images that cannot be used, and the reason for each."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from lord.config import UserError
+
+
+class BadFile(NamedTuple):
+    """A file that cannot be used.
+
+    Attributes:
+        file: its path, or its place in a larger file.
+        reason: why, in a few words.
+    """
+
+    file: str
+    reason: str
+
+
+class BadFilesError(UserError):
+    """Some files cannot be used. The line names the first one.
+
+    Args:
+        files: at least one.
+        problem: what to say before the first file and its reason.
+        hint: what to do next.
+
+    Attributes:
+        files: all of them.
+    """
+
+    def __init__(
+        self, files: Sequence[BadFile], problem: str = "cannot use", hint: str | None = None
+    ) -> None:
+        first, more = files[0], len(files) - 1
+        rest = f", and {more} more file{'s' * (more > 1)}" if more else ""
+        super().__init__(f"{problem} '{first.file}': {first.reason}{rest}", hint=hint)
+        self.files = tuple(files)
+
+
+def bad_table(files: Sequence[BadFile]) -> list[str]:
+    """Return a table with a line for each file. No name is cut.
+
+    >>> print("\\n".join(bad_table([BadFile("a.png", "unknown format")])))
+    file   reason
+    a.png  unknown format
+    """
+    width = max(len(name) for name, _ in [("file", ""), *files])
+    return [f"{name:<{width}}  {reason}" for name, reason in [("file", "reason"), *files]]
