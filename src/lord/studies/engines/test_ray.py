@@ -260,7 +260,7 @@ def test_nodes_get_the_images_and_runs_of_a_dead_node_continue(
     monkeypatch.chdir(photos.parent)  # the nodes cannot find this relative path
     out = tmp_path / "study"
     line = f"compare --methods sgd,er --seeds 2 --data {photos.name} --tasks 3 --width 8"
-    line += f" --network cnn --epochs 150 --threads 1 --checkpoint-every 0.5 --out {out}"
+    line += f" --network cnn --epochs 60 --threads 1 --checkpoint-every 0.5 --out {out}"
     process = lord(f"{line} --engine ray --address {address}")
     wait_for(lambda: len(list(out.glob(f"*/{CHECKPOINT}"))) >= 2, 300)
     nodes.stdin.write("kill\n")
