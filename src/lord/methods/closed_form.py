@@ -80,6 +80,10 @@ class ClosedForm(Method[C]):
     def fit(self, sums: Sums, candidate: float) -> tuple[Tensor, Tensor]:
         """Return weight, classes x width, and bias of the head for some sums."""
 
+    @property
+    def resting(self) -> bool:
+        return bool(self.added.all())  # further epochs add nothing
+
     def begin_task(self, task: Task) -> None:
         self.added = torch.zeros(len(task.labels), dtype=torch.bool)
 

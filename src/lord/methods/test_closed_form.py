@@ -9,6 +9,7 @@ from sklearn.covariance import oas
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Generator
 
+import lord
 from lord.config import build
 from lord.costs import LayerCount
 from lord.data import Augment
@@ -133,6 +134,12 @@ def test_every_image_of_a_task_is_added_once_whatever_the_epochs(name):
         method.step(Batch(images[rows], labels[rows], rows), Progress(0, 3))
     method.end_task(task)
     assert method.sums.counts.sum() == 17
+
+
+def test_a_task_ends_after_one_pass_whatever_the_epochs():
+    once, more = (lord.run(lord.compose("ncm", {"subset": 0.1, "epochs": n})) for n in (1, 3))
+    assert once.steps == more.steps
+    assert once.matrices == more.matrices
 
 
 @pytest.mark.parametrize("name", HEADS)
