@@ -35,6 +35,7 @@ class Backbone:
         device: device that computes.
 
     Attributes:
+        stores: whether features are kept on disk. A server does not keep what it is sent.
         size: side in pixels of the squares that the network sees.
         shape: shape of an image's features: D, or C x H x W below a cut.
         flops: FLOPs of an image.
@@ -47,7 +48,7 @@ class Backbone:
     def __init__(
         self, config: BackboneConfig, side: int, device: torch.device | str = "cpu"
     ) -> None:
-        self.config, self.device = config, torch.device(device)
+        self.config, self.device, self.stores = config, torch.device(device), True
         self.pretrained = load_pretrained(config)
         self.size = config.backbone_size or default_size(side)
         try:
@@ -83,6 +84,9 @@ class Backbone:
     def __call__(self, images: Tensor) -> Tensor:
         """Return the features of N x C x H x W uint8 images, N x ``shape`` float32."""
         with stated(len(images) * self.flops):
+            if not self.stores:
+                parts = [self._compute(part).cpu() for part in images.split(CHUNK)]
+                return torch.cat(parts).view(len(images), *self.shape).to(images.device)
             keys = [_key(image) for image in images.cpu()]
             known = self._store.find(keys)
             missing = list({key: row for row, key in enumerate(keys) if key not in known}.values())

@@ -23,6 +23,7 @@ from lord.cli import (
     predict,
     report,
     run,
+    serve,
     tune,
 )
 from lord.cli.flags import TYPED, check_not_empty
@@ -30,7 +31,7 @@ from lord.config import PARENT, LostError, UserError, in_plugin, where_in_plugin
 
 GROUPS = {
     "Compare methods": (run, compare, ablate, tune, bench, report),
-    "Learn images as they come": (learn, predict, inspect, export),
+    "Learn images as they come": (learn, predict, inspect, export, serve),
     "Look things up": (methods, data, check),
 }
 """The commands, each in a file of its name, as 'lord --help' groups them."""

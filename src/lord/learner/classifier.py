@@ -81,7 +81,7 @@ class Classifier(ABC):
         held = self.held_out.columns.get("images")
         if held is None or not len(held):
             return scores
-        return torch.cat([scores, self._unknown_scores(held)])
+        return torch.cat([scores, self.unknown_scores(held)])
 
     def evaluate(self, images: Images, labels: Sequence[str]) -> float:
         """Return the accuracy on images, in percent.
@@ -243,10 +243,15 @@ class Classifier(ABC):
 
     def _unusual(self, images: Images) -> Tensor:
         """Return how unusual each image is among images that were not learned, from 0 to 1."""
-        scores = self._unknown_scores(as_images(images, self.shape))
+        scores = self.unknown_scores(as_images(images, self.shape))
         return calibrated(scores, self.known_scores())
 
-    def _unknown_scores(self, pixels: Tensor) -> Tensor:
+    def unknown_scores(self, pixels: Tensor) -> Tensor:
+        """Return how little each image resembles the known classes, N float64, on no fixed scale.
+
+        Args:
+            pixels: N x C x H x W uint8 images of the learner's shape.
+        """
         method = self._trained()
         parts = [method.unknown_scores(self._given(part)).cpu() for part in pixels.split(256)]
         return torch.cat(parts).double()

@@ -2,6 +2,7 @@
 
 from lord.storage.checkpoint import (
     checked_target,
+    digest_of,
     has_state,
     load_state,
     previous,
@@ -12,6 +13,7 @@ from lord.storage.files import is_locked, locked, write_atomic, write_json, writ
 
 __all__ = [
     "checked_target",
+    "digest_of",
     "has_state",
     "is_locked",
     "load_state",

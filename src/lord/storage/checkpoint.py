@@ -78,6 +78,19 @@ def load_state(path: Path) -> tuple[Any, str | None]:
     raise UserError(f"there is no checkpoint at '{path}'")
 
 
+def digest_of(file: Path) -> str:
+    """Return the checksum that a checkpoint carries. Only the file's header is read.
+
+    Raises:
+        UserError: if it is not a checkpoint.
+    """
+    try:
+        with safe_open(file, framework="pt") as opened:
+            return str((opened.metadata() or {})["digest"])
+    except (SafetensorError, OSError, KeyError) as error:
+        raise UserError(f"'{file}' is not a checkpoint: {first_line(error)}") from None
+
+
 def previous(path: Path) -> Path:
     """Return the path of the checkpoint before the last one at ``path``."""
     return path.with_name(f"{path.stem}-before{path.suffix}")

@@ -1,0 +1,108 @@
+"""Images of a request: taken from its body, checked, and decoded."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from fastapi import HTTPException, Request
+from PIL import Image, ImageOps, UnidentifiedImageError
+from starlette.datastructures import UploadFile
+from torch import Tensor
+
+from lord.config import UserError, first_line
+from lord.serving.limits import Limits
+
+FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""Formats that are decoded, if Pillow can. Others may run programs, as PostScript does."""
+TYPES = "multipart/form-data with files, image/*, or application/octet-stream"
+FIELDS = 16
+"""Parts of a form that are not files, at most. They are ignored."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An encoded image.
+
+    Attributes:
+        name: name of its file; empty for a raw body.
+        content: its bytes.
+    """
+
+    name: str
+    content: bytes
+
+
+async def read_uploads(request: Request, limits: Limits) -> list[Upload]:
+    """Return the images in the body of a request, at least one.
+
+    Raises:
+        HTTPException: 400 for a malformed body, 413 for too many images, 415 for another type.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind.startswith("image/") or kind == "application/octet-stream":
+        content = await request.body()
+        if not content:
+            raise HTTPException(400, "the body is empty")
+        return [Upload("", content)]
+    if kind != "multipart/form-data":
+        given = f"'{kind[:50]}'" if kind else "no content type"
+        raise HTTPException(415, f"got {given}; expected {TYPES}")
+    # One file more than allowed is read, to tell too many images from a malformed body.
+    async with request.form(max_files=limits.images + 1, max_fields=FIELDS) as form:
+        files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
+        if len(files) > limits.images:
+            raise HTTPException(413, f"too many images; expected at most {limits.images}")
+        if not files:
+            raise HTTPException(400, "the form has no file; use curl -F image=@cat.jpg")
+        return [Upload(part.filename or "", await part.read()) for part in files]
+
+
+def decode_upload(upload: Upload, shape: tuple[int, int, int], limits: Limits) -> Tensor:
+    """Return an image as 1 x C x H x W uint8, as a learner of images of a shape takes it.
+
+    Its size is checked before its pixels are decoded.
+
+    Raises:
+        UserError: if it cannot be decoded, is too large, or does not fit the learner.
+    """
+    Image.init()
+    try:
+        known = [name for name in FORMATS if name in Image.OPEN]
+        with Image.open(io.BytesIO(upload.content), formats=known) as opened:
+            if opened.width * opened.height > 1e6 * limits.megapixels:
+                size = f"{opened.width} x {opened.height} pixels"
+                raise UserError(f"it has {size}", allowed=f"at most {limits.megapixels:g} million")
+            pixels = pixels_of(opened, shape[1:])
+    except UserError:
+        raise
+    except UnidentifiedImageError:
+        raise UserError("it is not an image of a known format") from None
+    except Exception as error:  # decoders raise all kinds of errors for damaged files
+        raise UserError(f"it cannot be decoded: {first_line(error)}") from None
+    return matched(torch.tensor(pixels).permute(2, 0, 1)[None], shape[0])
+
+
+def pixels_of(picture: Image.Image, sides: tuple[int, int]) -> np.ndarray:
+    """Return a picture as H x W x C uint8 with 1 or 3 channels, turned upright."""
+    if picture.mode.startswith(("I", "F")):
+        raise ValueError(f"it has more than 8 bits per channel (mode {picture.mode})")
+    upright = ImageOps.exif_transpose(picture)
+    image = upright.convert("L" if picture.mode in ("L", "LA", "1") else "RGB")
+    image = image.resize(sides[::-1], Image.Resampling.BILINEAR)
+    pixels = np.asarray(image)
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+
+def matched(images: Tensor, channels: int) -> Tensor:
+    """Return N x C x H x W images with other channels, where that loses nothing."""
+    if images.shape[1] == channels:
+        return images
+    if channels == 1 and images.shape[1] == 3:
+        if (images == images[:, :1]).all():  # grey, in three channels
+            return images[:, :1].contiguous()
+        raise UserError("it is in colour; this learner has learned grey images", field="images")
+    if channels == 3 and images.shape[1] == 1:
+        return images.expand(-1, 3, -1, -1).contiguous()
+    problem = f"it has {images.shape[1]} channels, not {channels}"
+    raise UserError(problem, field="images")
