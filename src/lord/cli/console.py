@@ -22,6 +22,12 @@ def say(text: str) -> None:
     console.print(text, highlight=False, soft_wrap=True)
 
 
+def print_error(text: str) -> None:
+    """Print an error to the error stream, in one line."""
+    line = " ".join(text.splitlines())
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"error: {line}")
+
+
 def command_line() -> str:
     """The command that runs, as it was typed."""
     return shlex.join(["lord", *TYPED]).encode(errors="replace").decode()

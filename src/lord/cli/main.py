@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Callable
 
 from cyclopts import App, CycloptsError, Group, UnusedCliTokensError
-from rich.console import Console
 
 import lord
 from lord.cli import (
@@ -26,19 +25,23 @@ from lord.cli import (
     serve,
     tune,
 )
+from lord.cli.console import print_error
 from lord.cli.flags import TYPED, check_not_empty
 from lord.config import PARENT, LostError, UserError, in_plugin, where_in_plugin
 
 GROUPS = {
-    "Compare methods": (run, compare, ablate, tune, bench, report),
-    "Learn images as they come": (learn, predict, inspect, export, serve),
-    "Look things up": (methods, data, check),
+    "Learn": (learn, data),
+    "Look after a learner": (inspect,),
+    "Predict and serve": (predict, export, serve),
+    "Compare, tune, report": (run, compare, ablate, tune, report, methods),
+    "The machine": (check, bench),
 }
 """The commands, each in a file of its name, as 'lord --help' groups them."""
 FIRST = """
-lord compare --methods sgd,er,lord+
 lord learn photos/week1 --state memory
-lord run --help
+lord predict memory photos/new
+lord compare --methods sgd,er,lord+
+lord learn --help
 """
 
 app = App(
@@ -85,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stderr.close()
         sys.exit(1)
     except KeyboardInterrupt as stop:
-        _print_error(str(stop) or "interrupted")
+        print_error(str(stop) or "interrupted")
         sys.exit(130)
     except Exception as error:
         text = _answer(error)
@@ -94,7 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
         ours = isinstance(error, UserError | CycloptsError) and not isinstance(error, LostError)
         cause = _raised_by_plugin(error)
         if not ours or os.environ.get("RANK", "0") == "0":  # of several processes, one prints
-            _print_error(text)
+            print_error(text)
             if cause:
                 traceback.print_exception(cause)
         sys.exit(1 if cause else error.code if isinstance(error, UserError) else 2)
@@ -170,7 +173,3 @@ def _is_setting(name: str) -> bool:
     from lord.training.sections import known_settings
 
     return name in known_settings()
-
-
-def _print_error(text: str) -> None:
-    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"error: {text}")

@@ -1,20 +1,34 @@
 """``lord predict``: the classes of images."""
 
+import csv
+import glob
 import math
+import os
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
+from cyclopts import Parameter
+
+from lord.cli.console import print_error
 from lord.cli.flags import Switch, checked
 from lord.cli.learner import load_learner
 from lord.config import UserError
-from lord.config.types import ProperFraction
+from lord.config.types import Count, ProperFraction
 
 if TYPE_CHECKING:
-    from lord.learner import Learner
+    from torch import Tensor
+
+    from lord.learner import Learner, Prediction
 
 EXAMPLES = """
 lord predict memory cat.jpg dog.jpg
-lord predict memory cat.jpg --json
+lord predict memory photos/new --top 3
+lord predict memory 'photos/**/*.jpg' --format csv
+find photos -newer memory -name '*.jpg' | lord predict memory -
 lord predict memory lorry.jpg --unknown
 """
 FALSE_ALARMS = 0.05
@@ -24,56 +38,187 @@ FALSE_ALARMS = 0.05
 def predict(
     state: Path,
     /,
-    *files: Path,
+    *paths: Annotated[Path, Parameter(allow_leading_hyphen=True)],
+    top: Annotated[int | None, checked(Count)] = None,
+    probabilities: Switch = False,
     unknown: Switch = False,
     false_alarms: Annotated[float | None, checked(ProperFraction)] = None,
+    format: Literal["table", "csv", "jsonl"] | None = None,
     json: Switch = False,
     plugin: Path | None = None,
 ) -> None:
     """Print the most likely class of images, with its probability.
 
+    A file that cannot be read gets a line on the error stream. The other files are still answered,
+    and the exit code is 2.
+
     Parameters
     ----------
     state
         Folder of the learner.
-    files
-        Images.
+    paths
+        Images, folders of images at any depth, and patterns such as 'photos/*.jpg'. A minus sign
+        reads more of them from the standard input, one a line.
+    top
+        Print this many classes of each image.
+    probabilities
+        Print the probability of every class.
     unknown
         Print "unknown" for images that resemble none of the classes learned.
     false_alarms
         Share of images of known classes that may be called unknown; 0.05 by default. It includes
         unknown.
+    format
+        table for a line an image, csv, or jsonl for a JSON object a line. table by default.
     json
-        Print a JSON object a line.
+        Same as the format jsonl.
     plugin
         Python file that registers methods or networks.
     """
-    from json import dumps
+    from lord.data import BadFile, BadFilesError
+    from lord.learner.images import BATCH, read_pictures
 
-    import torch
-
-    from lord.data import decode
-    from lord.learner import match_channels
-
-    if not files:
-        raise UserError("names no image", field="files", allowed="at least one")
+    for path in paths:
+        if str(path).startswith("-") and str(path) != "-":
+            raise UserError(f"unknown option '{path}'")
+    if not paths:
+        raise UserError("names no image", field="paths", allowed="at least one")
+    if json and format not in (None, "jsonl"):
+        raise UserError("cannot be combined with `json`", field="format", given=format)
     learner = load_learner(state, plugin)
-    if learner.shape is None:
+    shape = learner.shape
+    if shape is None:
         raise UserError("has learned nothing yet", field="state", given=state)
-    encoded = [(str(file), file.read_bytes) for file in files]
-    pixels = torch.from_numpy(decode(encoded, learner.shape[1])).permute(0, 3, 1, 2)
-    images = match_channels(pixels, learner)
     rate = _checked_rate(learner, false_alarms) if unknown or false_alarms is not None else None
-    predictions = learner.predictions(images, unknown=rate is not None)
-    for file, found in zip(files, predictions, strict=True):
+    count = len(learner.classes) if probabilities else top or 1
+    show = {"csv": _Csv, "jsonl": _Lines}.get("jsonl" if json else format or "", _Table)(
+        learner.classes, top or 1, probabilities, rate
+    )
+    files: deque[Path] = deque()
+    failed = False
+
+    def batches() -> "Iterator[Tensor]":
+        """Read the files in parts. The names of those that could be read wait in ``files``."""
+        import torch
+
+        nonlocal failed
+        names = _named(paths)
+        while some := list(islice(names, BATCH)):
+            good = [each for each in some if isinstance(each, Path)]
+            wrong = [each for each in some if isinstance(each, UserError)]
+            read = read_pictures([(str(each), each.read_bytes) for each in good], shape)
+            images = []
+            for name, found in zip(good, read, strict=True):
+                if isinstance(found, BadFile):
+                    wrong.append(BadFilesError([found]))
+                else:
+                    images.append(found)
+                    files.append(name)
+            for error in wrong:
+                failed = True
+                print_error(str(error))
+            if images:
+                yield torch.cat(images)
+
+    for found in learner.stream(batches(), unknown=rate is not None, top=count):
+        show(str(files.popleft()), found)
+    if failed:
+        sys.exit(2)
+
+
+def _named(paths: Iterable[Path]) -> Iterator[Path | UserError]:
+    """Yield the files that paths, folders, patterns and the standard input name."""
+    from lord.data import pictures_below
+
+    for path in paths:
+        if str(path) == "-":
+            lines = (line.rstrip(b"\r\n") for line in sys.stdin.buffer)
+            yield from _named(Path(os.fsdecode(line)) for line in lines if line)
+        elif path.is_dir():
+            try:
+                found = pictures_below(path)
+                first = next(found, UserError(f"'{path}' has no images"))
+                yield first
+                yield from found
+            except UserError as error:  # a folder that may not be read
+                yield error
+        elif not path.exists() and glob.has_magic(str(path)):
+            matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207
+            if "**" in path.parts:  # it names folders and the files in them
+                matches = [each for each in matches if not Path(each).is_dir()]
+            yield from _named(map(Path, matches))
+            if not matches:
+                yield UserError(f"no file matches '{path}'")
+        else:
+            yield path
+
+
+class _Table:
+    """Prints a line an image: its file, and its class or classes with probabilities."""
+
+    def __init__(
+        self, classes: Sequence[str], top: int, probabilities: bool, rate: float | None
+    ) -> None:
+        self.classes, self.top, self.probabilities, self.rate = classes, top, probabilities, rate
+
+    def __call__(self, file: str, found: "Prediction") -> None:
+        ranked = found.top if self.probabilities else found.top[: self.top]
+        shown = ranked or ((found.label, found.confidence),)
+        text = "  ".join(f"{name}  {100 * value:.0f} %" for name, value in shown)
+        if self.is_unknown(found):
+            text = f"unknown  most like {found.label}" if len(shown) < 2 else f"unknown  {text}"
+        print(f"{file}  {text}")
+
+    def is_unknown(self, found: "Prediction") -> bool:
+        """Whether an image counts as unknown at the rate of false alarms."""
+        # Rounding must not decide on a share that is equal to the rate.
+        return self.rate is not None and (found.unknown or 0) >= 1 - self.rate - 1e-9
+
+    def fields(self, found: "Prediction") -> dict[str, object]:
+        """The class, its probability, and how unusual the image is, if that was asked for."""
         row: dict[str, object] = {"label": found.label, "confidence": found.confidence}
-        text = f"{found.label}  {100 * found.confidence:.0f} %"
-        if rate is not None and found.unknown is not None:
-            # Rounding must not decide on a share that is equal to the rate.
-            is_unknown = found.unknown >= 1 - rate - 1e-9
-            row |= {"unknown": found.unknown, "is_unknown": is_unknown}
-            text = f"unknown  most like {found.label}" if is_unknown else text
-        print(dumps({"file": str(file), **row}) if json else f"{file}  {text}")
+        if self.rate is not None:
+            row |= {"unknown": found.unknown, "is_unknown": self.is_unknown(found)}
+        return row
+
+
+class _Lines(_Table):
+    """Prints a JSON object a line."""
+
+    def __call__(self, file: str, found: "Prediction") -> None:
+        from json import dumps
+
+        row = {"file": file, **self.fields(found)}
+        if self.top > 1:
+            ranked = found.top[: self.top]
+            row["top"] = [{"label": name, "confidence": value} for name, value in ranked]
+        if self.probabilities:
+            row["probabilities"] = dict(found.top)
+        print(dumps(row))
+
+
+class _Csv(_Table):
+    """Prints a table of comma-separated values, with a head."""
+
+    def __init__(
+        self, classes: Sequence[str], top: int, probabilities: bool, rate: float | None
+    ) -> None:
+        super().__init__(classes, min(top, len(classes)), probabilities, rate)
+        self.writer = csv.writer(sys.stdout, lineterminator="\n")
+        head = ["file", "label", "confidence"]
+        head += ["unknown", "is_unknown"] if rate is not None else []
+        for place in range(2, self.top + 1):
+            head += [f"label_{place}", f"confidence_{place}"]
+        self.writer.writerow(head + [f"p({name})" for name in classes] * probabilities)
+
+    def __call__(self, file: str, found: "Prediction") -> None:
+        cells = [file, *self.fields(found).values()]
+        for name, value in found.top[1 : self.top]:
+            cells += [name, value]
+        if self.probabilities:
+            shares = dict(found.top)
+            cells += [shares[name] for name in self.classes]
+        self.writer.writerow(f"{c:.6g}" if isinstance(c, float) else c for c in cells)
 
 
 def _checked_rate(learner: "Learner", rate: float | None) -> float:

@@ -68,7 +68,7 @@ def test_mistakes_are_answered_in_one_line(lord, tmp_path):
         (f"{new} --checkpoint-every nan", "--checkpoint-every", "nan", "at least 0"),
         (f"learn {one} --state {tmp_path / 'file'}", "file'"),
         (f"predict {tmp_path / 'new2'} x.png", "new2'"),
-        (f"predict {state}", "FILES", "at least one"),
+        (f"predict {state}", "PATHS", "at least one"),
         (f"predict {state} {tmp_path / 'gone.png'}", "gone.png"),
         (f"predict {state} {tmp_path / 'text.png'}", "text.png"),
         (f"inspect {tmp_path}", str(tmp_path)),

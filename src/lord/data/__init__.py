@@ -3,14 +3,15 @@
 from lord.data.augment import Augment, measure_normalisation
 from lord.data.bad_files import BadFile, BadFilesError, bad_table
 from lord.data.cache import cache_folder, holds, store
-from lord.data.decode import decode, decode_readable
+from lord.data.decode import decode, decode_each, decode_readable, pixels_of
 from lord.data.huggingface import from_datasets
 from lord.data.image_data import MEMORY, ImageData, arrays_of, keep
 from lord.data.labelled import Labelled, load_labelled, load_readable, typical_side
 from lord.data.load import DECODED, LOADERS, DataConfig, load_images
 from lord.data.memory import images, images_by_task
+from lord.data.pictures import Encoded
 from lord.data.sheet import contact_sheet, sheet_by_class
-from lord.data.sources.folder import has_pictures
+from lord.data.sources.folder import has_pictures, pictures_below
 
 __all__ = [
     "Augment",
@@ -18,6 +19,7 @@ __all__ = [
     "BadFilesError",
     "DECODED",
     "DataConfig",
+    "Encoded",
     "ImageData",
     "LOADERS",
     "Labelled",
@@ -27,6 +29,7 @@ __all__ = [
     "cache_folder",
     "contact_sheet",
     "decode",
+    "decode_each",
     "decode_readable",
     "from_datasets",
     "has_pictures",
@@ -38,6 +41,8 @@ __all__ = [
     "load_labelled",
     "load_readable",
     "measure_normalisation",
+    "pictures_below",
+    "pixels_of",
     "sheet_by_class",
     "store",
     "typical_side",

@@ -56,11 +56,12 @@ def decode_readable(
         UserError: if an image differs in size from the first. It names the image.
     """
     out, rows, bad = np.empty((0, 1, 1, 1), np.uint8), list[int](), list[BadFile]()
+    sides = (resize, resize) if resize else None
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         # Pillow warns of a decompression bomb from about 90 million pixels on. Refuse the image.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         for start in range(0, len(pictures), CHUNK):
-            decoded = pool.map(partial(_attempt, resize=resize), pictures[start : start + CHUNK])
+            decoded = pool.map(partial(_attempt, sides=sides), pictures[start : start + CHUNK])
             for row, pixels in enumerate(decoded, start):
                 if isinstance(pixels, str):
                     bad.append(BadFile(pictures[row][0], pixels))
@@ -79,26 +80,53 @@ def decode_readable(
     return out[: len(rows)], rows, bad
 
 
-def _attempt(picture: Encoded, resize: int | None) -> np.ndarray | str:
+def decode_each(pictures: Sequence[Encoded], sides: tuple[int, int]) -> list[np.ndarray | BadFile]:
+    """Decode each image to H x W x C uint8 with 1 or 3 channels, or say why it cannot be.
+
+    Args:
+        pictures: encoded images.
+        sides: height and width in pixels to resize to.
+    """
+    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        decoded = list(pool.map(partial(_attempt, sides=sides), pictures))
+    pairs = zip(pictures, decoded, strict=True)
+    return [BadFile(name, each) if isinstance(each, str) else each for (name, _), each in pairs]
+
+
+def pixels_of(picture: Image.Image, sides: tuple[int, int] | None) -> np.ndarray:
+    """Return a picture as H x W x C uint8 with 1 or 3 channels, turned upright.
+
+    Args:
+        picture: a picture of any mode.
+        sides: height and width in pixels to resize to; None to keep the size.
+
+    Raises:
+        ValueError: if it has more than 8 bits per channel.
+    """
+    if picture.mode.startswith(("I", "F")):
+        raise ValueError(f"more than 8 bits per channel (mode {picture.mode})")
+    upright = ImageOps.exif_transpose(picture)
+    image = upright.convert("L" if picture.mode in ("L", "LA", "1") else "RGB")
+    if sides:
+        image = image.resize(sides[::-1], Image.Resampling.BILINEAR)
+    pixels = np.asarray(image)
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+
+def _attempt(picture: Encoded, sides: tuple[int, int] | None) -> np.ndarray | str:
     """Decode an image to H x W x C uint8, with 1 or 3 channels; or say why it cannot be."""
     content = b""
     try:
         content = picture[1]()
         with _opened(content) as opened:
-            if opened.mode.startswith(("I", "F")):
-                return f"more than 8 bits per channel (mode {opened.mode})"
-            upright = ImageOps.exif_transpose(opened)
-            image = upright.convert("L" if opened.mode in ("L", "LA", "1") else "RGB")
-            if resize:
-                image = image.resize((resize, resize), Image.Resampling.BILINEAR)
-            pixels = np.asarray(image)
+            return pixels_of(opened, sides)
     except UnidentifiedImageError:
         return _unidentified(content)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         return f"more than {(Image.MAX_IMAGE_PIXELS or 0) // 1_000_000} million pixels"
     except Exception as error:  # decoders raise all kinds of errors for damaged files
         return getattr(error, "strerror", None) or first_line(error)
-    return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
 def _opened(content: bytes) -> Image.Image:

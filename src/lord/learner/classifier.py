@@ -5,29 +5,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lord.backbone import Backbone
 from lord.config import UserError, choose
 from lord.data import Augment
-from lord.learner.held_out import HeldOut, mean_forgetting
-from lord.learner.images import Images, as_images, class_names
-from lord.learner.model import Prediction
+from lord.learner.held_out import mean_forgetting
+from lord.learner.images import AnyImages, Images, class_names
+from lord.learner.predictor import NOTHING, Predictor
 from lord.learner.seen import Seen
 from lord.learner.session import Session
 from lord.learner.setup import LearnerConfig
-from lord.methods import AnyMethod, Inputs, calibrated
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
 
 
-NOTHING = "the learner has not learned anything yet"
-
-
-class Classifier(ABC):
+class Classifier(Predictor, ABC):
     """A classifier of images. For scikit-learn, X are images and y are class names.
 
     This differs from scikit-learn: X has four dimensions, and y holds text. Probabilities have the
@@ -40,50 +34,17 @@ class Classifier(ABC):
     (['cat', 'dog'], (5, 2))
     """
 
-    classes: list[str]
-    shape: tuple[int, int, int] | None
-    method: AnyMethod | None
     sessions: list[Session]
-    held_out: HeldOut
     seen: Seen
     config: LearnerConfig
     _params: dict[str, Any]
-    _inputs: Inputs | None
     _augment: Augment | None
 
     @abstractmethod
     def learn(self, images: Images, labels: Sequence[str]) -> object:
         """Learn one session's images."""
 
-    def predictions(self, images: Images, *, unknown: bool = False) -> list[Prediction]:
-        """Return the most likely class of each image, with its probability.
-
-        Args:
-            images: images of the shape that was learned.
-            unknown: also tell how likely each image is of no class that was learned.
-
-        Raises:
-            UserError: for images that do not fit, or before the first session.
-        """
-        best = self._probabilities(images).max(1)
-        labels = [self.classes[label] for label in best.indices.tolist()]
-        unusual = self._unusual(images).tolist() if unknown else [None] * len(labels)
-        rows = zip(labels, best.values.tolist(), unusual, strict=True)
-        return [Prediction(*row) for row in rows]
-
-    def known_scores(self) -> Tensor:
-        """Return how little images that were not learned resemble the known classes.
-
-        They are the held-out images, and those that a closed-form head keeps for choices. They
-        calibrate ``Prediction.unknown``: with n of them, it is at most n / (n + 1).
-        """
-        scores = self._trained().known_scores().cpu().double()
-        held = self.held_out.columns.get("images")
-        if held is None or not len(held):
-            return scores
-        return torch.cat([scores, self.unknown_scores(held)])
-
-    def evaluate(self, images: Images, labels: Sequence[str]) -> float:
+    def evaluate(self, images: AnyImages, labels: Sequence[str]) -> float:
         """Return the accuracy on images, in percent.
 
         Args:
@@ -159,7 +120,7 @@ class Classifier(ABC):
         self.learn(X, y)
         return self
 
-    def predict(self, X: Images) -> NDArray[np.str_]:
+    def predict(self, X: AnyImages) -> NDArray[np.str_]:
         """Return the name of the most likely class of each image.
 
         Raises:
@@ -167,7 +128,7 @@ class Classifier(ABC):
         """
         return self.classes_[self._probabilities(X).max(1).indices.numpy()]
 
-    def predict_proba(self, X: Images) -> NDArray[np.float32]:
+    def predict_proba(self, X: AnyImages) -> NDArray[np.float32]:
         """Return the probability of each class for each image, N x classes.
 
         Raises:
@@ -175,7 +136,7 @@ class Classifier(ABC):
         """
         return self._probabilities(X).numpy()
 
-    def score(self, X: Images, y: Sequence[str]) -> float:
+    def score(self, X: AnyImages, y: Sequence[str]) -> float:
         """Return the share of images whose class is predicted, from 0 to 1.
 
         A class that was never learned counts as wrong. ``evaluate`` refuses it.
@@ -227,41 +188,3 @@ class Classifier(ABC):
             classifier_tags=ClassifierTags(),
             input_tags=InputTags(two_d_array=False),
         )
-
-    def _probabilities(self, images: Images) -> Tensor:
-        """Return the probability of each class for each image, N x classes."""
-        method, pixels = self._trained(), as_images(images, self.shape)
-        parts = map(self._given, pixels.split(256))
-        logits = [method.predict(part)[:, : len(self.classes)] for part in parts]
-        probabilities = torch.cat([part.softmax(1) for part in logits])
-        if not probabilities.isfinite().all():
-            raise UserError(
-                "the model's outputs are not finite",
-                hint="a lower `lr` may help",
-            )
-        return probabilities
-
-    def _unusual(self, images: Images) -> Tensor:
-        """Return how unusual each image is among images that were not learned, from 0 to 1."""
-        scores = self.unknown_scores(as_images(images, self.shape))
-        return calibrated(scores, self.known_scores())
-
-    def unknown_scores(self, pixels: Tensor) -> Tensor:
-        """Return how little each image resembles the known classes, N float64, on no fixed scale.
-
-        Args:
-            pixels: N x C x H x W uint8 images of the learner's shape.
-        """
-        method = self._trained()
-        parts = [method.unknown_scores(self._given(part)).cpu() for part in pixels.split(256)]
-        return torch.cat(parts).double()
-
-    def _given(self, images: Tensor) -> Tensor:
-        """Return what the method gets for images: the images, or their latents."""
-        latents = self._inputs.latents if self._inputs else None
-        return latents(images) if latents else images
-
-    def _trained(self) -> AnyMethod:
-        if self.method is None:
-            raise UserError(NOTHING)
-        return self.method

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lord.config import NothingNewError, UserError, as_path
 from lord.data import has_pictures, load_labelled
+from lord.learner.images import matched
 from lord.learner.learner import Learner
 from lord.learner.session import STATE_FILE, holds_learner
 from lord.learner.setup import all_settings, flat_settings, learner_config
@@ -90,13 +91,7 @@ def match_channels(images: Tensor, learner: Learner) -> Tensor:
     Raises:
         UserError: for colour images, if the learner has learned grey ones.
     """
-    if learner.shape and learner.shape[0] == 1 and images.shape[1] == 3:
-        if (images == images[:, :1]).all():  # grey, in three channels
-            return images[:, :1].contiguous()
-        raise UserError("are in colour; this learner has learned grey images", field="images")
-    if learner.shape and learner.shape[0] == 3 and images.shape[1] == 1:
-        return images.expand(-1, 3, -1, -1).contiguous()
-    return images
+    return matched(images, learner.shape[0]) if learner.shape else images
 
 
 def _opened(

@@ -23,6 +23,7 @@ from lord.backbone.trained import (
     skeleton_of,
 )
 from lord.config import UserError, as_path
+from lord.learner.images import AnyImages, as_images, batches
 from lord.learner.parts import Parts, parts_of, read_backbone, skeleton_of_parts
 from lord.learner.session import holds_learner
 from lord.methods import Kind, Pipeline
@@ -59,19 +60,20 @@ class Model:
         return Pipeline(self.network, self.mean, self.std, self.kind, self.backbone).eval()
 
     @torch.no_grad()
-    def predict(self, images: Tensor) -> Tensor:
-        """Return the logits of N x C x H x W uint8 images, N x classes.
+    def predict(self, images: AnyImages) -> Tensor:
+        """Return the logits of images, N x classes.
+
+        Args:
+            images: N x C x H x W uint8, or files, PIL images and arrays of any size, which are
+                resized.
 
         Raises:
-            UserError: for images of another shape or type.
+            UserError: for anything else, or a file that cannot be read. It names the file.
         """
-        allowed = f"a uint8 tensor of N x {' x '.join(map(str, self.shape))}"
-        if not isinstance(images, Tensor):
-            raise UserError(f"got a {type(images).__name__}", field="images", allowed=allowed)
-        if images.dtype != torch.uint8 or tuple(images.shape[1:]) != self.shape:
-            problem = f"got {tuple(images.shape)} of {images.dtype}"
-            raise UserError(problem, field="images", allowed=allowed)
-        return self.pipeline(images)
+        if isinstance(images, Tensor) and tuple(images.shape[1:]) == self.shape:
+            return self.pipeline(as_images(images, self.shape))
+        parts = [self.pipeline(part) for part in batches(images, self.shape)]
+        return torch.cat(parts) if parts else torch.empty(0, len(self.classes))
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,14 @@ class Prediction:
         confidence: its probability, from 0 to 1.
         unknown: how unusual the image is among images of known classes, from 0 to 1. At most 5 %
             of these get 0.95 or more. None unless it was asked for.
+        top: the most likely classes with their probabilities, the most likely one first. Empty
+            unless more than one was asked for.
     """
 
     label: str
     confidence: float
     unknown: float | None = None
+    top: tuple[tuple[str, float], ...] = ()
 
 
 def save_model(model: Model, path: Path) -> None:

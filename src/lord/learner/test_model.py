@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from lord.channels import Elastic, trace
@@ -45,11 +46,23 @@ def test_a_narrow_model_is_loaded_with_all_it_needs(tmp_path):
     assert torch.allclose(again.predict(IMAGES), model.predict(IMAGES), atol=1e-6)
 
 
-def test_images_of_another_shape_or_type_are_refused(saved):
+def test_what_is_no_image_is_refused(saved):
     model = load_model(saved)
-    for wrong in (IMAGES.float(), IMAGES[:, :, :4], [1]):
-        with refused("images", allowed="a uint8 tensor of N x 1 x 8 x 8"):
+    for wrong in (IMAGES.float(), [1], 1, [IMAGES[0].float()], IMAGES.repeat(1, 2, 1, 1)):
+        with refused("images"):
             model.predict(wrong)
+
+
+def test_images_of_any_size_are_resized(saved, tmp_path):
+    model, large = load_model(saved), IMAGES.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    files = [tmp_path / f"{n}.png" for n in range(len(large))]
+    pictures = [Image.fromarray(image[0].numpy()) for image in large]
+    for file, picture in zip(files, pictures, strict=True):
+        picture.save(file)
+    small = [np.array(each.resize((8, 8), Image.Resampling.BILINEAR)) for each in pictures]
+    wanted = model.predict(torch.from_numpy(np.stack(small))[:, None])
+    for kind in (files, [*pictures[:2], files[2], large[3], large[4, 0].numpy()], large):
+        torch.testing.assert_close(model.predict(kind), wanted)
 
 
 def test_a_missing_model_is_named(tmp_path):

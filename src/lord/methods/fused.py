@@ -112,6 +112,9 @@ class LoRDFused(LoRD):
         student = super().predict(self.small(images))
         return fusion(head.log_softmax(1), self._seen(student).log_softmax(1))
 
+    def features(self, images: Tensor) -> Tensor:
+        return self.head.features(images)
+
     def unknown_scores(self, images: Tensor) -> Tensor:
         return self.head.unknown_scores(images)
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lord.config import Config, UserError
 from lord.config.types import AtLeastTwo, Count
 from lord.methods.context import Batch, Context
+from lord.methods.heads import features_of
 from lord.methods.optim import Progress, ScheduledOptimizer
 from lord.rehearsal import Buffer
 from lord.streams import Task
@@ -183,6 +184,15 @@ class Method(ABC, Generic[C]):
     def known_scores(self) -> Tensor:
         """Return scores of images that the method keeps, by a model that has not learned them."""
         return torch.empty(0)
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:
+        """Return what the last layer gets for N x C x H x W uint8 images, N x D float32."""
+        network = self.predictor.eval()
+        try:
+            return features_of(network, self.augment.normalise(images)).float().flatten(1)
+        finally:
+            network.train()
 
     @torch.no_grad()
     def outputs(self, images: Tensor) -> Tensor:

@@ -35,6 +35,17 @@ def has_pictures(folder: Path) -> bool:
     return any(file.suffix.lower() in ENDINGS and file.is_file() for file in _shown(folder))
 
 
+def pictures_below(folder: Path) -> Iterator[Path]:
+    """Yield all files below a folder that are images by their endings, in a fixed order.
+
+    Raises:
+        UserError: if a folder cannot be read.
+    """
+    for file in _below(folder):
+        if file.suffix.lower() in ENDINGS | UNKNOWN and file.is_file():
+            yield file
+
+
 def files(path: Path) -> list[Path]:
     """Return all images, in a fixed order."""
     return [file for root in _roots(path) for _, file in _pictures(root)]
