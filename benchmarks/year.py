@@ -38,13 +38,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from lord.serving.served import load_served
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from year_client import Client
 from year_photographs import WEEKS, WRONG, Year, make_year
 
 from lord.learner import Learner
+from lord.serving.served import load_served
 from lord.storage import write_text
 from lord.training.folder import environment
 
