@@ -100,6 +100,14 @@ class Backbone:
         features = torch.from_numpy(np.frombuffer(bytearray(joined), np.float32))
         return features.view(len(images), *self.shape).to(images.device)
 
+    def forget(self, images: Tensor) -> None:
+        """Remove the features of N x C x H x W uint8 images from the cache on disk.
+
+        Raises:
+            UserError: if it cannot be written.
+        """
+        self._store.remove([_key(image) for image in images.cpu()])
+
     def prepared(self, images: Tensor) -> Tensor:
         """Return uint8 images as the network takes them: N x 3 x size x size, 0 to 255 float32."""
         x = images.float()

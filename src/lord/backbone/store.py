@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from lord.config import UserError
+
 LIMIT = 1 << 30
 """Most bytes of a store."""
 ASKED = 500
@@ -57,6 +59,27 @@ class FeatureStore:
                 self._shrink(table)
         except (sqlite3.Error, OSError):
             return
+
+    def remove(self, keys: Sequence[bytes]) -> None:
+        """Remove the values of keys. The file is written again, so that no trace of them stays.
+
+        Raises:
+            UserError: if it cannot be written.
+        """
+        if not self.path.exists():
+            return
+        try:
+            with closing(self._open()) as table:
+                with table:
+                    delete = "DELETE FROM features WHERE key = ?"
+                    table.executemany(delete, [(key,) for key in keys])
+                table.execute("VACUUM")
+                table.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except (sqlite3.Error, OSError) as error:
+            hint = "remove that file; it is a cache"
+            raise UserError(
+                f"cannot remove features from '{self.path}': {error}", hint=hint
+            ) from None
 
     def _open(self) -> sqlite3.Connection:
         table = sqlite3.connect(self.path, timeout=30)

@@ -20,6 +20,9 @@ MODEL_FORMAT = 1
 """Version of the header of a network on images."""
 PARTS_FORMAT = 2
 """Version of the header of other models, which describes their parts under "parts"."""
+GROUPED_FORMAT = 3
+"""Version of the header of a model with outputs that have no class."""
+FORMATS = (MODEL_FORMAT, PARTS_FORMAT, GROUPED_FORMAT)
 
 
 def read_network(file: Path) -> tuple[dict[str, Any], nn.Module]:
@@ -34,6 +37,8 @@ def read_network(file: Path) -> tuple[dict[str, Any], nn.Module]:
     """
     with damage_named(file):
         header, tensors = read_model(file)
+        if "replaced" in header:
+            raise UserError(f"'{file}' holds a network with outputs that have no class")
         if "parts" in header:
             kind = header["parts"]["kind"]
             raise UserError(f"'{file}' holds a model of kind '{kind}', not a network on images")
@@ -79,7 +84,7 @@ def read_model(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             )
         header = json.loads(notes["lord"])
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    if header["format"] not in (MODEL_FORMAT, PARTS_FORMAT):
-        known = f"{MODEL_FORMAT} and {PARTS_FORMAT}"
+    if header["format"] not in FORMATS:
+        known = ", ".join(map(str, FORMATS))
         raise UserError(f"'{file}' has format {header['format']}; this version reads {known}")
     return header, tensors

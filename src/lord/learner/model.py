@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lord.backbone import Backbone
 from lord.backbone.trained import (
+    GROUPED_FORMAT,
     MODEL_FILE,
     MODEL_FORMAT,
     PARTS_FORMAT,
@@ -27,6 +28,7 @@ from lord.learner.images import AnyImages, as_images, batches
 from lord.learner.parts import Parts, parts_of, read_backbone, skeleton_of_parts
 from lord.learner.session import holds_learner
 from lord.methods import Kind, Pipeline
+from lord.methods.fused import FusedStudent
 from lord.networks import NetworkConfig
 
 
@@ -36,13 +38,14 @@ class Model:
 
     Attributes:
         network: the trained part, in evaluation mode; it may be narrower than ``config`` says.
-        classes: name of each output.
+        classes: name of each output that has a class.
         shape: channels, height and width of the images.
         mean, std: normalisation of each channel of what the network gets.
         config: name and full width of the network, for the kinds "network" and "fused".
         kind: what was trained: a "network" on images, a "head" over features or pixels, a network
             above a cut ("latents"), or a network beside a head ("fused").
         backbone: frozen network before the trained part; None without one.
+        replaced: outputs of the network without a class, see ``lord.methods.Replaced``.
     """
 
     network: nn.Module
@@ -53,11 +56,13 @@ class Model:
     config: NetworkConfig
     kind: Kind = "network"
     backbone: Backbone | None = None
+    replaced: Mapping[int, int] = field(default_factory=dict)
 
     @cached_property
     def pipeline(self) -> nn.Module:
         """One network from N x C x H x W uint8 images to logits. It shares the weights."""
-        return Pipeline(self.network, self.mean, self.std, self.kind, self.backbone).eval()
+        parts = (self.network, self.mean, self.std, self.kind, self.backbone, self.replaced)
+        return Pipeline(*parts).eval()
 
     @torch.no_grad()
     def predict(self, images: AnyImages) -> Tensor:
@@ -113,6 +118,8 @@ def save_model(model: Model, path: Path) -> None:
     if model.kind != "network":
         parts = parts_of(model.kind, model.network, model.backbone)
         header |= {"format": PARTS_FORMAT, "parts": msgspec.to_builtins(parts)}
+    if model.replaced:
+        header |= {"format": GROUPED_FORMAT, "replaced": sorted(model.replaced.items())}
     state = model.network.state_dict()  # cloned, because one tensor may have two names
     tensors = {n: t.clone(memory_format=torch.contiguous_format) for n, t in state.items()}
     save_file(tensors, path, metadata={"lord": json.dumps(header)})
@@ -153,16 +160,19 @@ def _tried(header: Mapping[str, Any], tensors: Mapping[str, Tensor], file: Path)
     config = msgspec.convert(header["config"], NetworkConfig)
     classes, shape = tuple(header["classes"]), tuple(header["shape"])
     kind: Kind = "network"
-    backbone = None
+    backbone, replaced = None, dict(header.get("replaced", ()))
+    count = len(classes) + len(replaced)
     if "parts" in header:
         parts = msgspec.convert(header["parts"], Parts)
         kind, backbone = parts.kind, read_backbone(parts, shape)
-        skeleton = skeleton_of_parts(parts, config, len(classes), shape, backbone, tensors)
+        skeleton = skeleton_of_parts(parts, config, count, shape, backbone, tensors)
     else:
-        skeleton = skeleton_of(config, len(classes), shape[0])
+        skeleton = skeleton_of(config, count, shape[0])
     network = filled(skeleton, tensors, file).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     mean, std = tuple(header["mean"]), tuple(header["std"])
-    model = Model(network, classes, shape, mean, std, config, kind, backbone)
+    if isinstance(network, FusedStudent):
+        network.replaced = replaced
+    model = Model(network, classes, shape, mean, std, config, kind, backbone, replaced)
     outputs = model.predict(torch.zeros((1, *model.shape), dtype=torch.uint8)).shape[1]
     if outputs != len(model.classes):
         raise ValueError(f"it has {len(model.classes)} class names for {outputs} outputs")

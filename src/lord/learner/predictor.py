@@ -9,7 +9,7 @@ from lord.config import UserError
 from lord.learner.held_out import HeldOut
 from lord.learner.images import AnyImages, batches
 from lord.learner.model import Prediction
-from lord.methods import AnyMethod, Inputs, calibrated
+from lord.methods import AnyMethod, Inputs, calibrated, kept_outputs
 
 NOTHING = "the learner has not learned anything yet"
 
@@ -29,6 +29,12 @@ class Predictor:
     method: AnyMethod | None
     held_out: HeldOut
     _inputs: Inputs | None
+
+    @property
+    def outputs(self) -> list[int]:
+        """The method's output for each class. Merged and removed classes leave outputs unused."""
+        method = self.method
+        return kept_outputs(method.replaced, method.context.classes) if method else []
 
     def predictions(
         self, images: AnyImages, *, unknown: bool = False, top: int = 1
@@ -101,7 +107,7 @@ class Predictor:
 
     def _probabilities_of(self, part: Tensor) -> Tensor:
         """Return the probability of each class for a batch of images of the learner's shape."""
-        logits = self._trained().predict(self._given(part))[:, : len(self.classes)]
+        logits = self._trained().predict(self._given(part))[:, self.outputs]
         probabilities = logits.softmax(1)
         if not probabilities.isfinite().all():
             raise UserError(

@@ -3,6 +3,7 @@
 from lord.methods.build import build_method
 from lord.methods.context import Batch, Context
 from lord.methods.deploy import Kind, Pipeline, deployable, trained_part
+from lord.methods.edit import forget_images, is_exact, merge_outputs, remove_output
 from lord.methods.extend import take_over
 from lord.methods.inputs import Inputs, above_cut, first_student, make_inputs
 from lord.methods.method import (
@@ -17,6 +18,7 @@ from lord.methods.method import (
     take_step,
 )
 from lord.methods.optim import OptimizerConfig, Progress, ScheduledOptimizer
+from lord.methods.outputs import Replaced, kept_outputs
 from lord.methods.registry import BUILT_IN, METHODS, RETIRED, Recipe, register
 from lord.methods.statistics import recomputed_statistics
 from lord.methods.unknown import calibrated
@@ -38,6 +40,7 @@ __all__ = [
     "Progress",
     "Recipe",
     "Rehearsal",
+    "Replaced",
     "Scalars",
     "ScheduledOptimizer",
     "Traits",
@@ -46,10 +49,15 @@ __all__ = [
     "calibrated",
     "deployable",
     "first_student",
+    "forget_images",
+    "is_exact",
+    "kept_outputs",
     "make_inputs",
+    "merge_outputs",
     "moved",
     "recomputed_statistics",
     "register",
+    "remove_output",
     "take_over",
     "take_step",
     "trained_part",

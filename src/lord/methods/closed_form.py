@@ -110,6 +110,23 @@ class ClosedForm(Method[C]):
         with stated(self.sums.flops(len(images))):
             self.sums.add(lifted, labels, sign)
             self._keep(images.cpu(), labels.cpu(), lifted.cpu(), sign)
+        if sign < 0 and not self.sums.counts.any():
+            self.head.weight.zero_()
+            self.head.bias.zero_()
+        self.fresh = False
+
+    def merge_class(self, label: int, into: int) -> None:
+        """Count the images of a class as those of another class, exactly."""
+        self.sums.merge(label, into)
+        labels = torch.where(self.kept["labels"] == label, into, self.kept["labels"])
+        self._keep_lowest({**self.kept, "labels": labels})
+        self.fresh = False
+
+    def remove_class(self, label: int) -> None:
+        """Subtract a class, so that it is not predicted. See ``Sums.remove``."""
+        self.sums.remove(label)
+        rest = self.kept["labels"] != label
+        self.kept = {name: column[rest] for name, column in self.kept.items()}
         self.fresh = False
 
     def features(self, images: Tensor) -> Tensor:
@@ -214,7 +231,9 @@ class ClosedForm(Method[C]):
             gone = torch.isin(held["keys"], new["keys"])
             self.kept = {name: column[~gone] for name, column in held.items()}
             return
-        joined = {name: torch.cat([held[name], new[name]]) for name in held}
+        self._keep_lowest({name: torch.cat([held[name], new[name]]) for name in held})
+
+    def _keep_lowest(self, joined: dict[str, Tensor]) -> None:
         order = joined["keys"].argsort(stable=True)
         ranks = rank_within(joined["labels"][order])
         rows = order[ranks < self.config.kept].sort().values

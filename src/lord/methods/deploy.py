@@ -11,6 +11,7 @@ from lord.backbone import Backbone
 from lord.methods.closed_form import ClosedForm
 from lord.methods.fused import FusedStudent, LoRDFused
 from lord.methods.method import AnyMethod
+from lord.methods.outputs import Replaced, grouped, kept_outputs
 
 Kind = Literal["network", "head", "latents", "fused"]
 """What was trained: a network on images, a head over features or pixels, a network above a cut, or
@@ -32,6 +33,7 @@ class Pipeline(nn.Module):
         mean, std: normalisation of each channel of images, or of latents.
         kind: what was trained.
         backbone: frozen network before the trained part; None without one.
+        replaced: outputs of the network without a class, see ``Replaced``. They are left out.
     """
 
     scale: Tensor
@@ -46,9 +48,10 @@ class Pipeline(nn.Module):
         std: Sequence[float],
         kind: Kind = "network",
         backbone: Backbone | None = None,
+        replaced: Replaced | None = None,
     ) -> None:
         super().__init__()
-        self.kind, self.network = kind, network
+        self.kind, self.network, self.replaced = kind, network, replaced or {}
         self.frozen = None if backbone is None else Frozen(backbone)
         mean_, std_ = (torch.tensor(each).view(-1, 1, 1) for each in (mean, std))
         self.register_buffer("mean", mean_)
@@ -57,6 +60,14 @@ class Pipeline(nn.Module):
         self.register_buffer("shift", -mean_ / std_)
 
     def forward(self, images: Tensor) -> Tensor:
+        logits = self._outputs(images)
+        if not self.replaced:
+            return logits
+        if self.kind in ("network", "latents"):  # others keep such outputs low themselves
+            logits = grouped(logits, self.replaced)
+        return logits[:, kept_outputs(self.replaced, logits.shape[1])]
+
+    def _outputs(self, images: Tensor) -> Tensor:
         features = images if self.frozen is None else self.frozen(images)
         if self.kind == "latents":
             return self.network(self._normalised(self._rounded(features)))
@@ -119,4 +130,5 @@ def deployable(method: AnyMethod) -> nn.Module:
     kind, network = trained_part(method)
     augment, backbone = method.augment, method.context.frozen
     copied = copy.deepcopy(network)
-    return Pipeline(copied, augment.mean, augment.std, kind, backbone).to(method.device).eval()
+    pipeline = Pipeline(copied, augment.mean, augment.std, kind, backbone, method.replaced)
+    return pipeline.to(method.device).eval()

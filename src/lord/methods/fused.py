@@ -15,6 +15,7 @@ from lord.methods.fusion import HEAD_ONLY, Fusion, fit_fusion, gain
 from lord.methods.lord import LoRD, LoRDConfig
 from lord.methods.method import Scalars, Traits
 from lord.methods.optim import Progress
+from lord.methods.outputs import Replaced, grouped
 from lord.methods.slda import SLDA, SLDAConfig
 from lord.streams import Task
 
@@ -128,7 +129,8 @@ class LoRDFused(LoRD):
             return None
         _, height, width = self.context.shape
         seen = (seen if seen.any() else ~seen).to(self.device)
-        return FusedStudent(self.head.student, self.predictor, fusion, seen, (height, width))
+        sides, replaced = (height, width), self.replaced
+        return FusedStudent(self.head.student, self.predictor, fusion, seen, sides, replaced)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict(state)
@@ -176,6 +178,7 @@ class FusedStudent(nn.Module):
         fusion: weights of the two.
         seen: classes bool. The student's logits of other classes are set very low.
         sides: height and width of the student's images in pixels.
+        replaced: outputs without a class, see ``Replaced``.
     """
 
     weights: Tensor
@@ -188,9 +191,11 @@ class FusedStudent(nn.Module):
         fusion: Fusion,
         seen: Tensor,
         sides: tuple[int, int],
+        replaced: Replaced | None = None,
     ) -> None:
         super().__init__()
         self.head, self.student, self.sides = head, student, sides
+        self.replaced = replaced or {}
         self.register_buffer("weights", torch.tensor(fusion, device=seen.device))
         self.register_buffer("seen", seen)
 
@@ -200,7 +205,8 @@ class FusedStudent(nn.Module):
 
     def forward(self, features: Tensor, images: Tensor) -> Tensor:
         head = self.head(features).log_softmax(1)
-        student = torch.where(self.seen, self.student(images), -1e4).log_softmax(1)
+        student = grouped(self.student(images), self.replaced)
+        student = torch.where(self.seen, student, -1e4).log_softmax(1)
         return self.weights[0] * head + self.weights[1] * student
 
 

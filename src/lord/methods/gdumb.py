@@ -43,26 +43,24 @@ class GDumb(Rehearsal[GDumbConfig]):
 
     name = "gdumb"
     traits = Traits(by_steps=False)
-    STATE = ("classes", "initial")
+    STATE = ("initial",)
 
     def __init__(self, config: GDumbConfig, context: Context) -> None:
         super().__init__(config, context)
         self.initial = {k: v.clone() for k, v in self.student.state_dict().items()}
-        self.classes: list[int] = []
-        """Class of each sample in the buffer."""
 
     def begin_task(self, task: Task) -> None:
         """Greedily keep images of the task. A new image replaces one of the largest class."""
         order = torch.randperm(len(task.labels), generator=self.generator).tolist()
         labels = task.labels[order].tolist()
-        held, size = self.classes, self.config.buffer
+        before, size = self.buffer.held, self.config.buffer
+        held = before["labels"].tolist() if before else []
         kept = greedily_balanced(held + labels, len(held), size, self.generator)
         new = {"images": task.images[order], "labels": task.labels[order]}
         rows = torch.tensor(kept, device=task.labels.device)
-        if before := self.buffer.held:
+        if before:
             new = {name: torch.cat([before[name], values]) for name, values in new.items()}
         self.buffer.fill(**{name: values[rows] for name, values in new.items()})
-        self.classes = self.buffer.held["labels"].tolist()
 
     def step(self, batch: Batch, progress: Progress) -> Scalars:
         return {"loss": torch.zeros((), device=batch.labels.device)}

@@ -14,6 +14,7 @@ from lord.config.types import AtLeastTwo, Count
 from lord.methods.context import Batch, Context
 from lord.methods.heads import features_of
 from lord.methods.optim import Progress, ScheduledOptimizer
+from lord.methods.outputs import grouped
 from lord.rehearsal import Buffer
 from lord.streams import Task
 
@@ -127,6 +128,8 @@ class Method(ABC, Generic[C]):
         self.device = next(self.student.parameters()).device
         self.optimizer = ScheduledOptimizer(self.student.parameters(), context.optimizer)
         self.buffer: Buffer | None = None
+        self.replaced: dict[int, int] = {}
+        """Outputs without a class, because classes were merged or removed. See ``Replaced``."""
         self.warnings: list[str] = []
         """What to tell the user about the settings, on the console and in the record."""
 
@@ -170,7 +173,7 @@ class Method(ABC, Generic[C]):
         """Return the logits of N x C x H x W uint8 images, N x classes, in evaluation mode."""
         network = self.predictor.eval()
         try:
-            return network(self.augment.normalise(images))
+            return grouped(network(self.augment.normalise(images)), self.replaced)
         finally:
             network.train()
 
@@ -214,6 +217,7 @@ class Method(ABC, Generic[C]):
             "generator": self.generator.get_state(),
             "augment": self.augment.generator.get_state(),
             "own": {name: _state(getattr(self, name)) for name in self.STATE},
+            "replaced": self.replaced,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -225,6 +229,7 @@ class Method(ABC, Generic[C]):
             self.buffer.load_state_dict(moved(state["buffer"], self.device))
         self.generator.set_state(state["generator"])
         self.augment.generator.set_state(state["augment"])
+        self.replaced = dict(state.get("replaced", {}))
         for name in self.STATE:
             attribute, value = getattr(self, name), moved(state["own"][name], self.device)
             if hasattr(attribute, "load_state_dict"):

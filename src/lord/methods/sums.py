@@ -45,6 +45,31 @@ class Sums:
             self.scatter.addmm_(x.T, x, alpha=sign)
         else:
             self.scatter.add_((x * x).sum(0), alpha=sign)
+        if sign < 0:  # without rows nothing is left, not even rounding
+            self.totals[self.counts == 0] = 0
+            self.scatter.mul_(self.counts.any())
+
+    def merge(self, label: int, into: int) -> None:
+        """Move the rows of a class to another class, exactly."""
+        for sums in (self.counts, self.totals):
+            sums[into] += sums[label]
+            sums[label] = 0
+
+    def remove(self, label: int) -> None:
+        """Subtract a class of which only number and mean are known.
+
+        Its rows are taken to spread around their mean like those of all classes. So ``within``
+        stays as it was, and still holds the class's share.
+        """
+        rest, gone = self.counts.clone(), self.counts[label]
+        rest[label] = 0
+        within, means = self.within(), self.means()
+        if self.scatter.dim() == 2:
+            between = means.T @ (means * rest[:, None])
+        else:
+            between = (means**2 * rest[:, None]).sum(0)
+        self.scatter = within * (self.counts.sum() - gone) + between
+        self.counts[label] = self.totals[label] = 0
 
     def without(self, features: Tensor, labels: Tensor) -> Self:
         """Return the sums without some of their rows."""
@@ -69,8 +94,11 @@ class Sums:
         return 2 * rows * self.scatter.numel() if self.scatter.dim() == 2 else 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the sums by name."""
-        return vars(self)
+        """Return the sums by name. Of outer products, which are symmetric, one half is enough."""
+        if self.scatter.dim() == 2 and torch.equal(self.scatter, self.scatter.T):
+            half = self.scatter[*torch.triu_indices(*self.scatter.shape)]
+            return {"counts": self.counts, "totals": self.totals, "half": half}
+        return dict(vars(self))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take sums that were saved, possibly with fewer classes."""
@@ -79,4 +107,13 @@ class Sums:
             saved = state[name].cpu()
             padding = saved.new_zeros(missing, *saved.shape[1:])
             setattr(self, name, torch.cat([saved, padding]))
-        self.scatter = state["scatter"].cpu()
+        self.scatter = state["scatter"].cpu() if "scatter" in state else _whole(state["half"].cpu())
+
+
+def _whole(half: Tensor) -> Tensor:
+    """Return the symmetric matrix of which ``half`` is the upper triangle, row by row."""
+    width = int((2 * len(half) + 0.25) ** 0.5)  # n (n + 1) / 2 values
+    upper, right = torch.triu_indices(width, width)
+    whole = half.new_empty(width, width)
+    whole[upper, right] = whole[right, upper] = half
+    return whole

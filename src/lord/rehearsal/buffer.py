@@ -28,18 +28,19 @@ class Buffer:
         generator: on the CPU; decides which rows are kept and which are drawn.
 
     Attributes:
-        offered: number of rows offered so far.
-        columns: values by column name, with ``size`` rows. Only the first ``len(self)`` are in use.
+        offered: number of rows offered so far. Rows that were dropped do not count.
+        count: number of rows held now.
+        columns: values by column name, with ``size`` rows. Only the first ``count`` are in use.
     """
 
     def __init__(self, size: int, generator: Generator) -> None:
         self.size = size
         self.generator = generator
-        self.offered = 0
+        self.offered = self.count = 0
         self.columns: dict[str, Tensor] = {}
 
     def __len__(self) -> int:
-        return min(self.offered, self.size)
+        return self.count
 
     @property
     def held(self) -> dict[str, Tensor]:
@@ -65,7 +66,13 @@ class Buffer:
         drawn = torch.rand(count, generator=self.generator, dtype=torch.float64) * (order + 1)
         slots = torch.where(order < self.size, order, drawn.long()).tolist()
         self.offered += count
-        self._place({slot: row for row, slot in enumerate(slots) if slot < self.size}, rows)
+        kept = {}
+        for row, slot in enumerate(slots):
+            if slot < self.size:
+                free = min(slot, self.count)  # rows that were dropped left slots free
+                self.count = max(self.count, free + 1)
+                kept[free] = row
+        self._place(kept, rows)
 
     def _place(self, kept: Mapping[int, int], rows: Mapping[str, Tensor]) -> None:
         """Write rows into the buffer. ``kept`` maps a slot to the number of its new row."""
@@ -83,12 +90,34 @@ class Buffer:
         Args:
             rows: as for ``offer``.
         """
-        self.offered = len(next(iter(rows.values())))
+        self.offered = self.count = len(next(iter(rows.values())))
         assert self.offered <= self.size
         for name, values in rows.items():
             column = values.new_zeros((self.size, *values.shape[1:]))
             column[: self.offered] = values
             self.columns[name] = column
+
+    def keep(self, rows: Tensor) -> None:
+        """Drop all rows but some, as if the others were never offered. New rows take their slots.
+
+        Nothing of the others stays in memory.
+
+        Args:
+            rows: mask of the rows to keep, one value for each row held now.
+        """
+        held, dropped = self.held, int((~rows).sum())
+        offered = self.offered - dropped
+        for name, values in held.items():
+            column = torch.zeros_like(self.columns[name])
+            column[: self.count - dropped] = values[rows.to(values.device)]
+            self.columns[name] = column
+        self.offered, self.count = offered, self.count - dropped
+
+    def relabel(self, label: int, into: int) -> None:
+        """Give the rows of a class the label of another class."""
+        if self.columns:
+            labels = self.columns["labels"]
+            self.columns["labels"] = torch.where(labels == label, into, labels)
 
     def draw(self, count: int) -> SimpleNamespace:
         """Draw distinct rows at random.
@@ -117,11 +146,12 @@ class Buffer:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rows and the number of rows offered. The generator is not included."""
-        return {"offered": self.offered, "columns": dict(self.columns)}
+        return {"offered": self.offered, "count": self.count, "columns": dict(self.columns)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what ``state_dict`` returned. The tensors are copied."""
         self.offered = state["offered"]
+        self.count = state.get("count", min(self.offered, self.size))
         self.columns = {name: column.clone() for name, column in state["columns"].items()}
 
 

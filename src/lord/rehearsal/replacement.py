@@ -71,7 +71,20 @@ class Balanced(Buffer):
             placed[slot] = row
             if content:
                 slots[content] = slot
+        self.count = len(held)
         self._place(placed, rows)
+
+    def keep(self, rows: Tensor) -> None:
+        """Drop all rows but some. Rows of each class offered so far still count."""
+        super().keep(rows)
+        self.contents = [c for c, kept in zip(self.contents, rows.tolist(), strict=True) if kept]
+
+    def relabel(self, label: int, into: int) -> None:
+        """Give the rows of a class the label of another class."""
+        super().relabel(label, into)
+        self.seen[into] += self.seen.pop(label, 0)
+        if label in self.largest:
+            self.largest = (self.largest - {label}) | {into}
 
     def _slot(self, held: list[int], label: int) -> int | None:
         """Choose the slot of a new row of class ``label``; None if the row is not kept."""
@@ -138,7 +151,10 @@ class LossAware(Buffer):
         coins = torch.rand(count - free, 2, generator=self.generator, dtype=torch.float64).tolist()
         for row, (accepted, place) in enumerate(coins, start=free):
             self.offered += 1
-            if accepted * self.offered < self.size:
+            if accepted * self.offered < self.size and self.count < self.size:
+                self._place({self.count: row}, rows)  # a slot that a dropped row left free
+                self.count += 1
+            elif accepted * self.offered < self.size:
                 weights = self.weights().cumsum(0)
                 slot = (weights <= place * weights[-1]).sum().clamp(max=self.size - 1).view(1)
                 for name, values in rows.items():

@@ -50,6 +50,7 @@ class Storage(Buffer):
         slots = range(self.offered, self.offered + len(new))
         self._place(dict(zip(slots, new.values(), strict=True)), rows)
         self.offered += len(new)
+        self.count = self.offered
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what ``state_dict`` returned. The tensors are copied."""

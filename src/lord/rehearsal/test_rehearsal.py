@@ -217,3 +217,46 @@ def test_repeated_images_do_not_replace_others():
     for _ in range(5):
         buffer.offer(images=images, labels=torch.tensor([0] * 8 + [1]))
     assert torch.equal(buffer.held["images"], images)
+
+
+def test_rows_that_are_dropped_leave_no_trace_and_their_slots_are_filled_again():
+    for buffer in (Buffer(10, generator()), Balanced(10, generator()), LossAware(10, generator())):
+        images = torch.arange(1, 41, dtype=torch.uint8).view(40, 1, 1, 1)
+        rows = {"images": images, "labels": torch.arange(40) % 2, "losses": torch.ones(40)}
+        buffer.offer(**{name: column[:20] for name, column in rows.items()})
+        gone = buffer.held["images"][::2].flatten().tolist()
+        rest = buffer.held["images"][1::2].flatten().tolist()
+        buffer.keep(torch.arange(10) % 2 == 1)
+        assert buffer.held["images"].flatten().tolist() == rest
+        assert not set(gone) & set(buffer.columns["images"].flatten().tolist())
+        state = buffer.state_dict()
+        buffer.load_state_dict(state)
+        assert len(buffer) == 5
+        while len(buffer) < 10:
+            before = len(buffer)
+            buffer.offer(**{name: column[20:] for name, column in rows.items()})
+            assert before <= len(buffer) <= 10
+        assert 0 not in buffer.held["images"]
+
+
+def test_after_rows_were_dropped_every_row_offered_is_kept_equally_often():
+    counts, source = torch.zeros(60), generator(3)
+    for _ in range(3000):
+        buffer = Buffer(10, source)
+        buffer.offer(value=torch.arange(40))
+        buffer.keep(buffer.held["value"] >= 20)
+        for start in (40, 48, 54):
+            buffer.offer(value=torch.arange(start, {40: 48, 48: 54, 54: 60}[start]))
+        counts[buffer.held["value"]] += 1
+    assert not counts[:20].any()
+    expected = counts.sum() / 40
+    assert abs(counts[20:40].mean() / expected - 1) < 0.2
+    assert abs(counts[40:].mean() / expected - 1) < 0.2
+
+
+def test_rows_of_a_class_take_the_label_of_another():
+    for buffer in (Buffer(10, generator()), Balanced(10, generator())):
+        buffer.offer(labels=torch.arange(40) % 4)
+        held = buffer.held["labels"].clone()
+        buffer.relabel(3, 1)
+        assert torch.equal(buffer.held["labels"], torch.where(held == 3, 1, held))
