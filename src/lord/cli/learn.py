@@ -20,7 +20,7 @@ lord learn photos/week1 --state small --network cnn --width 8 --set buffer=200
 """
 FIELDS = {"source": "folder", "images": "folder", "every": "checkpoint_every"}
 """Names of arguments in Python, and the parameters that stand for them here."""
-APART = {"state", "resize", "seconds", "flops", "plugin", "checkpoint_every", "set"}
+APART = {"state", "resize", "seconds", "flops", "plugin", "checkpoint_every", "set", "tolerance"}
 """Flags that ``--set`` does not replace."""
 NAMED = 20
 """New classes that are named after a session, at most."""
@@ -43,6 +43,7 @@ def learn(
     set: Annotated[list[str] | None, Parameter(negative=())] = None,
     seconds: float | None = None,
     flops: float | None = None,
+    tolerance: Annotated[float, checked(NonNegative)] = 15.0,
     again: Switch = False,
     abandon: Switch = False,
     checkpoint_every: Annotated[float, checked(NonNegative)] = 60.0,
@@ -91,6 +92,9 @@ def learn(
         one pass over the images, whatever the budget.
     flops
         Training budget in FLOPs. Replaces epochs; at least four steps.
+    tolerance
+        Points by which accuracy on the held-out images of earlier sessions may fall.
+        If it falls further, the learner stays as it was. It needs 20 such images.
     again
         Learn images once more that were learned before.
     abandon
@@ -119,6 +123,7 @@ def learn(
             abandon=abandon,
             seconds=seconds,
             flops=flops,
+            tolerance=tolerance,
             every=checkpoint_every,
             report=console.print,
         )

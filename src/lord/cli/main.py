@@ -13,9 +13,11 @@ from lord.cli import (
     ablate,
     bench,
     check,
+    class_,
     compare,
     data,
     export,
+    forget,
     inspect,
     learn,
     methods,
@@ -24,6 +26,7 @@ from lord.cli import (
     run,
     serve,
     tune,
+    undo,
 )
 from lord.cli.console import print_error
 from lord.cli.flags import TYPED, check_not_empty
@@ -31,7 +34,7 @@ from lord.config import PARENT, LostError, UserError, in_plugin, where_in_plugin
 
 GROUPS = {
     "Learn": (learn, data),
-    "Look after a learner": (inspect,),
+    "Look after a learner": (inspect, undo, class_, forget),
     "Predict and serve": (predict, export, serve),
     "Compare, tune, report": (run, compare, ablate, tune, report, methods),
     "The machine": (check, bench),
@@ -60,11 +63,15 @@ def examples(text: str) -> str:
 
 
 app.help_epilogue = examples(FIRST)
+MODULES = {}
+"""The file of each command by its name. A name that Python reserves has an underscore there."""
 for place, (title, modules) in enumerate(GROUPS.items()):
     group = Group(title, sort_key=place)
     for module in modules:
-        name = module.__name__.rpartition(".")[2]
-        app.command(getattr(module, name), group=group, help_epilogue=examples(module.EXAMPLES))
+        function = module.__name__.rpartition(".")[2]
+        MODULES[name := function.rstrip("_")] = module
+        about = examples(module.EXAMPLES)
+        app.command(getattr(module, function), name, group=group, help_epilogue=about)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -149,8 +156,7 @@ def _namer(command: list[str]) -> Callable[[str], str]:
     for each in app[command[0]].assemble_argument_collection():
         flag = each.names[0] if each.names else each.name
         parameters[flag.lstrip("-").lower().replace("-", "_")] = flag
-    module = sys.modules[f"lord.cli.{command[0]}"]
-    fields = {"method": "methods", **getattr(module, "FIELDS", {})}
+    fields = {"method": "methods", **getattr(MODULES[command[0]], "FIELDS", {})}
 
     def shown(name: str) -> str:
         if name in parameters:

@@ -218,7 +218,8 @@ def test_help_has_examples_and_is_quick():
 
 @pytest.mark.parametrize("module", sum(GROUPS.values(), ()), ids=lambda module: module.__name__)
 def test_a_commands_help_shows_its_examples_which_can_be_typed(lord, module):
-    command = module.__name__.rpartition(".")[2]
+    function = module.__name__.rpartition(".")[2]
+    command = function.rstrip("_")
     lines = module.EXAMPLES.strip().splitlines()
     code, out, _ = lord(f"{command} --help")
     assert code == 0
@@ -226,7 +227,7 @@ def test_a_commands_help_shows_its_examples_which_can_be_typed(lord, module):
         assert line.startswith(f"lord {command}")
         assert line in out
         parsed, _, _ = app.parse_args(line.split()[1:], exit_on_error=False, print_error=False)
-        assert parsed is getattr(module, command)
+        assert parsed is getattr(module, function)
 
 
 def test_each_setting_of_a_run_has_a_flag_with_its_type_and_default():

@@ -14,7 +14,7 @@ from lord.cli.conftest import MAKE, photos
 from lord.cli.test_mistakes import check_one_line
 from lord.conftest import killed, stamp
 from lord.learner import STATE_FILE, Learner
-from lord.learner.folder import FINISHED
+from lord.learner.snapshots import snapshot
 
 
 def weeks(tmp_path):
@@ -74,9 +74,8 @@ def test_a_learner_killed_many_times_ends_as_if_it_was_not(tmp_path):
 
 def learn_one_and_a_half(lord, folders, state):
     """One session to its end, and one that is killed in the middle."""
-    make = MAKE.replace("epochs 2", "epochs 3000")
-    assert lord(f"learn {folders[0]} --state {state} {make} --seconds 0.2")[0] == 0
-    process = session(folders[1], state, make)
+    assert lord(f"learn {folders[0]} --state {state} {MAKE}")[0] == 0
+    process = session(folders[1], state, "--seconds 600")
     until = time.monotonic() + 60
     while Learner.load(state).unfinished is None and time.monotonic() < until:
         time.sleep(0.02)
@@ -105,12 +104,12 @@ def test_a_mistake_in_abandoning_costs_nothing(lord, tmp_path):
     code, _, error = lord(f"learn {tmp_path / 'nowhere'} --state {state} --abandon")
     assert (code, "no data at" in error) == (2, True)
     assert Learner.load(state).unfinished
-    whole = (state / FINISHED).read_bytes()
-    (state / FINISHED).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    whole = (snapshot(state, 1)).read_bytes()
+    (snapshot(state, 1)).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     code, _, error = lord(f"learn {folders[2]} --state {state} --abandon")
     assert (code, "its checksum does not match" in error) == (2, True)
     assert len(Learner.load(state).sessions) == 1
-    (state / FINISHED).write_bytes(whole)
+    (snapshot(state, 1)).write_bytes(whole)
     for settings, said in (
         ("--width 9", "9 differs from 8"),
         ("--set x=1", "--set x: is not"),
@@ -125,7 +124,7 @@ def test_a_mistake_in_abandoning_costs_nothing(lord, tmp_path):
     code, _, error = lord(f"learn {colour} --state {state} --abandon")
     assert (code, "learned grey images" in error) == (2, True)
     assert Learner.load(state).unfinished
-    (state / FINISHED).unlink()
+    (snapshot(state, 1)).unlink()
     code, _, error = lord(f"learn {folders[2]} --state {state} --abandon")
     assert (code, "is gone" in error) == (2, True)
     assert len(Learner.load(state).sessions) == 1

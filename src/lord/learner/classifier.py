@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lord.backbone import Backbone
 from lord.config import UserError, choose
 from lord.data import Augment
+from lord.learner.forgotten import Forgotten
 from lord.learner.held_out import mean_forgetting
 from lord.learner.images import AnyImages, Images, class_names
 from lord.learner.predictor import NOTHING, Predictor
@@ -37,6 +38,7 @@ class Classifier(Predictor, ABC):
     sessions: list[Session]
     seen: Seen
     config: LearnerConfig
+    forgotten: list[Forgotten]
     _params: dict[str, Any]
     _augment: Augment | None
 

@@ -1,23 +1,30 @@
 """A learner's folder: its checkpoint, and the lock that keeps other processes out."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from lord.config import NothingNewError, UserError, as_path
+from lord.config import GuardRailError, NothingNewError, UserError, as_path, convert
+from lord.config.types import NonNegative
 from lord.data import has_pictures, load_labelled
+from lord.learner.guard import Guard
 from lord.learner.images import matched
 from lord.learner.learner import Learner
 from lord.learner.session import STATE_FILE, holds_learner
 from lord.learner.setup import all_settings, flat_settings, learner_config
+from lord.learner.snapshots import (
+    drop_snapshots,
+    rename_old_snapshot,
+    restore_snapshot,
+    snapshot,
+    take_snapshot,
+)
 from lord.learner.start import RESIZE, settings_to_start, side_to_start
-from lord.storage import locked, previous, save_state
-
-FINISHED = "state-finished.safetensors"
-"""The learner before its latest session."""
+from lord.storage import locked, save_state
 
 
 def learn_folder(
@@ -30,6 +37,7 @@ def learn_folder(
     abandon: bool = False,
     seconds: float | None = None,
     flops: float | None = None,
+    tolerance: float = 15.0,
     every: float = 60.0,
     report: Callable[[str], None] = print,
 ) -> Learner:
@@ -47,6 +55,8 @@ def learn_folder(
         again: learn images that were learned before once more.
         abandon: drop the session that was interrupted, and learn these images instead.
         seconds, flops: training budget, instead of a number of epochs.
+        tolerance: points by which the held-out accuracy of earlier sessions may fall. If it falls
+            further, the session is dropped. See ``Guard``.
         every: seconds between checkpoints.
         report: receives lines of text: what a new learner starts from, and whether a session
             continues.
@@ -57,12 +67,18 @@ def learn_folder(
     Raises:
         LockedError: if another process is learning in the folder.
         NothingNewError: for images that were learned before.
+        GuardRailError: if the session was dropped, because accuracy fell.
         UserError: if settings differ from those the learner was made with, or for images that do
             not fit.
     """
     folder, source = as_path("folder", folder), as_path("source", source)
+    tolerance = convert("tolerance", tolerance, NonNegative)
+    _check_budget(given, seconds, flops)
     with locked(folder, "learning"):
-        learner = _opened(folder, given, resize, abandon=abandon)
+        rename_old_snapshot(folder)
+        network = given.get("network")
+        module = network if isinstance(network, nn.Module) else None
+        learner = _opened(folder, given, module, resize, abandon=abandon)
         if learner is None:
             started = settings_to_start(given, report)
             settings, side = side_to_start(started, source, resize)
@@ -74,15 +90,73 @@ def learn_folder(
         key = _session_key(learner, source, content, again=again)
         if learner.unfinished:
             report("continuing the session that was interrupted")
-        if learner.unfinished is None and learner.sessions:
-            _save(learner, folder / FINISHED)
-            previous(folder / FINISHED).unlink(missing_ok=True)
-        pause = _checkpoints(learner, folder / STATE_FILE, every)
         images = match_channels(images, learner)
         budget = {"seconds": seconds, "flops": flops}
-        learner.learn(images, labels, key=key, source=str(source.resolve()), pause=pause, **budget)
-        _save(learner, folder / STATE_FILE)
+        before = _before(learner, folder, module, abandon=abandon)
+        with _guarded(learner, folder, before, tolerance):
+            pause = _checkpoints(learner, folder / STATE_FILE, every)
+            learner.learn(
+                images, labels, key=key, source=str(source.resolve()), pause=pause, **budget
+            )
     return learner
+
+
+@contextmanager
+def _guarded(
+    learner: Learner, folder: Path, before: Learner | None, tolerance: float
+) -> Iterator[None]:
+    """Inside, a session is learned. Afterwards it is written, or dropped if it harmed the learner.
+
+    Args:
+        learner: the learner that learns.
+        folder: its folder.
+        before: the learner before the session; None if it is not known.
+        tolerance: points by which accuracy may fall.
+
+    Raises:
+        GuardRailError: if it was dropped.
+    """
+    done, guard = len(learner.sessions), None if before is None else Guard(before)
+    yield
+    try:
+        if guard:
+            guard.check(learner, tolerance)
+    except GuardRailError:
+        restore_snapshot(folder, done)
+        raise
+    _save(learner, folder / STATE_FILE)
+    drop_snapshots(folder, range(done + 1 - learner.config.undo, done + 1))
+
+
+def _before(
+    learner: Learner, folder: Path, module: nn.Module | None, *, abandon: bool
+) -> Learner | None:
+    """Return the learner before the session that it is about to learn or to finish.
+
+    It stays on disk while the session is learned. None if there was none, or its file is gone.
+    """
+    file = snapshot(folder, len(learner.sessions))
+    if learner.unfinished is not None:
+        return Learner.load(file, module) if file.exists() else None
+    if learner.sessions and not abandon:  # otherwise, the learner was read from there
+        take_snapshot(folder, len(learner.sessions))
+    return learner if learner.sessions else None
+
+
+def _check_budget(given: Mapping[str, Any], seconds: float | None, flops: float | None) -> None:
+    """Check that a session has a number of epochs, or a budget.
+
+    Raises:
+        UserError: if both are given.
+    """
+    if "epochs" in given and (seconds or flops):
+        field = "seconds" if seconds else "flops"
+        raise UserError(
+            "replaces `epochs`, so the two cannot be given together",
+            field=field,
+            given=seconds or flops,
+            hint="leave one of them out",
+        )
 
 
 def match_channels(images: Tensor, learner: Learner) -> Tensor:
@@ -95,11 +169,14 @@ def match_channels(images: Tensor, learner: Learner) -> Tensor:
 
 
 def _opened(
-    folder: Path, given: Mapping[str, Any], resize: int | None, *, abandon: bool
+    folder: Path,
+    given: Mapping[str, Any],
+    module: nn.Module | None,
+    resize: int | None,
+    *,
+    abandon: bool,
 ) -> Learner | None:
     """Return the folder's learner, with the settings given; None if there is none."""
-    network = given.get("network")
-    module = network if isinstance(network, nn.Module) else None
     latest = Learner.load(folder, module) if abandon or holds_learner(folder) else None
     # On disk, an abandoned session stays until the next one has begun.
     learner = _before_interrupted(folder, latest, module) if abandon and latest else latest
@@ -119,7 +196,7 @@ def _before_interrupted(folder: Path, latest: Learner, module: nn.Module | None)
         raise UserError(f"no session was interrupted in '{folder}'", field="abandon")
     if not latest.sessions:
         return None
-    finished = folder / FINISHED
+    finished = snapshot(folder, len(latest.sessions))
     if not finished.exists():
         raise UserError(f"'{finished}' is gone, which held the learner before", field="abandon")
     return Learner.load(finished, module)

@@ -64,6 +64,22 @@ class HeldOut:
         rows = [row for row, image in enumerate(images) if _bytes_of(image) not in held]
         return torch.tensor(rows, dtype=torch.long)
 
+    @property
+    def labels(self) -> Tensor:
+        """Class number of each held-out image, N int64."""
+        return self.columns["labels"] if self.columns else torch.empty(0, dtype=torch.long)
+
+    def keep(self, rows: Tensor) -> None:
+        """Keep the held-out images of a mask, and drop the others."""
+        self.columns = {name: column[rows].clone() for name, column in self.columns.items()}
+
+    def forget(self, images: Tensor) -> None:
+        """Drop images, and their checksums."""
+        contents = {_bytes_of(image) for image in images}
+        held = self.columns["images"] if self.columns else ()
+        self.keep(torch.tensor([_bytes_of(each) not in contents for each in held]).bool())
+        self.learned = sorted(set(self.learned) - {zlib.crc32(each) for each in contents})
+
     def of(self, session: int) -> tuple[Tensor, Tensor]:
         """Return the held-out images of one session, and their labels."""
         rows = (self.columns["sessions"] == session).nonzero().flatten()

@@ -1,6 +1,5 @@
 """A learner that you keep: images arrive in sessions, with classes old and new."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -9,18 +8,20 @@ import msgspec
 import torch
 from torch import Generator, Tensor, nn
 
-from lord.config import UserError, as_path, expect, first_line
+from lord.config import UserError, as_path, expect
 from lord.data import Augment
 from lord.learner import setup
 from lord.learner.classifier import Classifier
+from lord.learner.forgotten import Forgotten
 from lord.learner.held_out import HeldOut
 from lord.learner.images import Images, as_images, class_names, fingerprint
 from lord.learner.older import upgraded
+from lord.learner.restore import config_of, read, restore
 from lord.learner.seen import Seen
-from lord.learner.session import OpenSession, Session, learner_file
+from lord.learner.session import OpenSession, Session
 from lord.learner.setup import LearnerConfig, flat_settings, learner_config
 from lord.methods import AnyMethod, Inputs, take_over
-from lord.storage import checked_target, load_state, save_state
+from lord.storage import checked_target, save_state
 from lord.streams import Cursor, Task
 
 
@@ -58,6 +59,7 @@ class Learner(Classifier):
         method: the trained method; None before the first session.
         held_out: images set aside to measure accuracy.
         seen: digests of all images it was given.
+        forgotten: what it forgot on request.
         config: the settings.
     """
 
@@ -79,6 +81,7 @@ class Learner(Classifier):
         self.shape: tuple[int, int, int] | None = None
         self.method: AnyMethod | None = None
         self.held_out, self.seen = HeldOut(), Seen()
+        self.forgotten: list[Forgotten] = []
         self._augment: Augment | None = None
         self._inputs: Inputs | None = None
         self._generator = Generator().manual_seed(self.config.seed)
@@ -171,6 +174,7 @@ class Learner(Classifier):
             "method": self.method.state_dict() if self.method else None,
             "held_out": vars(self.held_out),
             "seen": vars(self.seen),
+            "forgotten": [msgspec.to_builtins(each) for each in self.forgotten],
             "generator": self._generator.get_state(),
             "open": self._open.state_dict() if self._open else None,
         }
@@ -189,26 +193,8 @@ class Learner(Classifier):
         True
         """
         state = upgraded(state)
-        if network is not None:
-            config, name = state["config"], learner_config({"network": network}).network.network
-            state["config"] = {**config, "network": {**config["network"], "network": name}}
-        learner = cls.from_config(msgspec.convert(state["config"], LearnerConfig))
-        learner.classes = list(state["classes"])
-        learner.sessions = [msgspec.convert(each, Session) for each in state["sessions"]]
-        learner.shape, learner.held_out = state["shape"], HeldOut(**state["held_out"])
-        learner.seen = Seen(**state.get("seen", {}))
-        if state["method"] is not None:
-            assert learner.shape
-            inputs, augment = setup.prepare(
-                learner.config, learner.shape, normalisation=state["normalisation"]
-            )
-            setup.check_weights(inputs, state.get("weights"))
-            learner._inputs, learner._augment = inputs, augment
-            learner.method = learner._widened(inputs, len(learner.classes), augment)
-            learner.method.load_state_dict(state["method"])
-        learner._generator.set_state(state["generator"])
-        if state["open"]:
-            learner._open = OpenSession.from_state(state["open"], learner._new_cursor())
+        learner = cls.from_config(config_of(state, network))
+        restore(learner, state)
         return learner
 
     def save(self, path: str | Path) -> None:
@@ -231,16 +217,7 @@ class Learner(Classifier):
         Raises:
             UserError: if there is no learner, or none is whole.
         """
-        path = learner_file(as_path("path", path))
-        state, note = load_state(path)
-        if note:
-            warnings.warn(note, stacklevel=2)
-        try:
-            return cls.from_state(state["learner"], network)
-        except UserError:
-            raise
-        except Exception as error:  # any value in the file may be wrong
-            raise UserError(f"'{path}' does not hold a learner: {first_line(error)}") from None
+        return read(path, lambda state: cls.from_state(state, network))
 
     def _begin(
         self, images: Tensor, labels: Sequence[str], key: str, given: str, source: str | None
@@ -258,7 +235,8 @@ class Learner(Classifier):
             inputs, augment = setup.prepare(self.config, shape, images)
         classes, method = self.classes + new, self.method
         if method is None or new:
-            method = self._widened(inputs, len(classes), augment)
+            before = method.context.classes if method else 0
+            method = self._widened(inputs, before + len(new), augment)
         # Nothing can be refused from here on.
         self.shape, self.classes, self.method = shape, classes, method
         self._inputs, self._augment = inputs, augment
@@ -278,7 +256,7 @@ class Learner(Classifier):
 
     def _task(self, images: Tensor, labels: Sequence[str]) -> Task:
         """Return the task of a session: its images without the held-out ones."""
-        numbers = self._numbers(labels)
+        numbers = torch.tensor(self.outputs)[self._numbers(labels)]
         rows = self.held_out.rows_to_learn(images)
         classes, learned = tuple(sorted(set(numbers[rows].tolist()))), self._given(images[rows])
         return Task(len(self.sessions), classes, learned, numbers[rows]).to(numbers.device)

@@ -58,6 +58,8 @@ class LearnerConfig(Config, frozen=True):
     """Images of a training step."""
     seed: Natural = 0
     """Random seed."""
+    undo: Natural = 3
+    """Sessions that can be taken back. The learner before each of them is kept on disk."""
     network: NetworkConfig = NetworkConfig(network="resnet18", width=WIDTH)
     """The network and its width."""
     backbone: BackboneConfig = BackboneConfig()
@@ -170,7 +172,7 @@ def learner_config(given: Mapping[str, Any]) -> LearnerConfig:
             raise UserError("does not apply to a module", field="width", hint="leave it out")
         values |= {"network": _registered(values["network"]), "width": WIDTH}
     method = choose("method", values.get("method", LearnerConfig().method), METHODS)
-    ours = {"method", "epochs", "batch", "seed"}
+    ours = {"method", "epochs", "batch", "seed", "undo"}
     network = {"width": WIDTH} | chosen(NetworkConfig, values)
     backbone = chosen(BackboneConfig, values)
     apart = {*ours, *network, *backbone}

@@ -37,7 +37,8 @@ def settings_to_start(given: Mapping[str, Any], report: Callable[[str], None]) -
         method = choose("method", given["method"], METHODS)
         wanted = METHODS[method].method.traits.features != "none"
     else:
-        wanted = set(given) <= {*METHODS["slda"].settings, *fields(BackboneConfig), "seed", "batch"}
+        ours = {"seed", "batch", "undo"}
+        wanted = set(given) <= {*METHODS["slda"].settings, *fields(BackboneConfig), *ours}
     if not wanted:
         return dict(given)
     if find_spec(WEIGHTS) is None:

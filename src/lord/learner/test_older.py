@@ -1,6 +1,8 @@
-"""Learners that version 0.1 wrote. ``old_state.safetensors`` was interrupted in its second session.
+"""Learners that earlier versions wrote, by the format of the file.
 
-That learner was made with ``network="cnn", width=4, epochs=2, buffer=48, candidates=8``.
+Each was interrupted in its second session. Networks were made with ``network="cnn", width=4,
+epochs=2, buffer=48, candidates=8``, and the head with ``method="slda"``. To add one when the format
+changes, write it with the version before the change.
 """
 
 import re
@@ -14,9 +16,18 @@ from lord.learner import Learner
 from lord.learner.conftest import digits, small
 from lord.learner.older import PACE, upgraded
 
-FILE = Path(__file__).parent / "old_state.safetensors"
+FOLDER = Path(__file__).parent
+FILE = FOLDER / "old_state_4.safetensors"
 LOGITS = [0.1642, 0.1161, -0.1929]
 """What version 0.1 gave for the first test image after the session."""
+FORMAT_5 = {
+    "old_state_5.safetensors": ([0.1675, 0.1022, -0.2165], [0.1720, 0.1138, -0.1967]),
+    "old_state_5_head.safetensors": (
+        [1491.3401, 1156.1885, 1178.2156],
+        [1739.4469, 1403.2375, 1437.3989],
+    ),
+}
+"""What the version that wrote them gave for the same image, before and after the session."""
 
 
 def test_an_old_learner_is_read_and_finishes_its_session():
@@ -29,6 +40,23 @@ def test_an_old_learner_is_read_and_finishes_its_session():
     assert session.held_out == pytest.approx([54.545454, 0.0])
     logits = learner.method.predict(digits("0", "1", "2", train=False)[0])
     torch.testing.assert_close(logits[0], torch.tensor(LOGITS), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("name", FORMAT_5)
+def test_a_learner_of_format_5_is_read_and_finishes_its_session(name, tmp_path):
+    learner = Learner.load(FOLDER / name)
+    image = digits("0", "1", "2", train=False)[0][:1]
+    before, after = FORMAT_5[name]
+    assert learner.method.predict(image)[0].tolist() == pytest.approx(before, abs=1e-3)
+    images, labels = digits("1", "2")
+    learner.learn(images[:90], labels[:90], key="b")
+    assert learner.method.predict(image)[0].tolist() == pytest.approx(after, abs=1e-3)
+    learner.save(tmp_path / "new.safetensors")
+    again = Learner.load(tmp_path / "new.safetensors")
+    assert torch.equal(again.method.predict(image), learner.method.predict(image))
+    assert again.config.undo == 3
+    again.learn(*digits("3"))
+    assert again.classes == ["0", "1", "2", "3"]
 
 
 def test_an_old_learner_written_again_is_the_same(tmp_path):

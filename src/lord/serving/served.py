@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lord.config import UserError, first_line
 from lord.learner import STATE_FILE, Learner
-from lord.learner.folder import FINISHED
+from lord.learner.snapshots import kept_before
 from lord.methods import calibrated
 from lord.storage import digest_of, has_state, load_state, previous
 
@@ -121,9 +121,8 @@ def load_served(folder: Path) -> Served | None:
     served = _load(folder / STATE_FILE)
     if served.learner.unfinished is None:
         return served
-    if served.session and has_state(folder / FINISHED):
-        return _load(folder / FINISHED)
-    return None
+    file = kept_before(folder, served.session)
+    return _load(file) if served.session and has_state(file) else None
 
 
 def _load(file: Path) -> Served:

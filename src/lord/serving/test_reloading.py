@@ -8,7 +8,7 @@ from torch import nn
 from lord.backbone import register_backbone
 from lord.conftest import refused
 from lord.learner import STATE_FILE, Learner
-from lord.learner.folder import FINISHED
+from lord.learner.snapshots import snapshot
 from lord.serving.conftest import SECRET, digits, taught
 from lord.serving.limits import TOKEN, check_address, read_token
 from lord.serving.reloading import Current
@@ -29,7 +29,7 @@ def interrupted(folder, *names):
 
 def test_the_learner_before_an_interrupted_session_is_served(tmp_path):
     learner = taught(tmp_path, "0", "1")
-    learner.save(tmp_path / FINISHED)
+    learner.save(snapshot(tmp_path, 1))
     interrupted(tmp_path, "2")
     current = Current(tmp_path, lambda _: None)
     current.refresh()

@@ -12,21 +12,21 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lord.config import UserError, first_line
-from lord.storage.files import write_atomic
+from lord.storage.files import link, write_atomic
 
-FORMAT = 5
+FORMAT = 6
 """Version of the files that are written."""
-READABLE = (4, 5)
+READABLE = (4, 5, 6)
 """Versions of the files that can be read. Names in older states differ; the code that loads a state
 translates them."""
 Packed = dict[str, Any]
 
 
 class UnreadableError(UserError):
-    """A checkpoint that the system does not allow to read. The file may be whole."""
+    """A checkpoint that cannot be read although it may be whole. No older one must replace it."""
 
 
-def save_state(state: Any, path: Path) -> None:
+def save_state(state: Any, path: Path, *, before: bool = True) -> None:
     """Write a state: nested dicts, lists, tuples, plain values and tensors.
 
     The previous checkpoint stays in the same folder. So at least one of the two is whole if the
@@ -42,7 +42,10 @@ def save_state(state: Any, path: Path) -> None:
     text = json.dumps({"format": FORMAT, "state": _pack(state, tensors, known)})
     header = {"lord": text, "digest": _digest(text, tensors)}
     try:
-        write_atomic(path, lambda draft: save_file(tensors, draft, header), keep=previous(path))
+        if not before:
+            previous(path).unlink(missing_ok=True)
+        keep = previous(path) if before else None
+        write_atomic(path, lambda draft: save_file(tensors, draft, header), keep=keep)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(f"cannot write the checkpoint '{path}': {reason}") from None
@@ -58,8 +61,27 @@ def load_state(path: Path) -> tuple[Any, str | None]:
         else None.
 
     Raises:
-        UserError: if no checkpoint is whole.
+        UserError: if no checkpoint is whole, or a newer version wrote the last one.
     """
+    _, state, note = _last_whole(path)
+    return state, note
+
+
+def link_state(path: Path, name: Path) -> None:
+    """Give the last whole checkpoint at ``path`` a second name, under which it stays.
+
+    Raises:
+        UserError: if no checkpoint is whole, or its folder cannot be written.
+    """
+    file, _, _ = _last_whole(path)
+    try:
+        link(file, name)
+    except OSError as error:
+        raise UserError(f"cannot write the checkpoint '{name}': {error.strerror}") from None
+
+
+def _last_whole(path: Path) -> tuple[Path, Any, str | None]:
+    """Return the file of the last whole checkpoint, its state, and a note if it is an older one."""
     problems = []
     for file in (path, previous(path)):
         try:
@@ -72,7 +94,7 @@ def load_state(path: Path) -> tuple[Any, str | None]:
             problems.append(str(error))
         else:
             note = f"{problems[0]}; the checkpoint before it was read instead" if problems else None
-            return state, note
+            return file, state, note
     if problems:
         raise UserError("; ".join(problems))
     raise UserError(f"there is no checkpoint at '{path}'")
@@ -149,14 +171,28 @@ def _read(file: Path) -> Any:
         if header["digest"] != _digest(text, tensors):
             raise ValueError("its checksum does not match")
         content = json.loads(text)
-        if content["format"] not in READABLE:
-            raise UserError(
-                f"the checkpoint '{file}' has format {content['format']}; this version reads "
-                + " and ".join(map(str, READABLE))
-            )
+        _check_format(content["format"], file)
         return _unpack(content["state"], tensors)
     except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"the checkpoint '{file}' is damaged: {first_line(error)}") from None
+
+
+def _check_format(found: int, file: Path) -> None:
+    """Check that this version reads a format.
+
+    Raises:
+        UnreadableError: if a newer version wrote the file.
+        UserError: if the format is too old.
+    """
+    if found > FORMAT:
+        raise UnreadableError(
+            f"a newer version of lord-cl wrote '{file}', in format {found}",
+            allowed=f"format {FORMAT} or older",
+            hint="upgrade lord-cl",
+        )
+    if found not in READABLE:
+        known = ", ".join(map(str, READABLE))
+        raise UserError(f"the checkpoint '{file}' has format {found}; this version reads {known}")
 
 
 def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:

@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, and locks between processes."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,7 +25,7 @@ def write_atomic(path: Path, write: Callable[[Path], T], keep: Path | None = Non
     Args:
         path: the file to write.
         write: called with the temporary file's path.
-        keep: new path of the file that was at ``path``; without it, that file is replaced.
+        keep: another path for the file that was at ``path``; without it, that file is replaced.
 
     Returns:
         The result of ``write``.
@@ -36,13 +37,35 @@ def write_atomic(path: Path, write: Callable[[Path], T], keep: Path | None = Non
         Path(draft).chmod(0o666 & ~_umask())
         _to_disk(Path(draft))
         if keep is not None and path.exists():
-            path.replace(keep)
+            link(path, keep)  # never is there no file at ``path``, so a copy of the folder is whole
         Path(draft).replace(path)
         _to_disk(path.parent)
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
     return done
+
+
+def link(file: Path, name: Path) -> None:
+    """Give a file a second name in the same folder, in one step. A file of that name is replaced.
+
+    The file is copied where the system has no hard links.
+    """
+    if name.exists() and name.samefile(file):
+        return
+    handle, draft = tempfile.mkstemp(prefix=f".{name.name}-", dir=name.parent)
+    os.close(handle)
+    try:
+        Path(draft).unlink()
+        try:
+            os.link(file, draft)
+        except OSError:
+            shutil.copyfile(file, draft)
+            _to_disk(Path(draft))
+        Path(draft).replace(name)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
 
 
 def _umask() -> int:

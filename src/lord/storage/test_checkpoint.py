@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from lord.conftest import refused
-from lord.storage import files, load_state, previous, save_state
+from lord.storage import files, link_state, load_state, previous, save_state
 from lord.storage.checkpoint import FORMAT, READABLE, _digest
 
 plain = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False)
@@ -121,10 +121,32 @@ def test_checkpoints_of_known_formats_are_read(tmp_path, version):
     assert load_state(saved_as(version, tmp_path)) == (7, None)
 
 
-@pytest.mark.parametrize("version", [2, 3, 6])
-def test_checkpoints_of_other_formats_are_refused(tmp_path, version):
-    with refused(None, problem=re.compile(f"has format {version}; this version reads 4 and 5")):
+@pytest.mark.parametrize("version", [2, 3])
+def test_checkpoints_of_formats_too_old_are_refused(tmp_path, version):
+    with refused(None, problem=re.compile(f"has format {version}; this version reads 4, 5, 6")):
         load_state(saved_as(version, tmp_path))
+
+
+def test_no_older_checkpoint_replaces_one_of_a_newer_version(tmp_path):
+    file = saved_as(FORMAT + 1, tmp_path)
+    save_state({"older": 1}, previous(file))
+    with refused(
+        None, problem=re.compile(f"a newer version .* wrote '.*', in format {FORMAT + 1}")
+    ):
+        load_state(file)
+
+
+def test_a_checkpoint_with_a_second_name_stays_when_another_is_written(tmp_path):
+    file, second = saved_twice(tmp_path), tmp_path / "second.safetensors"
+    link_state(file, second)
+    link_state(file, second)  # nothing to do
+    save_state({"step": 3}, file)
+    save_state({"step": 4}, file)
+    assert [load_state(each)[0]["step"] for each in (second, previous(file), file)] == [2, 3, 4]
+    assert len(list(tmp_path.iterdir())) == 3
+    file.write_bytes(b"damaged")
+    link_state(file, second)
+    assert load_state(second)[0]["step"] == 3
 
 
 @pytest.mark.parametrize(

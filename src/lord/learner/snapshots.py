@@ -1,0 +1,65 @@
+"""The learner before each of its latest sessions, as files in its folder."""
+
+import re
+from pathlib import Path
+
+from lord.learner.session import STATE_FILE
+from lord.storage import link_state, load_state, previous
+
+OLD_NAME = "state-finished.safetensors"
+"""File that earlier versions kept: the learner before its latest session."""
+
+
+def snapshot(folder: Path, sessions: int) -> Path:
+    """Return the file of the learner as it was after a number of sessions."""
+    return folder / f"state-after-{sessions}.safetensors"
+
+
+def snapshots(folder: Path) -> dict[int, Path]:
+    """Return the files that there are, by the number of sessions, in ascending order."""
+    found = {}
+    for file in folder.glob("state-after-*.safetensors"):
+        if number := re.fullmatch(r"state-after-(\d+)", file.stem):
+            found[int(number[1])] = file
+    return dict(sorted(found.items()))
+
+
+def kept_before(folder: Path, sessions: int) -> Path:
+    """Return the file of the learner before an unfinished session, whichever version kept it."""
+    old = folder / OLD_NAME
+    return old if old.exists() else snapshot(folder, sessions)
+
+
+def take_snapshot(folder: Path, sessions: int) -> None:
+    """Keep the learner in a folder, which is between sessions, under a second name.
+
+    Nothing is copied where the system has hard links.
+
+    Args:
+        folder: the learner's folder, which is locked.
+        sessions: number of its sessions.
+    """
+    link_state(folder / STATE_FILE, snapshot(folder, sessions))
+
+
+def restore_snapshot(folder: Path, sessions: int) -> None:
+    """Return a folder to the learner after a number of sessions. Later snapshots are removed."""
+    snapshot(folder, sessions).replace(folder / STATE_FILE)
+    previous(folder / STATE_FILE).unlink(missing_ok=True)
+    drop_snapshots(folder, range(sessions))
+
+
+def drop_snapshots(folder: Path, kept: range) -> None:
+    """Remove snapshots, except those after a number of sessions in ``kept``."""
+    for sessions, file in snapshots(folder).items():
+        if sessions not in kept:
+            file.unlink()
+
+
+def rename_old_snapshot(folder: Path) -> None:
+    """Give the snapshot that an earlier version kept its name of today."""
+    old = folder / OLD_NAME
+    if old.exists():
+        state, _ = load_state(old)
+        old.replace(snapshot(folder, len(state["learner"]["sessions"])))
+    previous(old).unlink(missing_ok=True)
