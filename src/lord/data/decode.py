@@ -131,7 +131,7 @@ def _attempt(picture: Encoded, sides: tuple[int, int] | None) -> np.ndarray | st
 
 def _opened(content: bytes) -> Image.Image:
     if _brands(content) & HEIC:
-        _heif()
+        register_heif()
     return Image.open(io.BytesIO(content))
 
 
@@ -144,7 +144,7 @@ def _brands(content: bytes) -> set[bytes]:
 
 
 @cache
-def _heif() -> None:
+def register_heif() -> None:
     """Let Pillow read HEIC, if the extra is installed."""
     if find_spec("pillow_heif"):
         import pillow_heif  # noqa: PLC0415

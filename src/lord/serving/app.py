@@ -1,12 +1,10 @@
 """The routes of the HTTP API."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-import torch
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -21,7 +19,7 @@ from lord.serving.page import page
 from lord.serving.reloading import Current
 from lord.serving.schema import BODY, Classes, Health, Predictions, Refusal
 from lord.serving.served import Answer, Served
-from lord.serving.uploads import Upload, decode_upload, read_uploads
+from lord.serving.uploads import Upload, read_uploads
 
 LOOK = 1.0
 """Seconds between looks at the state on disk."""
@@ -40,8 +38,7 @@ class Service:
 
     def __init__(self, current: Current, limits: Limits, threads: int) -> None:
         self.current, self.limits = current, limits
-        self.metrics, self.batches = Metrics(current), Batches()
-        self.decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        self.metrics, self.batches = Metrics(current), Batches(limits, threads)
 
     @property
     def served(self) -> Served:
@@ -58,26 +55,15 @@ class Service:
         self, served: Served, uploads: list[Upload], top: int, rate: float | None
     ) -> list[dict[str, Any]]:
         """Return a row for each image: its classes, or why it could not be used."""
-        loop = asyncio.get_running_loop()
-        if rate is not None:
-            await loop.run_in_executor(self.batches.thread, served.check_rate, rate)
-        jobs = [
-            loop.run_in_executor(self.decoders, decode_upload, each, served.shape, self.limits)
-            for each in uploads
-        ]
-        decoded = await asyncio.gather(*jobs, return_exceptions=True)
-        good = [each for each in decoded if not isinstance(each, BaseException)]
-        found: Iterator[Answer] = iter(())
-        if good:
-            images = torch.cat(good)
-            found = iter(await self.batches.answer(served, images, top, rate is not None))
-        self.metrics.images.inc(len(good))
-        self.metrics.refused.inc(len(decoded) - len(good))
+        found = await self.batches.answer(served, uploads, top, rate is not None)
+        self.metrics.images.inc(sum(isinstance(each, Answer) for each in found))
+        self.metrics.refused.inc(sum(isinstance(each, UserError) for each in found))
         return [
-            _refused(upload, each) if isinstance(each, BaseException)
-            else _row(upload, next(found), top, rate)
-            for upload, each in zip(uploads, decoded, strict=True)
-        ]  # fmt: skip
+            {"name": upload.name, "error": str(each)}
+            if isinstance(each, UserError)
+            else _row(upload, each, top, rate)
+            for upload, each in zip(uploads, found, strict=True)
+        ]
 
     async def follow(self) -> None:
         """Look at the state on disk again and again."""
@@ -93,8 +79,7 @@ class Service:
             yield
         finally:
             task.cancel()
-            self.decoders.shutdown(wait=False, cancel_futures=True)
-            self.batches.thread.shutdown(wait=False, cancel_futures=True)
+            self.batches.stop()
 
 
 def _row(upload: Upload, answer: Answer, top: int, rate: float | None) -> dict[str, Any]:
@@ -106,12 +91,6 @@ def _row(upload: Upload, answer: Answer, top: int, rate: float | None) -> dict[s
         # Rounding must not decide on a share that is equal to the rate.
         row |= {"unknown": answer.unknown, "is_unknown": answer.unknown >= 1 - rate - 1e-9}
     return row
-
-
-def _refused(upload: Upload, error: BaseException) -> dict[str, Any]:
-    if not isinstance(error, UserError):
-        raise error
-    return {"name": upload.name, "error": str(error)}
 
 
 def make_app(
@@ -180,12 +159,14 @@ def _add_predict(app: FastAPI, service: Service) -> None:
         ] = FALSE_ALARMS,
     ) -> Response:
         """Tell the most likely class of one or several images."""
-        served = service.served
+        served, rate = service.served, false_alarms if unknown else None
         uploads = await read_uploads(request, service.limits)
-        try:
-            rows = await service.predict(served, uploads, top, false_alarms if unknown else None)
-        except UserError as error:
-            return refusal(422, str(error))
+        if rate is not None:
+            try:
+                served.check_rate(rate)
+            except UserError as error:
+                return refusal(422, str(error))
+        rows = await service.predict(served, uploads, top, rate)
         status = 200 if any("label" in row for row in rows) else 422
         about = {"session": served.session, "version": served.version}
         if status == 422:
@@ -221,4 +202,5 @@ def _add_others(app: FastAPI, service: Service) -> None:
     @app.get("/", response_class=HTMLResponse)
     async def start() -> Response:
         """Describe the API on a page without scripts."""
-        return HTMLResponse(page(app.openapi()))
+        policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+        return HTMLResponse(page(app.openapi()), headers=policy)

@@ -2,28 +2,33 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from lord.config import UserError
+from lord.serving.limits import Limits
 from lord.serving.served import Answer, Served
+from lord.serving.uploads import Upload, decode_upload
 
 MOST = 64
 """Images that are answered at a time, unless one request has more."""
+Answers = list[Answer | UserError]
+"""For each image of a request, the answer, or why it could not be used."""
 
 
 @dataclass
 class Waiting:
-    """A request that waits for its answer."""
+    """A request that waits for its answers."""
 
     served: Served
-    images: Tensor
+    uploads: Sequence[Upload]
     top: int
     unknown: bool
-    answer: "asyncio.Future[list[Answer]]"
+    answers: "asyncio.Future[Answers]"
 
 
 class Batches:
@@ -32,35 +37,47 @@ class Batches:
     Nobody waits for a batch to fill: it is what has come since the batch before it.
 
     Args:
+        limits: what is accepted at most.
+        threads: images that are decoded at a time.
         most: images of a batch; 1 for a batch a request.
     """
 
-    def __init__(self, most: int = MOST) -> None:
-        self.most = most
+    def __init__(self, limits: Limits, threads: int, most: int = MOST) -> None:
+        self.limits, self.most = limits, most
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="predict")
+        self.decoders = ThreadPoolExecutor(threads, "decode") if threads > 1 else None
         self.waiting: deque[Waiting] = deque()
         self.task: asyncio.Task[None] | None = None
 
-    async def answer(self, served: Served, images: Tensor, top: int, unknown: bool) -> list[Answer]:
-        """Return the answers for N x C x H x W uint8 images of one request."""
-        future: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
-        self.waiting.append(Waiting(served, images, top, unknown, future))
+    async def answer(
+        self, served: Served, uploads: Sequence[Upload], top: int, unknown: bool
+    ) -> Answers:
+        """Return the answers for the images of one request."""
+        future: asyncio.Future[Answers] = asyncio.get_running_loop().create_future()
+        self.waiting.append(Waiting(served, uploads, top, unknown, future))
         if self.task is None or self.task.done():
             self.task = asyncio.create_task(self._work())
         return await future
 
+    def stop(self) -> None:
+        """End the threads."""
+        for pool in (self.thread, self.decoders):
+            if pool is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
+
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
-        while self.waiting:
-            batch = self._next()
+        while batch := self._next():
             try:
-                found = await loop.run_in_executor(self.thread, _answered, batch)
+                found = await loop.run_in_executor(self.thread, self._answered, batch)
             except Exception as error:
                 for each in batch:
-                    _settle(each, error)
+                    if not each.answers.done():
+                        each.answers.set_exception(error)
                 continue
             for each, answers in zip(batch, found, strict=True):
-                _settle(each, answers)
+                if not each.answers.done():
+                    each.answers.set_result(answers)
 
     def _next(self) -> list[Waiting]:
         """Return requests that still wait, with one learner and about as many images as allowed."""
@@ -68,32 +85,40 @@ class Batches:
         images = 0
         while self.waiting:
             first = self.waiting[0]
-            if batch and (
-                first.served is not batch[0].served or images + len(first.images) > self.most
-            ):
+            full = images + len(first.uploads) > self.most
+            if batch and (full or first.served is not batch[0].served):
                 break
             self.waiting.popleft()
-            if not first.answer.done():  # its request was given up
+            if not first.answers.done():  # else its request was given up
                 batch.append(first)
-                images += len(first.images)
+                images += len(first.uploads)
         return batch
 
+    def _answered(self, batch: Sequence[Waiting]) -> list[Answers]:
+        served = batch[0].served
 
-def _answered(batch: Sequence[Waiting]) -> list[list[Answer]]:
-    if not batch:
-        return []
-    counts = [len(each.images) for each in batch]
-    images = torch.cat([each.images for each in batch])
-    top = [each.top for each in batch for _ in each.images]
-    unknown = [each.unknown for each in batch for _ in each.images]
-    answers = iter(batch[0].served.answer(images, top, unknown))
-    return [[next(answers) for _ in range(count)] for count in counts]
+        def decoded(upload: Upload) -> Tensor | UserError:
+            try:
+                return decode_upload(upload, served.shape, self.limits)
+            except UserError as error:
+                return error
 
+        images = list(self._map(decoded, [each for one in batch for each in one.uploads]))
+        asked = [each for each in batch for _ in each.uploads]
+        good = [row for row, image in enumerate(images) if isinstance(image, Tensor)]
+        found: Answers = [each if isinstance(each, UserError) else Answer([]) for each in images]
+        if good:
+            pixels = torch.cat([each for each in images if isinstance(each, Tensor)])
+            top = [asked[row].top for row in good]
+            unknown = [asked[row].unknown for row in good]
+            for row, answer in zip(good, served.answer(pixels, top, unknown), strict=True):
+                found[row] = answer
+        rest = iter(found)
+        return [[next(rest) for _ in each.uploads] for each in batch]
 
-def _settle(waiting: Waiting, found: list[Answer] | Exception) -> None:
-    if waiting.answer.done():
-        return
-    if isinstance(found, Exception):
-        waiting.answer.set_exception(found)
-    else:
-        waiting.answer.set_result(found)
+    def _map(
+        self, call: Callable[[Upload], Tensor | UserError], uploads: Sequence[Upload]
+    ) -> Sequence[Tensor | UserError]:
+        if self.decoders is None or len(uploads) == 1:
+            return [call(each) for each in uploads]
+        return list(self.decoders.map(call, uploads))

@@ -74,11 +74,16 @@ class Client:
         body = b"".join(parts) + b"--xx--\r\n"
         return self.ask("POST", f"/predict{query}", body, {"Content-Type": kind})
 
+    def kill(self):
+        """Kill the server."""
+        self.process.kill()
+        self.process.communicate()
 
-def start(state, *flags, token=SECRET):
+
+def start(state, *flags, port=0):
     """Start a server, and return its client."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "LORD_TOKEN": token}
-    command = [sys.executable, "-m", "lord", "serve", str(state), "--port", "0", *flags]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "LORD_TOKEN": SECRET}
+    command = [sys.executable, "-m", "lord", "serve", str(state), "--port", str(port), *flags]
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

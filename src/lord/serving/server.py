@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lord.config import UserError
+from lord.data.decode import register_heif
 from lord.learner import holds_learner
 from lord.serving.app import make_app
 from lord.serving.limits import Limits, check_address
@@ -61,6 +62,7 @@ def serve(
     if not holds_learner(folder):
         raise UserError(f"there is no learner in '{folder}'", hint="'lord learn' makes one")
     torch.set_num_threads(threads)
+    register_heif()
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     listener = _listener(host, port)
     with listener:

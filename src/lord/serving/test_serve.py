@@ -23,8 +23,7 @@ IMAGES = DIGITS.test_images
 def server(state):
     client = start(state, *SMALL.split(), "--verbose")
     yield client
-    client.process.kill()
-    client.process.communicate()
+    client.kill()
 
 
 def test_an_image_gets_the_answer_of_the_learner(server, state):

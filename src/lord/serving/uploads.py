@@ -3,14 +3,15 @@
 import io
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from fastapi import HTTPException, Request
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from starlette.datastructures import UploadFile
 from torch import Tensor
 
 from lord.config import UserError, first_line
+from lord.data import pixels_of
+from lord.learner.images import matched
 from lord.serving.limits import Limits
 
 FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -81,28 +82,3 @@ def decode_upload(upload: Upload, shape: tuple[int, int, int], limits: Limits) -
     except Exception as error:  # decoders raise all kinds of errors for damaged files
         raise UserError(f"it cannot be decoded: {first_line(error)}") from None
     return matched(torch.tensor(pixels).permute(2, 0, 1)[None], shape[0])
-
-
-def pixels_of(picture: Image.Image, sides: tuple[int, int]) -> np.ndarray:
-    """Return a picture as H x W x C uint8 with 1 or 3 channels, turned upright."""
-    if picture.mode.startswith(("I", "F")):
-        raise ValueError(f"it has more than 8 bits per channel (mode {picture.mode})")
-    upright = ImageOps.exif_transpose(picture)
-    image = upright.convert("L" if picture.mode in ("L", "LA", "1") else "RGB")
-    image = image.resize(sides[::-1], Image.Resampling.BILINEAR)
-    pixels = np.asarray(image)
-    return pixels[:, :, None] if pixels.ndim == 2 else pixels
-
-
-def matched(images: Tensor, channels: int) -> Tensor:
-    """Return N x C x H x W images with other channels, where that loses nothing."""
-    if images.shape[1] == channels:
-        return images
-    if channels == 1 and images.shape[1] == 3:
-        if (images == images[:, :1]).all():  # grey, in three channels
-            return images[:, :1].contiguous()
-        raise UserError("it is in colour; this learner has learned grey images", field="images")
-    if channels == 3 and images.shape[1] == 1:
-        return images.expand(-1, 3, -1, -1).contiguous()
-    problem = f"it has {images.shape[1]} channels, not {channels}"
-    raise UserError(problem, field="images")
