@@ -3,6 +3,7 @@
 import errno
 import json
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -180,3 +181,15 @@ def test_a_full_disk_does_not_damage_the_existing_checkpoint(tmp_path, monkeypat
         save_state({"step": 3}, file)
     assert load_state(file)[0]["step"] == 2
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_there_is_a_whole_file_at_every_moment(tmp_path, monkeypatch):
+    file, replace, steps = saved_twice(tmp_path), Path.replace, []
+
+    def watched(self, target):
+        replace(self, target)
+        steps.append(load_state(file))
+
+    monkeypatch.setattr(Path, "replace", watched)
+    save_state({"step": 3}, file)
+    assert [(state["step"], note) for state, note in steps] == [(2, None), (3, None)]
