@@ -134,7 +134,8 @@ def _images_of(learner: "Learner") -> "Images":
     assert shape is not None
     held = method.buffer.held if method.buffer is not None else {}
     if held and method.context.latents is None and tuple(held["images"].shape[1:]) == shape:
-        return Images(held["images"], held["labels"], "images of the buffer")
+        labels = learner.class_numbers(held["labels"])
+        return Images(held["images"], labels, "images of the buffer")
     columns = learner.held_out.columns
     if columns and len(columns["labels"]):
         return Images(columns["images"], columns["labels"], "held-out images")

@@ -68,6 +68,9 @@ def _facts(learner: "Learner", state: Path) -> Iterator[tuple[str, str]]:
     yield from _parts(learner)
     seconds = sum(session.seconds for session in learner.sessions)
     flops = sum(session.flops for session in learner.sessions)
+    if learner.forgotten:
+        count, last = sum(each.images for each in learner.forgotten), learner.forgotten[-1]
+        yield "forgotten", f"{count} pictures on request, last on {last.date[:10]}"
     yield "cost", f"{seconds:.0f} s, {flops:.3g} FLOPs"
     yield "accuracy", accuracies(learner)
     if learner.unfinished and is_locked(state):
@@ -87,7 +90,7 @@ def _parts(learner: "Learner") -> Iterator[tuple[str, str]]:
     if (teacher := getattr(method, "teacher", None)) is not None:
         yield "teacher's channels", " ".join(map(str, teacher.counts))
     if method.buffer is not None and len(method.buffer):
-        counts = method.buffer.held["labels"].bincount().tolist()
+        counts = learner.class_numbers(method.buffer.held["labels"]).bincount().tolist()
         held = ", ".join(f"{n} {c}" for n, c in zip(learner.classes, counts, strict=False))
         yield "buffer", f"{len(method.buffer)} images: {held}"
 

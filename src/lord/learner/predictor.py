@@ -36,6 +36,14 @@ class Predictor:
         method = self.method
         return kept_outputs(method.replaced, method.context.classes) if method else []
 
+    def class_numbers(self, labels: Tensor) -> Tensor:
+        """Return the number of the class of each label that the method knows, such as the buffer's.
+
+        Args:
+            labels: N int64, outputs of the method.
+        """
+        return torch.searchsorted(torch.tensor(self.outputs), labels.cpu())
+
     def predictions(
         self, images: AnyImages, *, unknown: bool = False, top: int = 1
     ) -> list[Prediction]:

@@ -110,6 +110,7 @@ def test_a_removed_class_is_never_predicted_and_leaves_no_images(each, weeks, tm
     learner = learn(each, weeks[1], again=True)
     assert learner.classes == ["0", "1", "2", "3"]
     assert learner.outputs == [0, 1, 2, 4]
+    assert learner.class_numbers(torch.tensor([4, 1, 2])).tolist() == [3, 1, 2]
     check_forms(learner, tmp_path)
     assert undo_sessions(each, 2).classes == ["0", "1", "2"]
 
