@@ -1,35 +1,43 @@
 """``lord learn``: learn the images of a folder, session after session."""
 
+import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from msgspec import Meta
 
-from lord.cli.console import console, continues, say
+from lord.cli.console import continues, say
 from lord.cli.flags import Switch, checked, with_assignments
 from lord.cli.learner import accuracies, warnings_printed
-from lord.config import UserError, check_budget, load_plugin
+from lord.config import NothingNewError, UserError, check_budget, load_plugin
 from lord.config.types import Count, Natural, NonNegative
+
+if TYPE_CHECKING:
+    from lord.learner import Learner
 
 EXAMPLES = """
 lord learn photos/week1 --state memory
 lord learn photos/week2 --state memory
+lord learn photos/* --state memory
 lord learn photos/week3 --state memory --seconds 60
 lord learn photos/week1 --state small --network cnn --width 8 --set buffer=200
 """
-FIELDS = {"source": "folder", "images": "folder", "every": "checkpoint_every"}
+FIELDS = {"source": "folders", "images": "folders", "every": "checkpoint_every"}
 """Names of arguments in Python, and the parameters that stand for them here."""
-APART = {"state", "resize", "seconds", "flops", "plugin", "checkpoint_every", "set", "tolerance"}
+APART = {"state", "resize", "seconds", "flops", "plugin", "checkpoint_every", "set"}
+APART |= {"strict", "tolerance", "new_classes", "again", "abandon"}
 """Flags that ``--set`` does not replace."""
+TEST = ("test", "val", "valid", "validation")
+"""Names of folders that are not learned with others."""
 NAMED = 20
 """New classes that are named after a session, at most."""
 
 
 def learn(
-    folder: Path,
-    /,
-    *,
+    *folders: Path,
     state: Path,
     method: str | None = None,
     network: str | None = None,
@@ -46,10 +54,15 @@ def learn(
     tolerance: Annotated[float, checked(NonNegative)] = 15.0,
     again: Switch = False,
     abandon: Switch = False,
+    strict: Switch = False,
+    new_classes: bool | None = None,
     checkpoint_every: Annotated[float, checked(NonNegative)] = 60.0,
     plugin: Path | None = None,
 ) -> None:
     """Learn the images of a folder. The first call makes the learner, and later calls continue it.
+
+    Only images are learned that are new, by their content. Several folders are learned in their
+    order, each as a session.
 
     If it is interrupted or killed, the same command continues from the last checkpoint. Exit codes:
     0 learned, 2 a mistake, 3 nothing new, 4 another process has the learner, 5 dropped by a guard
@@ -57,7 +70,7 @@ def learn(
 
     Parameters
     ----------
-    folder
+    folders
         Images by class: FOLDER/CLASS/*.jpg, or any other layout that 'lord data' knows.
     state
         Folder of the learner.
@@ -99,6 +112,11 @@ def learn(
         Learn images once more that were learned before.
     abandon
         Drop a session that was interrupted, and learn these images instead.
+    strict
+        Refuse a folder with files that cannot be used, instead of skipping them.
+    new_classes
+        Accept every new class, or with --no-new-classes none. By default, a name that may be a
+        known one spelled differently is asked about, and refused without a terminal.
     checkpoint_every
         Seconds between checkpoints.
     plugin
@@ -112,21 +130,69 @@ def learn(
     check_budget(seconds, flops)
     if plugin:
         load_plugin(plugin)
-    _check_place(state, folder)
+    learn_one = partial(
+        learn_folder,
+        state,
+        given=given,
+        resize=resize,
+        again=again,
+        seconds=seconds,
+        flops=flops,
+        tolerance=tolerance,
+        every=checkpoint_every,
+        strict=strict,
+        new_classes=new_classes,
+        ask=_asked if sys.stdin.isatty() and sys.stdout.isatty() else None,
+        report=say,
+    )
     with continues("the same command continues"), warnings_printed():
-        learner = learn_folder(
-            state,
-            folder,
-            given,
-            resize=resize,
-            again=again,
-            abandon=abandon,
-            seconds=seconds,
-            flops=flops,
-            tolerance=tolerance,
-            every=checkpoint_every,
-            report=console.print,
-        )
+        learner = None
+        for folder in _in_order(state, folders):
+            try:
+                learner = learn_one(folder, abandon=abandon and learner is None)
+            except NothingNewError as error:
+                if len(folders) == 1:
+                    raise
+                say(error.problem)
+                continue
+            _say_session(learner)
+    if learner is None:
+        raise NothingNewError("none of the folders has anything new")
+    say(accuracies(learner))
+
+
+def _in_order(state: Path, folders: Sequence[Path]) -> list[Path]:
+    """Check several folders, and return them with that of an interrupted session first.
+
+    Raises:
+        UserError: if a folder cannot be learned.
+    """
+    from lord.data import recognise
+    from lord.learner import Learner, holds_learner
+
+    if not folders:
+        raise UserError("names no folder", field="folders", allowed="at least one")
+    for folder in folders:
+        _check_place(state, folder)
+    if len(folders) == 1:
+        return list(folders)
+    tests = [folder for folder in folders if folder.name in TEST]
+    for folder in tests:
+        say(f"'{folder}' is skipped, because it is named like a test set; alone it is learned")
+    chosen = [folder for folder in folders if folder not in tests]
+    for folder in chosen:
+        recognise(folder)
+    begun = Learner.load(state).unfinished_source if holds_learner(state) else None
+    return sorted(chosen, key=lambda folder: str(folder.resolve()) != begun)
+
+
+def _asked(question: str) -> bool:
+    from rich.prompt import Confirm
+
+    return Confirm.ask(question, default=False)
+
+
+def _say_session(learner: "Learner") -> None:
     session, frozen = learner.sessions[-1], learner.backbone
     if frozen and len(learner.sessions) == 1:
         name, data = frozen.pretrained.name, frozen.pretrained.trained_on
@@ -139,7 +205,6 @@ def learn(
         f"session {len(learner.sessions)}: {session.images} images, {known}{new}; "
         f"{session.steps} steps, {session.seconds:.0f} s, {session.flops:.3g} FLOPs"
     )
-    say(accuracies(learner))
 
 
 def _check_place(state: Path, folder: Path) -> None:

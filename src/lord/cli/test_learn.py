@@ -131,7 +131,7 @@ def test_a_folder_of_weeks_is_not_taken_for_classes(lord, tmp_path):
     assert lord(f"learn {one} --state {state} {MAKE}")[0] == 0
     code, _, error = lord(f"learn {tmp_path / 'weeks'} --state {state}")
     assert code == 2
-    assert f"'{one}' would become a class, but holds a folder of class '0'; learn '{one}'" in error
+    assert f"'{one}' would become a class, but holds a folder of class '0'; name '{one}'" in error
     photos(tmp_path / "weeks" / "two", "2", "3")
     code, _, error = lord(f"learn {tmp_path / 'weeks'} --state {tmp_path / 'new'} {MAKE}")
     assert code == 2

@@ -158,8 +158,9 @@ def _unidentified(content: bytes) -> str:
         return "the file is empty"
     if _brands(content) & AVIF:
         return "AVIF, which Pillow 11.3 or later can read"
-    if _brands(content) & HEIC and not find_spec("pillow_heif"):
-        return "HEIC, which needs pip install 'lord-cl[heif]'"
+    if _brands(content) & HEIC:
+        needed = "HEIC, which needs pip install 'lord-cl[heif]'"
+        return "a damaged HEIC file" if find_spec("pillow_heif") else needed
     return "unknown format"
 
 
@@ -169,6 +170,7 @@ def sizes_of(pictures: Iterable[Encoded]) -> Iterator[tuple[int, int]]:
         try:
             with _opened(read()) as opened:
                 size = (opened.height, opened.width)
+                turned = opened.getexif().get(0x0112, 1) > 4  # by 90 degrees
         except Exception:  # decoders raise all kinds of errors for damaged files
             continue
-        yield size
+        yield size[::-1] if turned else size

@@ -112,6 +112,24 @@ def typical_side(path: Path, without: Collection[str] = ()) -> tuple[int, bool]:
     return int(np.median(sides)), False
 
 
+def has_test_split(path: Path) -> bool:
+    """Return whether a data set has a test split."""
+    return recognise(path)[1].read(path).test is not None
+
+
+def sides_of(path: Path) -> tuple[str, set[tuple[int, int]]]:
+    """Return the layout of a data set, and the sizes of its training images in pixels.
+
+    Returns:
+        The layout's name; height and width of each size. Unreadable images are left out.
+    """
+    kind, source = recognise(path)
+    images = source.read(path).train.images
+    if isinstance(images, np.ndarray):
+        return kind, {(images.shape[1], images.shape[2])}
+    return kind, set(sizes_of(images))
+
+
 def files_of(source: Source, path: Path) -> list[Path]:
     """Return the files of a data set.
 

@@ -1,7 +1,7 @@
 """A learner's folder: its checkpoint, and the lock that keeps other processes out."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,12 @@ from torch import Tensor, nn
 
 from lord.config import GuardRailError, NothingNewError, UserError, as_path, convert
 from lord.config.types import NonNegative
-from lord.data import has_pictures, load_labelled
+from lord.data import check_not_nested, load_readable
 from lord.learner.guard import Guard
 from lord.learner.images import matched
+from lord.learner.intake import choose_rows, corrected, read_to_start, report_bad
 from lord.learner.learner import Learner
+from lord.learner.names import check_names
 from lord.learner.session import STATE_FILE, holds_learner
 from lord.learner.setup import all_settings, flat_settings, learner_config
 from lord.learner.snapshots import (
@@ -23,7 +25,7 @@ from lord.learner.snapshots import (
     snapshot,
     take_snapshot,
 )
-from lord.learner.start import RESIZE, settings_to_start, side_to_start
+from lord.learner.start import RESIZE, settings_to_start
 from lord.storage import locked, save_state
 
 
@@ -39,12 +41,18 @@ def learn_folder(
     flops: float | None = None,
     tolerance: float = 15.0,
     every: float = 60.0,
+    strict: bool = False,
+    new_classes: bool | None = None,
+    ask: Callable[[str], bool] | None = None,
     report: Callable[[str], None] = print,
 ) -> Learner:
     """Learn images with the learner in a folder. The first call makes the learner.
 
+    Only images are learned that the learner was not given before. Of equal images, one is learned.
+    Files that cannot be used are listed, and left out.
+
     The folder is locked from reading the learner to writing it. A session that was interrupted
-    continues from its last checkpoint, and ends as if it had not been interrupted.
+    continues from its last checkpoint with its images, and ends as if it had not been interrupted.
 
     Args:
         folder: the learner's folder.
@@ -52,22 +60,26 @@ def learn_folder(
         given: settings of ``Learner`` by name. Later calls may repeat them.
         resize: side in pixels of the squares that images are resized to. By default 32, or as the
             images and the backbone need it.
-        again: learn images that were learned before once more.
+        again: learn images that were learned before once more, too.
         abandon: drop the session that was interrupted, and learn these images instead.
         seconds, flops: training budget, instead of a number of epochs.
         tolerance: points by which the held-out accuracy of earlier sessions may fall. If it falls
             further, the session is dropped. See ``Guard``.
         every: seconds between checkpoints.
-        report: receives lines of text: what a new learner starts from, and whether a session
-            continues.
+        strict: refuse a folder with files that cannot be used.
+        new_classes: True to accept any new class, False to refuse all. By default, a name that may
+            be a known one spelled differently is refused.
+        ask: asks a person about a doubtful name, and returns whether it is a class of its own.
+        report: receives lines of text about what is learned and what is not.
 
     Returns:
         The learner after the session.
 
     Raises:
         LockedError: if another process is learning in the folder.
-        NothingNewError: for images that were learned before.
+        NothingNewError: if all images were learned before.
         GuardRailError: if the session was dropped, because accuracy fell.
+        BadFilesError: if no file can be used, or ``strict`` is set and one cannot.
         UserError: if settings differ from those the learner was made with, or for images that do
             not fit.
     """
@@ -81,23 +93,40 @@ def learn_folder(
         learner = _opened(folder, given, module, resize, abandon=abandon)
         if learner is None:
             started = settings_to_start(given, report)
-            settings, side = side_to_start(started, source, resize)
+            settings, loaded = read_to_start(started, source, resize)
             learner = Learner(**settings)
         else:
             side = learner.shape[1] if learner.shape else resize or RESIZE
-        images, labels, content = load_labelled(source, side)
-        _check_not_nested(learner, source, labels)
-        key = _session_key(learner, source, content, again=again)
+            loaded = load_readable(source, side)
+        check_not_nested(source, loaded.labels, learner.classes)
+        report_bad(loaded.bad, source, strict=strict, report=report)
+        images = match_channels(loaded.images, learner)
+        intake = choose_rows(learner, images, loaded, source, again=again)
+        report_bad(intake.clashes, source, strict=strict, report=report)
+        images, labels = images[intake.rows], [loaded.labels[row] for row in intake.rows]
+        new = sorted(set(labels) - set(learner.classes))
+        check_names(new, learner.classes, allowed=new_classes, ask=ask)
+        for note in intake.notes:
+            report(note)
+        if count := corrected(learner, images, labels):
+            _save(learner, folder / STATE_FILE)
+            what = f"'{source}' has nothing to learn; labels of held-out images corrected: {count}"
+            raise NothingNewError(what)
         if learner.unfinished:
             report("continuing the session that was interrupted")
-        images = match_channels(images, learner)
-        budget = {"seconds": seconds, "flops": flops}
         before = _before(learner, folder, module, abandon=abandon)
         with _guarded(learner, folder, before, tolerance):
-            pause = _checkpoints(learner, folder / STATE_FILE, every)
             learner.learn(
-                images, labels, key=key, source=str(source.resolve()), pause=pause, **budget
+                images,
+                labels,
+                key=intake.key,
+                source=str(source.resolve()),
+                seconds=seconds,
+                flops=flops,
+                pause=_checkpoints(learner, folder / STATE_FILE, every),
             )
+        if intake.waiting:
+            report(f"new images that wait: {intake.waiting}; the same command learns them")
     return learner
 
 
@@ -227,53 +256,6 @@ def _check_settings(
                 given=now[name],
                 hint="leave it out",
             )
-
-
-def _session_key(learner: Learner, source: Path, content: str, *, again: bool) -> str:
-    """Return the key of the session that learns images with a hash of their content.
-
-    Raises:
-        NothingNewError: if they were learned before.
-        UserError: if another session is unfinished.
-    """
-    earlier = [n for n, each in enumerate(learner.sessions, 1) if each.key.startswith(content)]
-    if earlier and not again and learner.unfinished is None:
-        raise NothingNewError(
-            f"'{source}' was learned already, in session {earlier[-1]}",
-            hint="set `again` to learn it once more",
-        )
-    key = f"{content}-{len(earlier) + 1}" if earlier else content
-    if learner.unfinished not in (None, key):
-        raise UserError(
-            f"a session was interrupted, and '{source}' does not hold its images",
-            hint="learn its images first, or set `abandon` to drop it",
-        )
-    return key
-
-
-def _check_not_nested(learner: Learner, source: Path, labels: Sequence[str]) -> None:
-    """Check that folders of classes, such as one a week, are not taken for classes themselves.
-
-    Raises:
-        UserError: names one.
-    """
-    names = sorted(set(labels) - set(learner.classes))
-    inner = {name: sorted(each.name for each in (source / name).glob("[!.]*/")) for name in names}
-    for name in names:
-        if known := [each for each in inner[name] if each in learner.classes]:
-            raise UserError(
-                f"'{source / name}' would become a class, but holds a folder of class '{known[0]}'",
-                hint=f"learn '{source / name}' instead",
-            )
-    # A folder 'images' in each class is a known layout.
-    nested = names and all(each not in ([], ["images"]) for each in inner.values())
-    if nested and not any(has_pictures(source / name) for name in names):
-        name, some = names[0], ", ".join(inner[names[0]][:3])
-        raise UserError(
-            f"'{source / name}' would become a class, but holds only folders ({some})",
-            hint=f"if those are the classes, learn '{source / name}'; else put the images of "
-            f"'{name}' beside them",
-        )
 
 
 def _checkpoints(learner: Learner, file: Path, every: float) -> Callable[[], None]:

@@ -76,9 +76,12 @@ class Seen:
         Args:
             images: N x C x H x W uint8, as the learner gets them.
         """
+        return torch.tensor(self.find(map(digest_of, images)), dtype=torch.long)
+
+    def find(self, digests: Iterable[bytes]) -> list[int]:
+        """Return the row of each digest, -1 for one that is not there."""
         known = self._index()
-        rows = [known.get(digest_of(image), -1) for image in images]
-        return torch.tensor(rows, dtype=torch.long)
+        return [known.get(digest, -1) for digest in digests]
 
     def keep(self, rows: Tensor) -> None:
         """Keep these rows and drop the others.

@@ -1,6 +1,6 @@
 """What a new learner in a folder starts from, where nothing is chosen."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,10 @@ def settings_to_start(given: Mapping[str, Any], report: Callable[[str], None]) -
 
 
 def side_to_start(
-    settings: Mapping[str, Any], source: Path, resize: int | None
+    settings: Mapping[str, Any],
+    source: Path,
+    resize: int | None,
+    without: Collection[str] = (),
 ) -> tuple[dict[str, Any], int]:
     """Return the settings of a new learner, and the side to which its images are resized.
 
@@ -56,10 +59,11 @@ def side_to_start(
         settings: settings by name.
         source: images of the first session.
         resize: the side that the user chose.
+        without: files that do not count.
     """
     if not settings.get("backbone"):
         return dict(settings), resize or RESIZE
-    own, fixed = typical_side(source)
+    own, fixed = typical_side(source, without)
     if fixed:  # arrays are not resized before the backbone sees them
         return dict(settings), resize or own
     side = resize or settings.get("backbone_size") or default_size(own)

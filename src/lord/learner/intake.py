@@ -1,0 +1,219 @@
+"""What a session learns of a folder: readable pictures, each once, and only those that are new."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lord.config import NothingNewError, UserError
+from lord.data import BadFile, BadFilesError, Labelled, bad_table, load_readable
+from lord.learner.images import fingerprint
+from lord.learner.learner import Learner
+from lord.learner.seen import digest_of
+from lord.learner.start import side_to_start
+
+CLASH = "the same picture is also in class '{}'"
+
+
+@dataclass
+class Intake:
+    """The rows of a folder's images that a session learns.
+
+    Attributes:
+        rows: numbers of rows, in the order of learning.
+        key: key of the session.
+        notes: lines of text for people.
+        clashes: files whose picture is in several classes. They are not learned.
+        waiting: number of new images that the session does not learn.
+    """
+
+    rows: list[int]
+    key: str
+    notes: list[str] = field(default_factory=list)
+    clashes: list[BadFile] = field(default_factory=list)
+    waiting: int = 0
+
+
+def read_to_start(
+    settings: Mapping[str, Any], source: Path, resize: int | None
+) -> tuple[dict[str, Any], Labelled]:
+    """Read the images of a new learner's first session, and complete the learner's settings.
+
+    Files that cannot be used do not affect the side that images are resized to.
+    """
+    complete, side = side_to_start(settings, source, resize)
+    given = load_readable(source, side)
+    if given.bad:
+        without = {bad.file for bad in given.bad}
+        complete, other = side_to_start(settings, source, resize, without)
+        given = given if other == side else load_readable(source, other)
+    return complete, given
+
+
+def report_bad(
+    bad: Sequence[BadFile], source: Path, *, strict: bool, report: Callable[[str], None]
+) -> None:
+    """Report files that cannot be used, as a table.
+
+    Raises:
+        BadFilesError: if ``strict``.
+    """
+    if not bad:
+        return
+    files = f"{len(bad)} file{'s' * (len(bad) > 1)}"
+    report(f"{'cannot use' if strict else 'skipping'} {files} of '{source}':")
+    for line in bad_table(bad):
+        report(line)
+    if strict:
+        raise BadFilesError(bad, hint="repair or remove them, or leave `strict` out")
+
+
+def choose_rows(
+    learner: Learner, images: Tensor, given: Labelled, source: Path, *, again: bool
+) -> Intake:
+    """Choose the images of a session.
+
+    An interrupted session goes on with its own images. Otherwise, images are chosen that the
+    learner was not given before, or not with this label. Of equal images, the first is chosen.
+
+    Args:
+        learner: the learner before the session.
+        images: the images of ``given`` as the learner gets them.
+        given: images, labels and files of the folder.
+        source: the folder.
+        again: choose images that were learned before, too.
+
+    Raises:
+        NothingNewError: if all images were learned before.
+        UserError: if a session was interrupted, and the folder does not hold its images.
+    """
+    digests = [digest_of(image) for image in images]
+    if learner.unfinished is not None:
+        return _interrupted(learner, digests, given, source)
+    return _fresh(learner, images, digests, given, source, again=again)
+
+
+def _fresh(
+    learner: Learner,
+    images: Tensor,
+    digests: Sequence[bytes],
+    given: Labelled,
+    source: Path,
+    *,
+    again: bool,
+) -> Intake:
+    first, clashes = _each_once(digests, given)
+    if not first:
+        raise BadFilesError(clashes, f"no image of '{source}' can be used:")
+    known, total = _known(learner, digests, given.labels), len(digests) - len(clashes)
+    rows = first if again else [row for row in first if known[row] is not True]
+    if not again:
+        _check_new(learner, rows, digests, given, source)
+    notes, before, copies = list[str](), len(first) - len(rows), total - len(first)
+    if before or copies:
+        rest = [f"{before} {'was' if before == 1 else 'were'} learned before"] if before else []
+        rest += [f"{copies} {'is a copy' if copies == 1 else 'are copies'}"] if copies else []
+        notes.append(f"learning {len(rows)} of {total} images; {', '.join(rest)}")
+    if relabelled := sum(known[row] is False for row in rows):
+        notes.append(f"{relabelled} of them had another label before; the new label replaces it")
+    content = fingerprint(images[rows], [given.labels[row] for row in rows])
+    times = sum(each.key.startswith(content) for each in learner.sessions)
+    return Intake(rows, f"{content}-{times + 1}" if times else content, notes, clashes)
+
+
+def _check_new(
+    learner: Learner, rows: list[int], digests: Sequence[bytes], given: Labelled, source: Path
+) -> None:
+    """Check that a folder holds something new.
+
+    States of earlier versions know whole folders only, by the keys of sessions.
+
+    Raises:
+        NothingNewError: if not.
+    """
+    seen, sessions = learner.seen, list(enumerate(learner.sessions))
+    numbers = {n for n, each in sessions if given.key and each.key.startswith(given.key)}
+    if rows and not numbers:
+        return
+    numbers |= {int(seen.sessions[row]) for row in seen.find(digests) if row >= 0}
+    where = ", ".join(str(number + 1) for number in sorted(numbers))
+    raise NothingNewError(
+        f"'{source}' was learned already, in session {where}",
+        hint="set `again` to learn it once more",
+    )
+
+
+def _interrupted(
+    learner: Learner, digests: Sequence[bytes], given: Labelled, source: Path
+) -> Intake:
+    """Return the images of the interrupted session, in their order.
+
+    Raises:
+        UserError: if the folder does not hold them all.
+    """
+    key, seen = learner.unfinished or "", learner.seen
+    begun = (seen.sessions == len(learner.sessions)).nonzero().flatten().tolist()
+    if not begun and given.key and key.startswith(given.key):  # an earlier version began it
+        return Intake(list(range(len(digests))), key)
+    known, places = _known(learner, digests, given.labels), dict[int, int]()
+    for row, place in enumerate(seen.find(digests)):
+        if known[row]:
+            places.setdefault(place, row)
+    missing = sum(place not in places for place in begun)
+    if missing or not begun:
+        some = f"lacks {missing} of its {len(begun)} images"
+        what = some if missing < len(begun) else "does not hold its images"
+        theirs = f"'{learner.unfinished_source}'" if learner.unfinished_source else "its images"
+        raise UserError(
+            f"a session was interrupted, and '{source}' {what}",
+            hint=f"learn {theirs} first, or set `abandon` to drop it",
+        )
+    first, _ = _each_once(digests, given)
+    waiting = sum(known[row] is not True for row in first)
+    return Intake([places[place] for place in begun], key, waiting=waiting)
+
+
+def _each_once(digests: Sequence[bytes], given: Labelled) -> tuple[list[int], list[BadFile]]:
+    """Return the first row of each image, and the files of images that are in several classes."""
+    classes: dict[bytes, set[str]] = {}
+    for digest, label in zip(digests, given.labels, strict=True):
+        classes.setdefault(digest, set()).add(label)
+    rows, clashes = dict[bytes, int](), []
+    for row, (digest, label, file) in enumerate(
+        zip(digests, given.labels, given.files, strict=True)
+    ):
+        if others := classes[digest] - {label}:
+            clashes.append(BadFile(file, CLASH.format(min(others))))
+        else:
+            rows.setdefault(digest, row)
+    return list(rows.values()), clashes
+
+
+def _known(learner: Learner, digests: Sequence[bytes], labels: Sequence[str]) -> list[bool | None]:
+    """Return for each image whether it was given with this label; None if it was not given."""
+    numbers = {name: number for number, name in enumerate(learner.classes)}
+    rows, given = learner.seen.find(digests), learner.seen.labels.tolist()
+    return [
+        None if row < 0 else given[row] == numbers.get(label)
+        for row, label in zip(rows, labels, strict=True)
+    ]
+
+
+def corrected(learner: Learner, images: Tensor, labels: Sequence[str]) -> int:
+    """Correct the labels of held-out images, if a session would have no others.
+
+    Returns:
+        How many labels changed; 0 if there is something to learn.
+    """
+    if not learner.sessions or len(learner.held_out.rows_to_learn(images)):
+        return 0
+    if learner.unfinished or not set(labels) <= set(learner.classes):
+        return 0
+    numbers = torch.tensor([learner.classes.index(label) for label in labels])
+    before = learner.held_out.columns["labels"].clone()
+    learner.held_out.set_aside(images, numbers, len(learner.sessions) - 1)
+    learner.seen.add(images, numbers, len(learner.sessions) - 1)
+    return int((learner.held_out.columns["labels"] != before).sum())
