@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from lord.config import GuardRailError, NothingNewError, UserError, as_path, convert
 from lord.config.types import NonNegative
 from lord.data import check_not_nested, load_readable
+from lord.learner.corrections import correct_held_out, forget_old_labels
 from lord.learner.guard import Guard
 from lord.learner.images import matched
-from lord.learner.intake import choose_rows, corrected, read_to_start, report_bad
+from lord.learner.intake import choose_rows, read_to_start, report_bad
 from lord.learner.learner import Learner
 from lord.learner.names import check_names
 from lord.learner.session import STATE_FILE, holds_learner
@@ -105,10 +106,10 @@ def learn_folder(
         report_bad(intake.clashes, source, strict=strict, report=report)
         images, labels = images[intake.rows], [loaded.labels[row] for row in intake.rows]
         new = sorted(set(labels) - set(learner.classes))
-        check_names(new, learner.classes, allowed=new_classes, ask=ask)
+        check_names(new, learner.classes, intake.renamed, allowed=new_classes, ask=ask)
         for note in intake.notes:
             report(note)
-        if count := corrected(learner, images, labels):
+        if count := correct_held_out(learner, images, labels):
             _save(learner, folder / STATE_FILE)
             what = f"'{source}' has nothing to learn; labels of held-out images corrected: {count}"
             raise NothingNewError(what)
@@ -116,6 +117,8 @@ def learn_folder(
             report("continuing the session that was interrupted")
         before = _before(learner, folder, module, abandon=abandon)
         with _guarded(learner, folder, before, tolerance):
+            if learner.unfinished is None:
+                forget_old_labels(learner, images, labels)
             learner.learn(
                 images,
                 labels,

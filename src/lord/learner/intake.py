@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lord.config import NothingNewError, UserError
 from lord.data import BadFile, BadFilesError, Labelled, bad_table, load_readable
+from lord.learner.forgotten import forgotten_digests
 from lord.learner.images import fingerprint
 from lord.learner.learner import Learner
 from lord.learner.seen import digest_of
@@ -27,6 +27,8 @@ class Intake:
         key: key of the session.
         notes: lines of text for people.
         clashes: files whose picture is in several classes. They are not learned.
+        renamed: new names of classes with pictures that were learned under another name, which is
+            told for each.
         waiting: number of new images that the session does not learn.
     """
 
@@ -34,6 +36,7 @@ class Intake:
     key: str
     notes: list[str] = field(default_factory=list)
     clashes: list[BadFile] = field(default_factory=list)
+    renamed: dict[str, str] = field(default_factory=dict)
     waiting: int = 0
 
 
@@ -109,19 +112,33 @@ def _fresh(
     if not first:
         raise BadFilesError(clashes, f"no image of '{source}' can be used:")
     known, total = _known(learner, digests, given.labels), len(digests) - len(clashes)
+    gone = forgotten_digests(learner.forgotten)
+    kept = [row for row in first if digests[row] not in gone]
+    first, forgotten = kept, len(first) - len(kept)
     rows = first if again else [row for row in first if known[row] is not True]
     if not again:
         _check_new(learner, rows, digests, given, source)
-    notes, before, copies = list[str](), len(first) - len(rows), total - len(first)
-    if before or copies:
-        rest = [f"{before} {'was' if before == 1 else 'were'} learned before"] if before else []
-        rest += [f"{copies} {'is a copy' if copies == 1 else 'are copies'}"] if copies else []
+    notes, copies = list[str](), total - len(first) - forgotten
+    counts = (
+        (len(first) - len(rows), "was learned before", "were learned before"),
+        (copies, "is a copy", "are copies"),
+        (forgotten, "was forgotten on request", "were forgotten on request"),
+    )
+    if rest := [f"{n} {one if n == 1 else several}" for n, one, several in counts if n]:
         notes.append(f"learning {len(rows)} of {total} images; {', '.join(rest)}")
-    if relabelled := sum(known[row] is False for row in rows):
-        notes.append(f"{relabelled} of them had another label before; the new label replaces it")
+    relabelled = [row for row in rows if known[row] is False]
+    if relabelled:
+        notes.append(f"{len(relabelled)} of them had another label; the new label replaces it")
     content = fingerprint(images[rows], [given.labels[row] for row in rows])
     times = sum(each.key.startswith(content) for each in learner.sessions)
-    return Intake(rows, f"{content}-{times + 1}" if times else content, notes, clashes)
+    places = learner.seen.find(digests[row] for row in relabelled)
+    renamed = {
+        given.labels[row]: learner.classes[learner.seen.labels[place]]
+        for row, place in zip(relabelled, places, strict=True)
+        if given.labels[row] not in learner.classes
+    }
+    key = f"{content}-{times + 1}" if times else content
+    return Intake(rows, key, notes, clashes, renamed)
 
 
 def _check_new(
@@ -140,6 +157,8 @@ def _check_new(
         return
     numbers |= {int(seen.sessions[row]) for row in seen.find(digests) if row >= 0}
     where = ", ".join(str(number + 1) for number in sorted(numbers))
+    if not numbers:
+        raise NothingNewError(f"all images of '{source}' were forgotten on request")
     raise NothingNewError(
         f"'{source}' was learned already, in session {where}",
         hint="set `again` to learn it once more",
@@ -200,20 +219,3 @@ def _known(learner: Learner, digests: Sequence[bytes], labels: Sequence[str]) ->
         None if row < 0 else given[row] == numbers.get(label)
         for row, label in zip(rows, labels, strict=True)
     ]
-
-
-def corrected(learner: Learner, images: Tensor, labels: Sequence[str]) -> int:
-    """Correct the labels of held-out images, if a session would have no others.
-
-    Returns:
-        How many labels changed; 0 if there is something to learn.
-    """
-    if not learner.sessions or len(learner.held_out.rows_to_learn(images)):
-        return 0
-    if learner.unfinished or not set(labels) <= set(learner.classes):
-        return 0
-    numbers = torch.tensor([learner.classes.index(label) for label in labels])
-    before = learner.held_out.columns["labels"].clone()
-    learner.held_out.set_aside(images, numbers, len(learner.sessions) - 1)
-    learner.seen.add(images, numbers, len(learner.sessions) - 1)
-    return int((learner.held_out.columns["labels"] != before).sum())

@@ -1,7 +1,7 @@
 """Check names of new classes, which may be known names spelled differently."""
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from lord.config import UserError
 
@@ -17,6 +17,7 @@ LOOKALIKES = str.maketrans(
 def check_names(
     new: Sequence[str],
     known: Sequence[str],
+    renamed: Mapping[str, str],
     *,
     allowed: bool | None,
     ask: Callable[[str], bool] | None,
@@ -24,11 +25,13 @@ def check_names(
     """Check the names of new classes before they are learned.
 
     A name is doubtful if it differs from another one only in case, in the form of its letters, or
-    by one letter. Numbers that differ are not doubtful.
+    by one letter. Numbers that differ are not doubtful. A name is doubtful, too, if pictures of it
+    were learned under another name, as after renaming a class.
 
     Args:
         new: names of the new classes.
         known: names of the classes that the learner has.
+        renamed: new names with pictures that were learned under another name, and that name.
         allowed: True to accept all names, False to refuse any new class.
         ask: asks a person a question, and returns whether the answer is yes. Without it, doubtful
             names are refused.
@@ -46,9 +49,12 @@ def check_names(
     for place, name in enumerate(new):
         others = [each for each in known if doubtful(name, each)]
         others += [each for each in new[:place] if folded(name) == folded(each)]
+        question = f"'{name}' would become a new class beside '{others[0]}'" if others else ""
+        if name in renamed:
+            others = [renamed[name]]
+            question = f"'{name}' would become a new class, but has pictures of '{others[0]}'"
         if not others:
             continue
-        question = f"'{name}' would become a new class beside '{others[0]}'"
         if ask is None or not ask(f"{question}. Is it another class?"):
             raise UserError(
                 question,

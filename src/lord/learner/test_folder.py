@@ -80,7 +80,9 @@ def test_a_learner_of_colour_images_takes_grey_ones(tmp_path):
     for name in ("a", "b"):
         (colour / name).mkdir(parents=True)
         for number in range(4):
-            pixels = np.random.default_rng(ord(name) + 9 * number).integers(0, 256, (8, 8, 3), np.uint8)
+            pixels = np.random.default_rng(ord(name) + 9 * number).integers(
+                0, 256, (8, 8, 3), np.uint8
+            )
             Image.fromarray(pixels).save(colour / name / f"{number}.png")
     learn(state, colour)
     assert learn(state, photos(tmp_path / "grey", "0")).classes == ["a", "b", "0"]
