@@ -74,7 +74,7 @@ def test_merged_classes_are_one_and_their_probabilities_add_up(each, weeks, tmp_
     assert torch.equal(learner.held_out.labels, numbers[held])
     assert torch.equal(learner.seen.labels, numbers[seen.long()].int())
     assert 1 not in labels_kept(learner)
-    learner = learn(each, weeks[1], again=True)  # "1" is a new class again
+    learner = learn(each, weeks[1], again=True, new_classes=True)  # "1" is a new class again
     assert learner.classes == ["0", "2", "3", "1"]
     check_forms(learner, tmp_path)
     assert undo_sessions(each, 2).classes == ["0", "2", "3"]
