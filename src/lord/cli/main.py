@@ -27,13 +27,14 @@ from lord.cli import (
     serve,
     tune,
     undo,
+    watch,
 )
 from lord.cli.console import print_error
 from lord.cli.flags import TYPED, check_not_empty
 from lord.config import PARENT, LostError, UserError, in_plugin, where_in_plugin
 
 GROUPS = {
-    "Learn": (learn, data),
+    "Learn": (learn, watch, data),
     "Look after a learner": (inspect, undo, class_, forget),
     "Predict and serve": (predict, export, serve),
     "Compare, tune, report": (run, compare, ablate, tune, report, methods),

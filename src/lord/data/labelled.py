@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lord.config import UserError
+from lord.config import NothingNewError, UserError
 from lord.data.bad_files import BadFile, BadFilesError
 from lord.data.cache import content_key
 from lord.data.decode import decode_readable, sizes_of
@@ -29,7 +29,7 @@ class Labelled:
         labels: class name of each.
         files: file of each, or its place in a larger file.
         bad: files that cannot be used.
-        key: hash of the content; None if there are bad files.
+        key: hash of the content; None if some of the files are not used.
     """
 
     images: Tensor
@@ -60,32 +60,41 @@ def load_labelled(path: Path, resize: int) -> tuple[Tensor, list[str], str]:
     return loaded.images, loaded.labels, loaded.key
 
 
-def load_readable(path: Path, resize: int | None) -> Labelled:
+def load_readable(path: Path, resize: int | None, only: Collection[str] | None = None) -> Labelled:
     """Load the training images at a path that can be used, without the cache.
 
     Args:
         path: in any known layout.
         resize: as for ``load_labelled``; None to keep the images' own size.
+        only: files to load, for a folder of pictures; None for all of them.
 
     Raises:
         BadFilesError: if no image can be used.
+        NothingNewError: if ``only`` names no training image.
         UserError: if the path has no known layout, or ``resize`` does not fit.
     """
     _, source = recognise(path)
     files, pictures = files_of(source, path), source.read(path)
     check_labels(pictures.train, "train", path, len(pictures.classes))
-    pixels, rows, bad = pixels_of(pictures.train, path, resize)
-    bad = [*ignored(source, path, test=False), *bad]
+    train, ignores = pictures.train, ignored(source, path, test=False)
+    if only is not None:
+        chosen = [row for row, (name, _) in enumerate(train.images) if name in only]
+        train = train.rows(np.array(chosen, dtype=np.int64))
+        ignores = [each for each in ignores if each.file in only]
+        if not chosen and not ignores:
+            raise NothingNewError(f"none of the new pictures of '{path}' are for training")
+    pixels, rows, bad = pixels_of(train, path, resize)
+    bad = [*ignores, *bad]
     if not rows:
         raise BadFilesError(bad, f"no image of '{path}' can be used:")
-    encoded, labels = pictures.train.images, pictures.train.labels[rows]
+    encoded, labels = train.images, train.labels[rows]
     places = range(len(rows)) if isinstance(encoded, np.ndarray) else [encoded[r][0] for r in rows]
     return Labelled(
         torch.from_numpy(pixels).permute(0, 3, 1, 2),
         [pictures.classes[label] for label in labels],
         [str(place) for place in places],
         tuple(bad),
-        None if bad else content_key(files, path, resize),
+        None if bad or only is not None else content_key(files, path, resize),
     )
 
 

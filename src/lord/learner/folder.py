@@ -1,7 +1,7 @@
 """A learner's folder: its checkpoint, and the lock that keeps other processes out."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ def learn_folder(
     strict: bool = False,
     new_classes: bool | None = None,
     ask: Callable[[str], bool] | None = None,
+    only: Collection[str] | None = None,
     report: Callable[[str], None] = print,
 ) -> Learner:
     """Learn images with the learner in a folder. The first call makes the learner.
@@ -71,6 +72,7 @@ def learn_folder(
         new_classes: True to accept any new class, False to refuse all. By default, a name that may
             be a known one spelled differently is refused.
         ask: asks a person about a doubtful name, and returns whether it is a class of its own.
+        only: files to learn, for a folder of pictures; None for all of them.
         report: receives lines of text about what is learned and what is not.
 
     Returns:
@@ -94,11 +96,11 @@ def learn_folder(
         learner = _opened(folder, given, module, resize, abandon=abandon)
         if learner is None:
             started = settings_to_start(given, report)
-            settings, loaded = read_to_start(started, source, resize)
+            settings, loaded = read_to_start(started, source, resize, only)
             learner = Learner(**settings)
         else:
             side = learner.shape[1] if learner.shape else resize or RESIZE
-            loaded = load_readable(source, side)
+            loaded = load_readable(source, side, only)
         check_not_nested(source, loaded.labels, learner.classes)
         report_bad(loaded.bad, source, strict=strict, report=report)
         images = match_channels(loaded.images, learner)

@@ -1,6 +1,6 @@
 """What a session learns of a folder: readable pictures, each once, and only those that are new."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,18 +41,21 @@ class Intake:
 
 
 def read_to_start(
-    settings: Mapping[str, Any], source: Path, resize: int | None
+    settings: Mapping[str, Any],
+    source: Path,
+    resize: int | None,
+    only: Collection[str] | None = None,
 ) -> tuple[dict[str, Any], Labelled]:
     """Read the images of a new learner's first session, and complete the learner's settings.
 
     Files that cannot be used do not affect the side that images are resized to.
     """
     complete, side = side_to_start(settings, source, resize)
-    given = load_readable(source, side)
+    given = load_readable(source, side, only)
     if given.bad:
         without = {bad.file for bad in given.bad}
         complete, other = side_to_start(settings, source, resize, without)
-        given = given if other == side else load_readable(source, other)
+        given = given if other == side else load_readable(source, other, only)
     return complete, given
 
 

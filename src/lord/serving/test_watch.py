@@ -1,0 +1,212 @@
+"""A watch: what it learns, what it leaves for later, and how it stops."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from PIL import Image
+
+from lord.cli.main import main
+from lord.data import load_readable
+from lord.learner import STATE_FILE, Learner, learn_folder
+from lord.serving import arrivals
+from lord.serving.arrivals import FILE, Arrivals
+from lord.serving.conftest import digits
+from lord.serving.watching import Watch
+
+SETTINGS = {"network": "cnn", "width": 4, "epochs": 1, "method": "er", "buffer": 64}
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(arrivals, "SETTLE", 0.05)
+
+
+def arrive(folder, *names, start=0, count=10):
+    """Write pictures of some digits, a folder a class."""
+    for name in names:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        images, _ = digits(name)
+        for number in range(start, start + count):
+            Image.fromarray(images[number][0].numpy()).save(folder / name / f"{number}.png")
+
+
+@pytest.fixture
+def inbox(tmp_path):
+    """A folder of pictures that a learner has learned."""
+    arrive(tmp_path / "inbox", "0", "1")
+    learn_folder(tmp_path / "state", tmp_path / "inbox", SETTINGS, resize=8, report=lambda _: None)
+    return tmp_path / "inbox"
+
+
+def watch(inbox, *flags):
+    """Run ``lord watch``, and return its exit code."""
+    try:
+        main(["watch", str(inbox), "--state", str(inbox.parent / "state"), *flags])
+    except SystemExit as stop:
+        return stop.code
+    return 0
+
+
+def sessions(inbox):
+    return Learner.load(inbox.parent / "state").sessions
+
+
+def test_once_learns_what_is_new_and_then_finds_nothing(inbox, capsys):
+    assert watch(inbox, "--once") == 3
+    arrive(inbox, "1", "2", start=10)
+    assert watch(inbox, "--once") == 0
+    out = capsys.readouterr().out
+    assert "session 2: 20 images, 3 classes (2 new)" in out.splitlines()[-1]
+    assert watch(inbox, "--once") == 3
+    assert [each.images for each in sessions(inbox)] == [20, 20]
+
+
+def test_bad_files_are_told_once_and_left_out(inbox, capsys):
+    arrive(inbox, "2")
+    (inbox / "2" / "bad.png").write_bytes(b"no image")
+    assert watch(inbox, "--once") == 0
+    assert "bad.png" in capsys.readouterr().out
+    arrive(inbox, "3")
+    assert watch(inbox, "--once") == 0
+    assert "bad.png" not in capsys.readouterr().out
+    assert [each.images for each in sessions(inbox)] == [20, 10, 10]
+
+
+def test_a_refused_session_is_tried_again_only_when_the_folder_changes(inbox, capsys):
+    arrive(inbox, "2")
+    assert watch(inbox, "--once", "--no-new-classes") == 2
+    assert watch(inbox, "--once") == 3
+    arrive(inbox, "3")
+    assert watch(inbox, "--once") == 0
+    assert sessions(inbox)[-1].new_classes == ["2", "3"]
+    assert "2" in capsys.readouterr().err
+
+
+def test_a_file_that_is_still_written_waits(inbox):
+    seen = Arrivals(inbox, inbox.parent / "state")
+    growing = inbox / "2" / "5.png"
+    arrive(inbox, "2", count=5)
+    with growing.open("wb") as file:
+        for part in (b"first", b"second"):
+            file.write(part)
+            file.flush()
+            seen.scan()
+            assert growing not in seen.settled.values()
+        assert seen.moving == 1
+        seen.scan()
+    assert growing in seen.settled.values()
+    seen.scan()
+    assert seen.moving == 0
+
+
+def test_another_scan_forgets_files_that_are_gone(inbox):
+    state = inbox.parent / "state"
+    seen = Arrivals(inbox, state)
+    for _ in range(2):
+        seen.scan()
+    seen.note(seen.new)
+    assert len(seen.offered.learned) == 20
+    for file in (inbox / "0").iterdir():
+        file.unlink()
+    for _ in range(2):
+        seen.scan()
+    seen.note([])
+    assert len(Arrivals(inbox, state).offered.learned) == 10
+    (state / FILE).write_text("damaged")
+    assert not Arrivals(inbox, state).offered.learned
+
+
+class Stop(BaseException):
+    """Ends a watch in a test."""
+
+
+def run(inbox, until, **settings):
+    """Run a watch in this process until it has said something, and return what it said."""
+    said = []
+
+    def report(text):
+        said.append(text)
+        if until in text:
+            raise Stop
+
+    with pytest.raises(Stop):
+        Watch(inbox, inbox.parent / "state", report=report, **settings).run()
+    return said
+
+
+def test_enough_pictures_are_learned_without_waiting_for_the_next_look(inbox):
+    watch(inbox, "--once")
+    later = threading.Timer(0.5, arrive, (inbox, "2"), {"count": 12})
+    later.start()
+    said = run(inbox, "session 2", every=3600.0, count=12)
+    later.join()
+    assert said[-1].startswith("session 2: 12 images")
+
+
+def test_pictures_that_are_refused_do_not_stop_those_that_come_later(inbox):
+    watch(inbox, "--once")
+    arrive(inbox, "2")
+    later = threading.Timer(0.6, arrive, (inbox, "1"), {"start": 20})
+    later.start()
+    said = run(inbox, "session 2", every=0.2, new_classes=False)
+    later.join()
+    assert sum("'2' would be new" in line for line in said) == 1
+    assert said[-1].startswith("session 2: 10 images, 2 classes")
+
+
+def test_an_interrupted_session_is_finished_and_the_rest_learned_after_it(inbox):
+    state = inbox.parent / "state"
+    watch(inbox, "--once")
+    arrive(inbox, "2", "3")
+    learner = Learner.load(state)
+    begun = load_readable(inbox, 8, {str(file) for file in (inbox / "2").iterdir()})
+
+    def pause():
+        learner.save(state / STATE_FILE)
+        raise Stop
+
+    with pytest.raises(Stop):
+        learner.learn(begun.images, begun.labels, pause=pause)
+    run(inbox, "session 3", every=0.2)
+    assert [each.new_classes for each in sessions(inbox)[1:]] == [["2"], ["3"]]
+
+
+def test_a_folder_that_is_gone_for_a_while_is_waited_for(inbox):
+    away = inbox.with_name("away")
+    arrive(inbox, "2")
+    inbox.rename(away)
+    later = threading.Timer(0.5, away.rename, (inbox,))
+    later.start()
+    said = run(inbox, "session 2", every=0.1)
+    later.join()
+    assert "cannot read" in said[0]
+    assert [each for each in said if "cannot read" in each] == said[:1]
+
+
+@pytest.mark.slow
+def test_a_signal_stops_a_watch_and_the_next_one_goes_on(inbox):
+    arrive(inbox, "2", "3", count=40)
+    state = inbox.parent / "state"
+    command = [sys.executable, "-m", "lord", "watch", str(inbox), "--state", str(state)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    first = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    before = (state / STATE_FILE).stat().st_mtime_ns
+    assert "watching" in first.stdout.readline()
+    time.sleep(1)
+    first.send_signal(signal.SIGTERM)
+    out, _ = first.communicate(timeout=30)
+    assert (first.returncode, out.splitlines()[-1].split()[-1]) == (0, "stopped")
+    second = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    for line in second.stdout:
+        if "session 2" in line:
+            break
+    second.send_signal(signal.SIGINT)
+    second.communicate(timeout=30)
+    assert second.returncode == 0
+    assert (state / STATE_FILE).stat().st_mtime_ns > before
+    assert len(sessions(inbox)) == 2

@@ -1,0 +1,153 @@
+"""Learn what arrives in a folder, session after session."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lord.config import LockedError, NothingNewError, UserError, first_line
+from lord.data import BadFilesError
+from lord.learner import Learner, holds_learner, learn_folder
+from lord.serving.arrivals import Arrivals
+
+
+class Watch:
+    """Learns the pictures that arrive in a folder.
+
+    Args:
+        folder: images by class, FOLDER/CLASS/*.jpg. More of them arrive.
+        state: the learner's folder.
+        every: seconds between looks. A look learns what is new.
+        count: new pictures that are learned without waiting for the next look; None for no number.
+        new_classes: see ``learn_folder``.
+        report: receives lines of text.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        state: Path,
+        *,
+        every: float = 60.0,
+        count: int | None = None,
+        new_classes: bool | None = None,
+        report: Callable[[str], None] = print,
+    ) -> None:
+        self.state, self.every, self.count = state, every, count
+        self.new_classes, self.report = new_classes, report
+        self.arrivals = Arrivals(folder, state)
+        self._said = ""
+
+    def run(self) -> None:
+        """Look again and again, until an exception such as ``KeyboardInterrupt``."""
+        look = time.monotonic()
+        while True:
+            self._scan()
+            now, new = time.monotonic(), self.arrivals.new
+            enough = self.count is not None and len(new) >= self.count
+            # Pictures that arrive together are learned together, so their copy may end first.
+            waits = self.arrivals.moving and now < look + self.every
+            if enough or (now >= look and not waits):
+                look = now + self.every
+                if new:
+                    self._attempt()
+            time.sleep(min(self.arrivals.pause, max(self.every, 0.1)))
+
+    def once(self) -> None:
+        """Learn what is new.
+
+        Raises:
+            NothingNewError: if nothing is.
+            UserError: if the session is refused. What it offered is offered again when the folder
+                has changed.
+        """
+        self.arrivals.scan()
+        time.sleep(self.arrivals.pause)
+        self.arrivals.scan()
+        if self.arrivals.moving:
+            self.report(f"{self.arrivals.moving} pictures are still being written")
+        if not self.arrivals.new:
+            raise NothingNewError(f"no picture in '{self.arrivals.folder}' is new")
+        self._learn()
+
+    def _scan(self) -> None:
+        try:
+            self.arrivals.scan()
+        except UserError as error:  # such as a disk that is not mounted
+            self._say_once(str(error))
+
+    def _attempt(self) -> None:
+        """Learn what is new, and report what prevents it."""
+        try:
+            self._learn()
+        except UserError as error:
+            self._say_once(str(error))
+        except (OSError, MemoryError) as error:
+            self._say_once(first_line(error))
+        else:
+            self._said = ""
+
+    def _learn(self) -> None:
+        """Learn what is new, with what was refused before; if that is refused, without it."""
+        new, offered = self.arrivals.new, self.arrivals.to_learn
+        try:
+            self._learn_files(offered)
+        except (LockedError, NothingNewError, BadFilesError):
+            raise
+        except UserError as error:
+            if len(new) == len(offered) or self._interrupted():
+                raise
+            self._say_once(str(error))
+            self._learn_files(new)
+
+    def _learn_files(self, files: list[Path]) -> None:
+        """Learn one session, and note what became of its pictures."""
+        continues = self._interrupted()
+        try:
+            learner = learn_folder(
+                self.state,
+                self.arrivals.folder,
+                {},
+                only={str(file) for file in files},
+                new_classes=self.new_classes,
+                report=self.report,
+            )
+        except NothingNewError:
+            if not continues:
+                self.arrivals.note(files)
+            raise NothingNewError(f"{len(files)} new pictures were all learned before") from None
+        except BadFilesError:
+            self.arrivals.note(files)
+            raise
+        except LockedError:
+            raise
+        except UserError:
+            if not self._interrupted():
+                self.arrivals.note(files, refused=True)
+            raise
+        if not continues:  # else some of the files wait for a session of their own
+            self.arrivals.note(files)
+        self.report(summary(learner))
+
+    def _interrupted(self) -> bool:
+        """Whether a session has begun and not ended, such as for a full disk."""
+        try:
+            return holds_learner(self.state) and Learner.load(self.state).unfinished is not None
+        except UserError:
+            return True
+
+    def _say_once(self, text: str) -> None:
+        if text != self._said:
+            self.report(text)
+        self._said = text
+
+
+def summary(learner: Learner) -> str:
+    """Return the last session in a line."""
+    session = learner.sessions[-1]
+    new = f" ({', '.join(session.new_classes)} new)" if session.new_classes else ""
+    held = [each for each in session.held_out if each == each]
+    accuracy = f", held-out accuracy {sum(held) / len(held):.0f} %" if held else ""
+    return (
+        f"session {len(learner.sessions)}: {session.images} images, {len(learner.classes)} "
+        f"classes{new}, {session.seconds:.0f} s{accuracy}"
+    )
