@@ -8,7 +8,7 @@ import msgspec
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from lord.cli.console import check_new, console, say, writing
+from lord.cli.console import check_new, console, say, show, writing
 from lord.config import load_plugin
 
 if TYPE_CHECKING:
@@ -72,4 +72,4 @@ def _show(report: "CheckReport") -> None:
         table.add_column(head)
     for finding in report.findings:
         table.add_row(finding.name, finding.result, finding.detail)
-    console.print(table)
+    show(table)

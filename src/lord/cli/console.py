@@ -7,19 +7,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.measure import Measurement
 
 from lord.cli.flags import TYPED
 from lord.config import UserError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from lord.evaluation import RunRecord
 
 console = Console(markup=False)
+WIDEST = 1_000_000
+"""Columns of a table that does not go to a terminal, at most."""
 
 
 def say(text: str) -> None:
     """Print a sentence, which may be longer than the terminal is wide."""
     console.print(text, highlight=False, soft_wrap=True)
+
+
+def show(table: "Table") -> None:
+    """Print a table. Where the output is not a terminal, no cell is cut or wrapped."""
+    if console.is_terminal:
+        console.print(table)
+        return
+    wide = console.options.update(max_width=WIDEST)
+    width = Measurement.get(console, wide, table).maximum
+    Console(markup=False, width=width).print(table)
 
 
 def print_error(text: str) -> None:
@@ -65,7 +80,7 @@ def print_differences(records: "Sequence[RunRecord]", baseline: str) -> None:
 
     rows = summarise(records)
     head, body, texts = difference_table(rows, against(rows, baseline))
-    _print_grid(head, body)
+    print_grid(head, body)
     for text in texts:
         say(text)
 
@@ -78,11 +93,11 @@ def print_classes(records: "Sequence[RunRecord]") -> None:
     if not body:
         say("These runs have no accuracy by class, because an earlier version made them.")
         return
-    _print_grid(head, body)
+    print_grid(head, body)
     say(CLASS_NOTE)
 
 
-def _print_grid(head: "Sequence[str]", body: "Sequence[Sequence[str]]") -> None:
+def print_grid(head: "Sequence[str]", body: "Sequence[Sequence[str]]") -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -91,7 +106,7 @@ def _print_grid(head: "Sequence[str]", body: "Sequence[Sequence[str]]") -> None:
         table.add_column(name, justify="right" if place else "left")
     for cells in body:
         table.add_row(*cells)
-    console.print(table)
+    show(table)
 
 
 def report_on(folder: Path, records: "Sequence[RunRecord]", baseline: str | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from rich.table import Table
 
-from lord.cli.console import console, say
+from lord.cli.console import say, show
 from lord.cli.flags import checked
 from lord.config import build, load_plugin
 
@@ -60,7 +60,7 @@ def data(
         if here and holdout is None and not has_test_split(Path(path)):
             _describe_training(Path(path), resize)
         else:
-            console.print(_both_splits(load_images(config)))
+            show(_both_splits(load_images(config)))
     except BadFilesError as error:
         for line in bad_table(error.files):
             say(line)
@@ -116,7 +116,7 @@ def _describe_training(path: Path, resize: int | None) -> None:
         labels.setdefault(image.tobytes(), set()).add(label)
     table.add_row("images twice", str(len(loaded.images) - len(labels)))
     table.add_row("images in two classes", str(sum(len(names) > 1 for names in labels.values())))
-    console.print(table)
+    show(table)
     if loaded.bad:
         raise BadFilesError(loaded.bad)
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from lord.config import UserError, load_plugin
 
 if TYPE_CHECKING:
+    from lord.evaluation.kept import Unreadable
     from lord.learner import Learner
 
 
@@ -54,3 +55,16 @@ def accuracies(learner: "Learner") -> str:
 def percentages(shares: Sequence[float]) -> str:
     """Accuracies of sessions; - for a session without held-out images."""
     return " ".join("-" if math.isnan(share) else f"{share:.0f}" for share in shares)
+
+
+def name_bad(files: "Sequence[Unreadable]") -> None:
+    """List files that could not be used on the error stream, with the reason for each."""
+    from lord.data import BadFile, bad_table
+
+    if not files:
+        return
+    errors = Console(stderr=True, markup=False)
+    count = f"{len(files)} file{'s' * (len(files) > 1)}"
+    errors.print(f"{count} could not be used:", highlight=False)
+    for line in bad_table([BadFile(each.file, each.reason) for each in files]):
+        errors.print(line, highlight=False, soft_wrap=True)

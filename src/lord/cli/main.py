@@ -16,6 +16,8 @@ from lord.cli import (
     class_,
     compare,
     data,
+    drift,
+    evaluate,
     export,
     forget,
     inspect,
@@ -25,6 +27,7 @@ from lord.cli import (
     report,
     run,
     serve,
+    suggest,
     tune,
     undo,
     watch,
@@ -35,7 +38,7 @@ from lord.config import PARENT, LostError, UserError, in_plugin, where_in_plugin
 
 GROUPS = {
     "Learn": (learn, watch, data),
-    "Look after a learner": (inspect, undo, class_, forget),
+    "Look after a learner": (inspect, evaluate, suggest, drift, undo, class_, forget),
     "Predict and serve": (predict, export, serve),
     "Compare, tune, report": (run, compare, ablate, tune, report, methods),
     "The machine": (check, bench),

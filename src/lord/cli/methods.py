@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_type_hints
 from rich.padding import Padding
 from rich.table import Table
 
-from lord.cli.console import console, say
+from lord.cli.console import console, say, show
 from lord.config import Value, choose, describe, load_plugin, typed
 from lord.config.field import docstrings
 
@@ -47,11 +47,11 @@ def _print_all(recipes: "Mapping[str, Recipe]") -> None:
     table = Table("method", "what it is")
     for name, recipe in recipes.items():
         table.add_row(name, _paragraphs(recipe.about)[0])
-    console.print(table)
+    show(table)
     presets = Table("preset", "stream")
     for name, protocol in PRESETS.items():
         presets.add_row(name, protocol.about)
-    console.print(presets)
+    show(presets)
 
 
 def _print_one(name: str, recipe: "Recipe") -> None:
@@ -71,7 +71,7 @@ def _print_one(name: str, recipe: "Recipe") -> None:
         for stream, rows in recipe.published.items():
             for buffer, values in rows.items():
                 table.add_row(stream, str(buffer or "-"), _listed(values))
-        console.print(table)
+        show(table)
 
 
 def _paragraphs(text: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from rich.table import Table
 
-from lord.cli.console import command_line, console, continues, say
+from lord.cli.console import command_line, continues, say, show
 from lord.cli.flags import Execution, Flags, checked
 from lord.cli.study import seeds_in, variants_in
 from lord.config.types import Natural
@@ -110,7 +110,7 @@ def _show(tuning: "Tuning", studies: "Mapping[str, Study]") -> None:
             flops = f"{trial.user_attrs['flops']:.3g}"
             table.add_row(found.method, str(trial.number), f"{trial.value:.1f}", flops, settings)
         table.add_section()
-    console.print(table)
+    show(table)
     for found in tuning.methods:
         ends = f"{found.trials} trials ({found.stopped} stopped, {found.failed} failed)"
         say(f"{found.method}: {ends}, {found.flops:.3g} training FLOPs")

@@ -24,7 +24,7 @@ class Chart {
     new ResizeObserver(() => this.resize()).observe(place);
   }
 
-  /** Show series. options: titles x and y, log, percent, whole, form of ticks, label for screen readers. */
+  /** Show series. options: titles x and y, log, percent, whole, range of y, form of ticks, label for screen readers. */
   show(series, options) {
     const fresh = !this.u || options.x !== this.options.x || options.log !== this.options.log || options.y !== this.options.y;
     this.series = series;
@@ -52,6 +52,7 @@ class Chart {
       const room = (high - low || Math.abs(high) || 1) * 0.05;
       [low, high] = [low - room, high + room];
     }
+    if (this.options.range) return { x: [low, high], y: this.options.range };
     const room = (Math.max(...ys) - Math.min(...ys) || 2) * 0.07;
     const [floor, ceiling] = this.options.percent ? [0, 101] : [-Infinity, Infinity];
     return { x: [low, high], y: [Math.max(Math.min(...ys) - room, floor), Math.min(Math.max(...ys) + room, ceiling)] };

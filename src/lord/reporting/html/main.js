@@ -1,7 +1,6 @@
 "use strict";
 // Put the page together, and ask for new data where the page is served.
 
-const THEMES = { "": "theme: system", light: "theme: light", dark: "theme: dark" };
 const INTERVAL = 2000;
 
 /** Replace part of the page, and keep the keyboard focus. */
@@ -65,20 +64,10 @@ function render() {
   showTable();
 }
 
-function setTheme(theme) {
-  document.documentElement.dataset.theme = theme;
-  colours.clear();
-  find("#theme").textContent = THEMES[theme];
+/** Draw the charts in the colours of the theme. */
+function redraw() {
   for (const chart of Object.values(charts)) if (chart.u) chart.make(); // the axes take new colours
   if (charts.front.u) showChosen();
-}
-
-function remembered() {
-  try {
-    return localStorage.getItem("lord-theme") || "";
-  } catch {
-    return "";
-  }
 }
 
 async function ask() {
@@ -103,15 +92,6 @@ async function ask() {
   setTimeout(ask, INTERVAL);
 }
 
-find("#theme").addEventListener("click", () => {
-  const names = Object.keys(THEMES);
-  const next = names[(names.indexOf(document.documentElement.dataset.theme || "") + 1) % names.length];
-  try {
-    localStorage.setItem("lord-theme", next);
-  } catch { /* the choice lasts until the page is closed */ }
-  setTheme(next);
-});
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTheme(document.documentElement.dataset.theme || ""));
 find("#filter").addEventListener("input", (event) => {
   state.filter = event.target.value.trim();
   showTable();
@@ -125,7 +105,7 @@ find("#study").addEventListener("change", (event) => {
   charts.front.zoomed = charts.stream.zoomed = false;
   render();
 });
-setTheme(remembered());
+startTheme();
 showControls();
 render();
 if (LIVE) {

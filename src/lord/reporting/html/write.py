@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -9,7 +10,6 @@ import msgspec
 
 from lord.config import UserError
 from lord.reporting.html.gather import gather
-from lord.reporting.html.shown import Page
 from lord.reporting.report import not_ours
 from lord.storage import write_atomic
 
@@ -20,7 +20,7 @@ STYLES = ("uplot/uPlot.min.css", "style.css", "parts.css")
 SCRIPTS = (
     "uplot/uPlot.iife.min.js",
     *("data.js", "elements.js", "chart.js", "charts.js", "spent.js"),
-    *("table.js", "heat.js", "classes.js", "chosen.js", "main.js"),
+    *("table.js", "heat.js", "classes.js", "chosen.js", "theme.js", "main.js"),
 )
 
 
@@ -35,30 +35,46 @@ def write_page(folder: Path) -> Path:
     if not page.studies:
         raise UserError("has no run", field="folder", given=folder)
     file = folder / FILE
-    if file.is_file() and MADE not in file.read_bytes():
-        raise not_ours(file)
-    text = render(encoded(page))
-    try:
-        write_atomic(file, lambda draft: draft.write_text(text, encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot write to '{folder}': {error.strerror}") from None
+    write_html(file, render(encoded(page)))
     return file
 
 
-def encoded(page: Page) -> str:
+def write_html(file: Path, text: str) -> None:
+    """Write a page to a file. It may replace a page that this package made.
+
+    Raises:
+        UserError: if the file cannot be written, or another kind of file is in its place.
+    """
+    if file.is_file() and MADE not in file.read_bytes():
+        raise not_ours(file)
+    try:
+        write_atomic(file, lambda draft: draft.write_text(text, encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot write to '{file.parent}': {error.strerror}") from None
+
+
+def encoded(page: object) -> str:
     """Return the data of a page as JSON, with numbers of six digits."""
     return msgspec.json.encode(_rounded(msgspec.to_builtins(page))).decode()
 
 
-def render(data: str, *, live: bool = False) -> str:
+def render(
+    data: str,
+    *,
+    live: bool = False,
+    template: str = "page.html",
+    scripts: Sequence[str] = SCRIPTS,
+) -> str:
     """Return the page as HTML.
 
     Args:
         data: the data of the page, as JSON.
         live: whether the page asks its server for newer data. Otherwise it makes no request.
+        template: file of its elements.
+        scripts: files of its scripts.
     """
     style = "\n".join(_text(name) for name in STYLES)
-    script = "\n".join(_text(name) for name in SCRIPTS)
+    script = "\n".join(_text(name) for name in scripts)
     # Browsers run only these scripts and styles, even if a class or variant is named like a script.
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
@@ -67,7 +83,7 @@ def render(data: str, *, live: bool = False) -> str:
     )
     parts = {"POLICY": policy, "STYLE": style, "DATA": inert(data), "SCRIPT": script}
     parts["LIVE"] = "true" if live else "false"
-    head, *rest = _text("page.html").split("{{")
+    head, *rest = _text(template).split("{{")
     for each in rest:
         name, _, text = each.partition("}}")
         head += parts[name] + text
