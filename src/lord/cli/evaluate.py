@@ -65,7 +65,8 @@ def evaluate(
 
         title = f"{state.resolve().name} on {folder.resolve().name}"
         write_learner_page(LearnerPage(title=title, evaluation=found), html)
-        say(f"The page is {html}.")
+        if not json:
+            say(f"The page is {html}.")
 
 
 def _print(found: "Evaluation") -> None:

@@ -66,10 +66,12 @@ def inspect(
         from lord.reporting.html.learner import LearnerPage, write_learner_page
 
         write_learner_page(LearnerPage(title=state.resolve().name, inspection=found), html)
-        say(f"The page is {html}.")
+        if not json:
+            say(f"The page is {html}.")
     if sheet is not None:
         _write_sheet(learner, sheet)
-        say(f"The contact sheet is {sheet}.")
+        if not json:
+            say(f"The contact sheet is {sheet}.")
 
 
 def _print(found: "Inspection", learner: "Learner") -> None:

@@ -110,6 +110,7 @@ def test_pages_are_written_and_only_pages_are_replaced(look, learned):
         for _ in range(2):
             code, out, error = look(f"{line} --html page.html")
             assert (code, out) == (0, "The page is page.html.\n"), error
+    json.loads(look("evaluate state test --json --html page.html")[1])
     (learned / "mine.html").write_text("<p>mine")
     code, _, error = look("inspect state --html mine.html")
     assert code == 2

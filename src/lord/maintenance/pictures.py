@@ -12,7 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from lord.config import UserError
-from lord.data import BadFile, Encoded, pictures_below
+from lord.data import BadFile, Encoded, check_not_nested, pictures_below
+from lord.data.labelled import ignored
 from lord.data.sources import recognise
 from lord.evaluation.kept import Unreadable
 from lord.learner import Learner
@@ -58,7 +59,11 @@ def labelled(learner: Learner, source: Path, unreadable: list[Unreadable]) -> It
     Raises:
         UserError: if files are missing or in no known layout.
     """
-    pictures = recognise(source)[1].read(source)
+    layout = recognise(source)[1]
+    pictures = layout.read(source)
+    check_not_nested(source, pictures.classes, learner.classes)
+    left_out = ignored(layout, source, test=pictures.test is not None)
+    unreadable += [Unreadable(file=each.file, reason=each.reason) for each in left_out]
     split = pictures.test or pictures.train
     labels = [pictures.classes[label] for label in split.labels.tolist()]
     if isinstance(split.images, np.ndarray):

@@ -56,7 +56,7 @@ class Suggestions(msgspec.Struct, frozen=True, kw_only=True):
 def suggest_images(learner: Learner, folder: Path, count: int) -> Suggestions:
     """Return the images of a folder whose labels would teach a learner most.
 
-    Each choice has the largest product of two figures. One says how uncertain or unknown the image
+    Each choice has the largest product of two figures. One says how uncertain and unknown the image
     is. The other is its distance to the held-out images and to those chosen before, so that the
     choices differ. Images that the learner was given before or has forgotten on
     request are left out, and so are copies.
@@ -107,8 +107,8 @@ def margin(found: Prediction) -> float:
 
 
 def doubt(found: Prediction) -> float:
-    """Return how uncertain or unknown an image is, from ``LEAST`` to 1."""
-    return max(1 - margin(found), 2 * (found.unknown or 0) - 1, LEAST)
+    """Return how uncertain and how unknown an image is, ``LEAST`` or more."""
+    return LEAST + 1 - margin(found) + max(2 * (found.unknown or 0) - 1, 0)
 
 
 def choose(features: Tensor, doubts: Tensor, count: int, known: Tensor | None = None) -> list[int]:

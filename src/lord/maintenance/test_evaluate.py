@@ -1,5 +1,6 @@
 """A learner measured on the images of a folder."""
 
+import re
 from collections import Counter
 
 import pytest
@@ -51,8 +52,14 @@ def test_classes_that_are_not_known_and_images_that_are_learned_are_counted_apar
     learned = evaluate_images(learner, weeks[0])
     assert (learned.learned, learned.images, learned.accuracy_new) == (90, 90, None)
     assert evaluate_images(learner, write(tmp_path / "none", "8", start=0)).accuracy is None
+    (tmp_path / "none" / "8" / "raw.nef").write_bytes(b"")
+    (tmp_path / "none" / "loose.png").write_bytes(b"")
+    files = {each.file for each in evaluate_images(learner, tmp_path / "none").unreadable}
+    assert files == {str(tmp_path / "none" / name) for name in ("8/raw.nef", "loose.png")}
     with refused(None):
         evaluate_images(learner, tmp_path / "gone")
+    with refused(None, problem=re.compile("would become a class")):
+        evaluate_images(learner, tmp_path)
 
 
 def test_only_the_test_split_of_a_source_is_measured(made, tmp_path):

@@ -50,7 +50,7 @@ def write_html(file: Path, text: str) -> None:
     try:
         write_atomic(file, lambda draft: draft.write_text(text, encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"cannot write to '{file.parent}': {error.strerror}") from None
+        raise UserError(f"cannot write '{file}': {error.strerror}") from None
 
 
 def encoded(page: object) -> str:
