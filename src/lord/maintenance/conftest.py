@@ -63,7 +63,7 @@ def state(made, tmp_path):
     return copied
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=["head", pytest.param("fused", marks=pytest.mark.slow), "network"])
 def each(request, state):
     """A copy of the folder of each kind of learner."""
     return state(request.param)

@@ -59,6 +59,8 @@ def forget_pictures(
     learner = change_folder(
         as_path("folder", folder), "forgetting pictures", request.check, request.change, network
     )
+    if learner.backbone is not None:
+        learner.backbone.forget(torch.stack(list(request.images.values())))
     return Forgetting(learner, request.record, request.unknown)
 
 
@@ -110,8 +112,6 @@ class _Request:
         learner.seen.forget(images)
         if self.record is not None:
             learner.forgotten.append(self.record)
-        if learner.backbone is not None:
-            learner.backbone.forget(images)
 
     def _pictures(self, learner: Learner) -> Iterator[tuple[str, Tensor]]:
         """Yield the name and the pixels of each picture, C x H x W uint8, as the learner gets it.

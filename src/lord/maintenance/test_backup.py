@@ -19,7 +19,7 @@ def test_a_copy_that_is_taken_while_a_session_writes_opens(state, weeks, tmp_pat
     folder, ended, copies = state("network"), threading.Event(), []
 
     def copy():
-        while not ended.is_set() and len(copies) < 8:
+        while not ended.is_set() and len(copies) < 6:
             copies.append(tmp_path / f"copy{len(copies)}")
             # A temporary file may be gone before it is copied. All others must be copied.
             done = subprocess.run(
@@ -46,12 +46,11 @@ def test_a_copy_that_is_taken_while_a_session_writes_opens(state, weeks, tmp_pat
     assert len(undo_sessions(copies[0]).sessions) == 3
 
 
-def test_a_learner_moves_to_a_machine_with_other_threads(state, weeks, tmp_path):
+def test_a_learner_moves_to_a_machine_with_other_threads(state, tmp_path):
     elsewhere = shutil.move(state("network"), tmp_path / "elsewhere")
     wanted, before = Learner.load(elsewhere).predict_proba(IMAGES), torch.get_num_threads()
     torch.set_num_threads(before + 1)
     try:
         assert Learner.load(elsewhere).predict_proba(IMAGES) == pytest.approx(wanted, abs=1e-5)
-        assert len(learn(elsewhere, weeks[1], again=True).sessions) == 4
     finally:
         torch.set_num_threads(before)

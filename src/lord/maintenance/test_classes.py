@@ -89,6 +89,15 @@ def labels_kept(learner):
     return set(torch.cat(rows).tolist())
 
 
+def test_a_student_beside_a_head_merges_classes_too(state, tmp_path):
+    folder = state("fused")
+    p = fused(folder).predict_proba(IMAGES)
+    merge_classes(folder, "1", "3")
+    learner = Learner.load(folder)
+    check_forms(learner, tmp_path)
+    assert learner.predict_proba(IMAGES) != pytest.approx(p[:, [0, 2, 3]], abs=1e-3)
+
+
 def test_a_class_is_renamed_where_the_one_it_is_merged_into_came_later(state):
     folder = state("network")
     merge_classes(folder, "0", "3")
