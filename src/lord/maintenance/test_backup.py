@@ -15,6 +15,7 @@ from lord.maintenance.conftest import learn
 IMAGES = digits("0", "1", "2", "3", train=False)[0]
 
 
+@pytest.mark.slow  # learning and copying at the same time
 def test_a_copy_that_is_taken_while_a_session_writes_opens(state, weeks, tmp_path):
     folder, ended, copies = state("network"), threading.Event(), []
 

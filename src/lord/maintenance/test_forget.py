@@ -77,6 +77,7 @@ def test_forgotten_pictures_are_in_no_file_and_are_not_learned_again(each, weeks
     assert found(each, sought) == 0
 
 
+@pytest.mark.slow  # a backbone is exported to ONNX
 def test_a_head_over_a_backbone_equals_one_that_never_learned_the_pictures(tmp_path, monkeypatch):
     monkeypatch.setattr("lord.backbone.sources.REGISTERED", dict(REGISTERED))
     network = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten())
