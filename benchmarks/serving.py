@@ -4,7 +4,8 @@
 
 Both get the bytes of pictures from memory, decode and resize them, and return the class of each.
 The loop runs in a process of its own, one picture at a time. The server is asked over connections
-that stay open. Server, loop and clients share the machine.
+that stay open. Server, loop and clients share the machine, and what else runs on it slows all of
+them. So they take turns, round after round, and the figures to read are their ratios.
 """
 
 import argparse
@@ -24,9 +25,13 @@ from typing import Any
 
 import numpy as np
 
-CLIENTS = {"1 client": (1, 1), "8 clients": (8, 1), "1 client, 16 images": (1, 16)}
-"""Name -> connections at a time, and pictures in a request."""
 PICTURES = 200
+LOADS = {"1 client": (64, 1, 1), "8 clients": (64, 8, 1), "16 images at a time": (64, 1, 16)}
+LOADS |= {"8 clients, one request a batch": (1, 8, 1)}
+"""Name -> images of a batch at most, connections at a time, and pictures in a request."""
+ROUNDS, SECONDS = 3, 1.5
+"""Turns, and length of each measurement."""
+Figures = dict[str, float]
 
 
 def pictures(folder: Path) -> list[bytes]:
@@ -36,35 +41,49 @@ def pictures(folder: Path) -> list[bytes]:
     return [file.read_bytes() for file in files[::step]][:PICTURES]
 
 
-def figures(seconds: list[float], images: int, wall: float) -> dict[str, float]:
+def figures(seconds: list[float], images: int, wall: float) -> Figures:
     """Return throughput, and latencies in milliseconds."""
     p50, p99 = (1e3 * float(np.percentile(seconds, q)) for q in (50, 99))
     return {"images a second": images / wall, "p50 ms": p50, "p99 ms": p99}
 
 
-def loop(model: Path, folder: Path, side: int, threads: int, seconds: float) -> dict[str, Any]:
-    """Measure the bare loop. It runs in a process of its own, without PyTorch."""
+def run_loop(model: Path, folder: Path, side: int, threads: int) -> None:
+    """Measure the bare loop once for each line of the standard input."""
     import onnxruntime  # noqa: PLC0415 (the clients do not need it)
-    from PIL import Image  # noqa: PLC0415 (the clients do not need it)
+    from PIL import Image  # noqa: PLC0415
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    content, times, labels = pictures(folder), [], {}
-    start = time.perf_counter()
-    while time.perf_counter() - start < seconds or len(times) < len(content):
-        place = len(times) % len(content)
-        before = time.perf_counter()
-        image = Image.open(io.BytesIO(content[place])).convert("RGB")
-        pixels = np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
-        found = session.run(None, {"images": pixels.transpose(2, 0, 1)[None].copy()})[0]
-        labels[place] = int(found[0].argmax())
-        times.append(time.perf_counter() - before)
-    wall = time.perf_counter() - start
-    return {**figures(times[5:], len(times), wall), "labels": labels}
+    content = pictures(folder)
+    labels: dict[int, int] = {}
+    for _ in sys.stdin:
+        times: list[float] = []
+        start = time.perf_counter()
+        while time.perf_counter() - start < SECONDS:
+            place = len(labels) % len(content) if len(labels) < len(content) else len(times)
+            before = time.perf_counter()
+            image = Image.open(io.BytesIO(content[place % len(content)])).convert("RGB")
+            pixels = np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
+            found = session.run(None, {"images": pixels.transpose(2, 0, 1)[None].copy()})[0]
+            labels[place % len(content)] = int(found[0].argmax())
+            times.append(time.perf_counter() - before)
+        measured = figures(times, len(times), time.perf_counter() - start)
+        print(json.dumps({"figures": measured, "labels": labels}), flush=True)
 
 
-class Load(threading.Thread):
+def run_server(state: Path, threads: int, most: int) -> None:
+    """Run the server with batches of some images at most."""
+    from lord.serving import app, batches  # noqa: PLC0415 (the loop runs without PyTorch)
+    from lord.serving.limits import Limits  # noqa: PLC0415
+    from lord.serving.server import serve  # noqa: PLC0415
+
+    app.Batches = partial(batches.Batches, most=most)  # type: ignore[assignment, misc]
+    report = partial(print, flush=True)
+    serve(state, port=0, threads=threads, limits=Limits(), report=report)
+
+
+class Client(threading.Thread):
     """Asks a server over one connection until it is told to stop."""
 
     def __init__(self, port: int, content: list[bytes], each: int, offset: int) -> None:
@@ -72,7 +91,6 @@ class Load(threading.Thread):
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self.content, self.each, self.place = content, each, offset
         self.times: list[float] = []
-        self.statuses: dict[int, int] = {}
         self.labels: dict[int, str] = {}
         self.done = False
 
@@ -81,14 +99,13 @@ class Load(threading.Thread):
             places = [(self.place + n) % len(self.content) for n in range(self.each)]
             self.place += self.each
             start = time.perf_counter()
-            status, rows = self.ask([self.content[place] for place in places])
+            rows = self.ask([self.content[place] for place in places])
             self.times.append(time.perf_counter() - start)
-            self.statuses[status] = self.statuses.get(status, 0) + 1
             for place, row in zip(places, rows, strict=True):
                 self.labels[place] = row["label"]
 
-    def ask(self, images: list[bytes]) -> tuple[int, list[dict[str, Any]]]:
-        """Send a request, and return the status and the row of each image."""
+    def ask(self, images: list[bytes]) -> list[dict[str, Any]]:
+        """Send a request, and return the row of each image."""
         kind, body = "application/octet-stream", images[0]
         if len(images) > 1:
             head = b"--x\r\nContent-Disposition: form-data; name=i; filename=i\r\n\r\n"
@@ -97,136 +114,149 @@ class Load(threading.Thread):
         self.connection.request("POST", "/predict", body, {"Content-Type": kind})
         answer = self.connection.getresponse()
         text = answer.read()
-        return answer.status, json.loads(text)["images"] if answer.status == 200 else []
+        if answer.status != 200:
+            raise RuntimeError(f"status {answer.status}: {text[:200]!r}")
+        rows: list[dict[str, Any]] = json.loads(text)["images"]
+        return rows
 
 
-def serve(state: Path, threads: int, most: int) -> None:
-    """Run the server with batches of some images at most."""
-    from lord.serving import app, batches  # noqa: PLC0415 (the loop runs without PyTorch)
-    from lord.serving.limits import Limits  # noqa: PLC0415 (the loop runs without PyTorch)
-    from lord.serving.server import serve as run  # noqa: PLC0415 (the loop runs without PyTorch)
+class Contest:
+    """The loop and the servers for a number of threads, which take turns.
 
-    app.Batches = partial(batches.Batches, most=most)  # type: ignore[assignment, misc]
-    run(
-        state, port=0, threads=threads, limits=Limits(), report=lambda text: print(text, flush=True)
-    )
+    Args:
+        arguments: state and pictures.
+        model: the learner as an ONNX file.
+        side: side of its images in pixels.
+        threads: CPU threads of each.
+    """
 
+    def __init__(self, arguments: argparse.Namespace, model: Path, side: int, threads: int) -> None:
+        self.content = pictures(arguments.images)
+        common = ["--state", str(arguments.state), "--images", str(arguments.images)]
+        self.loop = started(["--loop", f"{model},{side},{threads}", *common])
+        self.servers: dict[int, subprocess.Popen[str]] = {}
+        self.ports: dict[int, int] = {}
+        for most in {most for most, _, _ in LOADS.values()}:
+            self.servers[most] = server = started(["--server", f"{threads},{most}", *common])
+            assert server.stdout
+            for line in server.stdout:
+                if found := re.match(r"listening at http://127.0.0.1:(\d+)", line):
+                    self.ports[most] = int(found[1])
+                    break
+        self.labels: dict[int, set[str]] = {}
+        self.numbers: dict[int, int] = {}
 
-def started(state: Path, threads: int, most: int) -> tuple["subprocess.Popen[str]", int]:
-    """Start a server in a process of its own, and return it with its port."""
-    words = [sys.executable, __file__, "--server", f"{threads},{most}", "--state", str(state)]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-    assert process.stdout
-    for line in process.stdout:
-        if found := re.match(r"listening at http://127.0.0.1:(\d+)", line):
-            return process, int(found[1])
-    raise RuntimeError("the server did not start")
+    def round(self) -> dict[str, Figures]:
+        """Measure each of them once."""
+        found = {"loop": self._measure_loop()}
+        return found | {name: self._measure_server(*load) for name, load in LOADS.items()}
 
+    def _measure_loop(self) -> Figures:
+        assert self.loop.stdin
+        assert self.loop.stdout
+        self.loop.stdin.write("go\n")
+        self.loop.stdin.flush()
+        answer = json.loads(self.loop.stdout.readline())
+        self.numbers = {int(place): number for place, number in answer["labels"].items()}
+        measured: Figures = answer["figures"]
+        return measured
 
-def measure_server(
-    state: Path, content: list[bytes], threads: int, most: int, seconds: float
-) -> tuple[dict[str, Any], dict[int, str]]:
-    """Measure the server under each load."""
-    process, port = started(state, threads, most)
-    rows: dict[str, Any] = {}
-    labels: dict[int, str] = {}
-    try:
-        for name, (count, each) in CLIENTS.items():
-            loads = [Load(port, content, each, 7 * number) for number in range(count)]
-            loads[0].ask(content[:1])
-            start = time.perf_counter()
-            for load in loads:
-                load.start()
-            time.sleep(seconds)
-            for load in loads:
-                load.done = True
-            for load in loads:
-                load.join()
-            wall = time.perf_counter() - start
-            times = [each for load in loads for each in load.times]
-            rows[name] = figures(times, each * len(times), wall)
-            rows[name]["statuses"] = {
-                status: sum(load.statuses.get(status, 0) for load in loads)
-                for status in {status for load in loads for status in load.statuses}
-            }
-            for load in loads:
-                labels |= load.labels
-    finally:
-        process.terminate()
-        process.wait()
-    return rows, labels
+    def _measure_server(self, most: int, count: int, each: int) -> Figures:
+        clients = [Client(self.ports[most], self.content, each, 7 * n) for n in range(count)]
+        start = time.perf_counter()
+        for client in clients:
+            client.start()
+        time.sleep(SECONDS)
+        for client in clients:
+            client.done = True
+        for client in clients:
+            client.join()
+            client.connection.close()
+            for place, label in client.labels.items():
+                self.labels.setdefault(place, set()).add(label)
+        times = [seconds for client in clients for seconds in client.times]
+        return figures(times, each * len(times), time.perf_counter() - start)
 
+    def disagreements(self, classes: list[str]) -> tuple[int, int]:
+        """Return on how many pictures loop and server differ, and of how many."""
+        both = self.numbers.keys() & self.labels.keys()
+        return sum(self.labels[n] != {classes[self.numbers[n]]} for n in both), len(both)
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--state", type=Path, required=True, help="folder of a learner")
-    parser.add_argument("--images", type=Path, help="folder of pictures by class")
-    parser.add_argument("--out", type=Path, help="folder for the results")
-    parser.add_argument("--seconds", type=float, default=4.0, help="length of a measurement")
-    parser.add_argument("--server", help=argparse.SUPPRESS)
-    parser.add_argument("--loop", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.server:
-        serve(arguments.state, *map(int, arguments.server.split(",")))
-        return
-    if arguments.loop:
-        model, side, threads = arguments.loop.rsplit(",", 2)
-        found = loop(Path(model), arguments.images, int(side), int(threads), arguments.seconds)
-        print(json.dumps(found))
-        return
-    write(arguments)
+    def stop(self) -> None:
+        """End all processes."""
+        for process in (self.loop, *self.servers.values()):
+            process.terminate()
+            process.communicate()
 
 
-def measured_loop(arguments: argparse.Namespace, model: Path, side: int, threads: int) -> Any:
-    """Run the loop in a process of its own."""
-    words = [sys.executable, __file__, "--loop", f"{model},{side},{threads}", "--state", "."]
-    words += ["--images", str(arguments.images), "--seconds", str(arguments.seconds)]
-    return json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+def started(words: list[str]) -> "subprocess.Popen[str]":
+    """Start this file in a process of its own."""
+    command = [sys.executable, __file__, *words]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def write(arguments: argparse.Namespace) -> None:
+def summary(rounds: list[dict[str, Figures]]) -> dict[str, Figures]:
+    """Return medians over rounds, with the throughput as a multiple of the loop's."""
+    rows: dict[str, Figures] = {}
+    for name in rounds[0]:
+        rows[name] = {
+            figure: round(float(np.median([each[name][figure] for each in rounds])), 1)
+            for figure in rounds[0][name]
+        }
+        shares = [e[name]["images a second"] / e["loop"]["images a second"] for e in rounds]
+        rows[name]["times the loop"] = round(float(np.median(shares)), 2)
+    return rows
+
+
+def measure(arguments: argparse.Namespace) -> None:
     """Measure everything, and write it."""
-    from lord.learner import Deployed, Learner, export_onnx  # noqa: PLC0415 (the loop runs without PyTorch)
-    from lord.methods import deployable  # noqa: PLC0415 (the loop runs without PyTorch)
-    from lord.storage import write_json  # noqa: PLC0415 (the loop runs without PyTorch)
+    from lord.learner import Deployed, Learner, export_onnx  # noqa: PLC0415
+    from lord.methods import deployable  # noqa: PLC0415
+    from lord.storage import write_json  # noqa: PLC0415
 
+    load = os.getloadavg()
     learner = Learner.load(arguments.state)
     assert learner.method
     assert learner.shape
-    content = pictures(arguments.images)
-    rows: dict[str, Any] = {}
-    agree = []
+    rows, differ = {}, [0, 0]
     with tempfile.TemporaryDirectory() as scratch:
         model = Path(scratch) / "model.onnx"
         images = learner.held_out.columns["images"][:8]
         export_onnx(Deployed(deployable(learner.method)), learner.classes, images, model)
         for threads in (1, 2):
-            bare = measured_loop(arguments, model, learner.shape[1], threads)
-            plain = {int(n): learner.classes[label] for n, label in bare.pop("labels").items()}
-            row: dict[str, Any] = {"loop": bare}
-            for name, most in (("serve", 64), ("serve, one request a batch", 1)):
-                row[name], labels = measure_server(
-                    arguments.state, content, threads, most, arguments.seconds
-                )
-                agree += [plain[n] == label for n, label in labels.items()]
-            after = measured_loop(arguments, model, learner.shape[1], threads)
-            row["loop again"] = {n: v for n, v in after.items() if n != "labels"}
-            rows[f"{threads} threads"] = row
+            contest = Contest(arguments, model, learner.shape[1], threads)
+            rounds = [contest.round() for _ in range(ROUNDS + 1)][1:]  # the first warms up
+            rows[f"threads: {threads}"] = {"medians": summary(rounds), "rounds": rounds}
+            differ = [a + b for a, b in zip(differ, contest.disagreements(learner.classes))]  # noqa: B905
+            contest.stop()
     found = {
-        "pictures": len(content),
-        "side": learner.shape[1],
-        "method": learner.config.method,
-        "same class": float(np.mean(agree)),
-        "load of the machine before": LOAD,
-        "load of the machine after": os.getloadavg(),
+        "learner": f"{learner.config.method}, {learner.shape[1]} px",
+        "cores": os.cpu_count(),
+        "processes that wanted a core before": load[0],
+        "pictures on which loop and server differ": f"{differ[0]} of {differ[1]}",
         "results": rows,
     }
     arguments.out.mkdir(parents=True, exist_ok=True)
     write_json(arguments.out / "serving.json", found)
-    print(json.dumps(found, indent=1))
+    print(json.dumps({name: row["medians"] for name, row in rows.items()}, indent=1))
 
 
-LOAD = os.getloadavg()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--state", type=Path, required=True, help="folder of a learner")
+    parser.add_argument("--images", type=Path, required=True, help="folder of pictures by class")
+    parser.add_argument("--out", type=Path, help="folder for the results")
+    parser.add_argument("--server", help=argparse.SUPPRESS)
+    parser.add_argument("--loop", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.server:
+        run_server(arguments.state, *map(int, arguments.server.split(",")))
+    elif arguments.loop:
+        model, side, threads = arguments.loop.rsplit(",", 2)
+        run_loop(Path(model), arguments.images, int(side), int(threads))
+    else:
+        measure(arguments)
+
 
 if __name__ == "__main__":
     main()

@@ -78,7 +78,10 @@ def watch(
 
 
 def _stamped(text: str) -> None:
-    """Print a line with the time."""
+    """Print a line with the time, and settings as flags."""
+    from lord.cli.main import as_flags
+
+    text = as_flags(text)
     say(f"{datetime.now().astimezone().isoformat(timespec='seconds')} {text}")
 
 

@@ -26,11 +26,11 @@ def digits(*names, count=40):
     return DIGITS.train_images[torch.cat(rows)], labels
 
 
-def png(image, size=None):
-    """Return an image of C x H x W uint8 as the bytes of a PNG file."""
+def png(image, size=None, kind="PNG"):
+    """Return an image of C x H x W uint8 as the bytes of a file."""
     picture = Image.fromarray(image[0].numpy())
     file = io.BytesIO()
-    (picture.resize(size) if size else picture).save(file, "PNG")
+    (picture.resize(size) if size else picture).save(file, kind)
     return file.getvalue()
 
 

@@ -120,6 +120,8 @@ POST_SCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n
         (415, b"x", "\xe9\xff"),
         (422, b"GIF89a", "image/gif"),
         (422, png(IMAGES[0])[:80], "image/png"),
+        (422, png(IMAGES[0], (64, 64), "JPEG")[:700], "image/jpeg"),
+        (422, png(IMAGES[0], (64, 64), "JPEG") + b"\xff\xda" * 100, "image/jpeg"),
         (422, png(IMAGES[0], (400, 400)), "image/png"),
         (422, huge_png(20_000), "image/png"),
         (422, huge_png(2**31 - 1), "image/png"),

@@ -17,6 +17,8 @@ from lord.serving.limits import Limits
 FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Formats that are decoded, if Pillow can. Others may run programs, as PostScript does."""
 TYPES = "multipart/form-data with files, image/*, or application/octet-stream"
+SCANS, SCAN = 100, b"\xff\xda"
+"""Scans of a JPEG file, at most. Each one costs a pass over all pixels, however small it is."""
 FIELDS = 16
 """Parts of a form that are not files, at most. They are ignored."""
 
@@ -74,6 +76,8 @@ def decode_upload(upload: Upload, shape: tuple[int, int, int], limits: Limits) -
             if opened.width * opened.height > 1e6 * limits.megapixels:
                 size = f"{opened.width} x {opened.height} pixels"
                 raise UserError(f"it has {size}", allowed=f"at most {limits.megapixels:g} million")
+            if opened.format == "JPEG" and upload.content.count(SCAN) > SCANS:
+                raise UserError("it has too many scans", allowed=f"at most {SCANS}")
             pixels = pixels_of(opened, shape[1:])
     except UserError:
         raise
