@@ -189,7 +189,10 @@ def _in_order(state: Path, folders: Sequence[Path]) -> list[Path]:
 def _asked(question: str) -> bool:
     from rich.prompt import Confirm
 
-    return Confirm.ask(question, default=False)
+    try:
+        return Confirm.ask(question, default=False)
+    except EOFError:  # Ctrl-D
+        return False
 
 
 def _say_session(learner: "Learner") -> None:
