@@ -180,10 +180,21 @@ def _in_order(state: Path, folders: Sequence[Path]) -> list[Path]:
     for folder in tests:
         say(f"'{folder}' is skipped, because it is named like a test set; alone it is learned")
     chosen = [folder for folder in folders if folder not in tests]
-    for folder in chosen:
-        recognise(folder)
+    for folder in [*chosen]:
+        try:
+            recognise(folder)
+        except UserError as error:
+            if not _may_be_skipped(folder):
+                raise
+            say(f"{error.problem}; it is skipped")
+            chosen.remove(folder)
     begun = Learner.load(state).unfinished_source if holds_learner(state) else None
     return sorted(chosen, key=lambda folder: str(folder.resolve()) != begun)
+
+
+def _may_be_skipped(path: Path) -> bool:
+    """Whether nothing is lost: a file that is no data set, or a folder without files."""
+    return path.is_file() or (path.is_dir() and not any(map(Path.is_file, path.rglob("*"))))
 
 
 def _asked(question: str) -> bool:

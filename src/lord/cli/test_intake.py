@@ -38,9 +38,15 @@ def test_several_folders_are_sessions_and_those_with_nothing_new_are_passed_over
     assert lord(f"learn {weeks}/test --state state")[0] == 0  # alone it is learned
 
 
-def test_a_missing_folder_is_refused_before_others_are_learned(lord, weeks):
+def test_a_missing_folder_is_refused_before_others_are_learned_but_an_empty_one_is_skipped(
+    lord, weeks
+):
     code, _, error = lord(f"learn {weeks}/week1 {weeks}/week9 --state state {MAKE}")
     assert (code, "week9': no such file" in error) == (2, True)
+    (weeks / "week3" / "0").mkdir(parents=True)
+    (weeks / "notes.txt").write_text("x")
+    code, out, _ = lord(f"learn {weeks}/notes.txt {weeks}/week1 {weeks}/week3 --state state {MAKE}")
+    assert (code, out.count("; it is skipped\n"), "session 1" in out) == (0, 2, True)
     code, _, error = lord(f"learn --state state {MAKE}")
     assert code == 2
     check_one_line(error, "FOLDERS", "at least one")
