@@ -30,7 +30,7 @@ class SLDA(ClosedForm[SLDAConfig]):
     CANDIDATES = (0.0, 0.2, 0.4, 0.6)  # shares by which the covariance is shrunk further
 
     def fit(self, sums: Sums, candidate: float) -> tuple[Tensor, Tensor]:
-        means, rows = sums.means(), float(sums.counts.sum())
+        means, rows = sums.means(), float(sums.counts.sum() + sums.spread)
         covariance = shrunk(sums.within(), rows, candidate)
         weight = torch.cholesky_solve(means.T, torch.linalg.cholesky(covariance)).T
         return weight, -(weight * means).sum(1) / 2

@@ -28,6 +28,8 @@ class Sums:
         self.totals = torch.zeros(classes, width, dtype=torch.float64)
         shape = (width, width) if full else (width,)
         self.scatter = torch.zeros(shape, dtype=torch.float64)
+        self.spread = torch.zeros((), dtype=torch.float64)
+        """Number of rows of removed classes. The scatter holds their spread around their means."""
 
     def add(self, features: Tensor, labels: Tensor, sign: int = 1) -> None:
         """Add rows, or subtract them.
@@ -48,6 +50,7 @@ class Sums:
         if sign < 0:  # without rows nothing is left, not even rounding
             self.totals[self.counts == 0] = 0
             self.scatter.mul_(self.counts.any())
+            self.spread = self.spread * self.counts.any()
 
     def merge(self, label: int, into: int) -> None:
         """Move the rows of a class to another class, exactly."""
@@ -58,17 +61,12 @@ class Sums:
     def remove(self, label: int) -> None:
         """Subtract a class of which only number and mean are known.
 
-        Its rows are taken to spread around their mean like those of all classes. So ``within``
-        stays as it was, and still holds the class's share.
+        How its rows spread around their mean stays in the scatter, so ``within`` stays as it was.
         """
-        rest, gone = self.counts.clone(), self.counts[label]
-        rest[label] = 0
-        within, means = self.within(), self.means()
-        if self.scatter.dim() == 2:
-            between = means.T @ (means * rest[:, None])
-        else:
-            between = (means**2 * rest[:, None]).sum(0)
-        self.scatter = within * (self.counts.sum() - gone) + between
+        mean, gone = self.means()[label], self.counts[label].clone()
+        between = torch.outer(mean, mean) if self.scatter.dim() == 2 else mean**2
+        self.scatter = self.scatter - gone * between
+        self.spread = self.spread + gone
         self.counts[label] = self.totals[label] = 0
 
     def without(self, features: Tensor, labels: Tensor) -> Self:
@@ -84,7 +82,7 @@ class Sums:
 
     def within(self) -> Tensor:
         """Return the covariance of features around their class's mean, by the number of rows."""
-        means, n = self.means(), self.counts.sum().clamp(min=1)
+        means, n = self.means(), (self.counts.sum() + self.spread).clamp(min=1)
         if self.scatter.dim() == 2:
             return (self.scatter - means.T @ (means * self.counts[:, None])) / n
         return (self.scatter - (means**2 * self.counts[:, None]).sum(0)) / n
@@ -97,7 +95,8 @@ class Sums:
         """Return the sums by name. Of outer products, which are symmetric, one half is enough."""
         if self.scatter.dim() == 2 and torch.equal(self.scatter, self.scatter.T):
             half = self.scatter[*torch.triu_indices(*self.scatter.shape)]
-            return {"counts": self.counts, "totals": self.totals, "half": half}
+            rest = {name: value for name, value in vars(self).items() if name != "scatter"}
+            return {**rest, "half": half}
         return dict(vars(self))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -107,6 +106,7 @@ class Sums:
             saved = state[name].cpu()
             padding = saved.new_zeros(missing, *saved.shape[1:])
             setattr(self, name, torch.cat([saved, padding]))
+        self.spread = state.get("spread", self.spread).cpu()
         self.scatter = state["scatter"].cpu() if "scatter" in state else _whole(state["half"].cpu())
 
 

@@ -61,6 +61,17 @@ def test_a_removed_class_is_not_predicted_and_leaves_only_its_share_of_the_covar
     assert deployable(method)(images).shape == (200, 3)
 
 
+@pytest.mark.parametrize("name", HEADS)
+def test_images_are_forgotten_after_a_class_was_removed(name):
+    images, labels = images_of(20)  # so few that the covariance is singular
+    method = taught(head(name, kept=5), (images, labels))
+    remove_output(method, 2)
+    rest = (labels != 2).nonzero().flatten()[4:]
+    forget_images(method, images[rest], labels[rest])
+    assert method.predict(images).isfinite().all()
+    assert method.sums.counts.sum() == 4
+
+
 def test_half_of_a_symmetric_matrix_is_saved():
     sums, again = Sums(2, 5), Sums(3, 5)
     rows = torch.randint(0, 9, (40, 5)).float()
