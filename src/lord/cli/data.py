@@ -55,7 +55,7 @@ def data(
     if plugin:
         load_plugin(plugin)
     config = build(DataConfig, {"data": path, "holdout": holdout, "resize": resize})
-    here = path not in LOADERS and Path(path).exists()
+    here = path != "digits" and path not in LOADERS and Path(path).exists()
     try:
         if here and holdout is None and not has_test_split(Path(path)):
             _describe_training(Path(path), resize)
