@@ -50,7 +50,7 @@ class Current:
         try:
             if found is None:
                 raise UserError(f"the checkpoint in '{self.folder}' is gone")
-            served = load_served(self.folder)
+            served = load_served(self.folder, older=self.served is None)
         except Exception as error:  # whatever is in the file, the server goes on
             self._fail(str(error) or "out of memory")
             return

@@ -106,32 +106,38 @@ class Served:
             )
 
 
-def load_served(folder: Path) -> Served | None:
+def load_served(folder: Path, *, older: bool = True) -> Served | None:
     """Read the learner in a folder as its last finished session left it.
 
     A session that is running, or was interrupted, writes checkpoints of a model that has learned
     half of its images. They are not used. The learner before that session is.
 
+    Args:
+        folder: the learner's folder.
+        older: read the checkpoint before a damaged one.
+
     Returns:
         The learner; None if no session has ended yet.
 
     Raises:
-        UserError: if no checkpoint is whole.
+        UserError: if no checkpoint is whole, or if one is damaged and ``older`` is not set.
     """
-    served = _load(folder / STATE_FILE)
+    served = _load(folder / STATE_FILE, older)
     if served.learner.unfinished is None:
         return served
     file = kept_before(folder, served.session)
-    return _load(file) if served.session and has_state(file) else None
+    return _load(file, older) if served.session and has_state(file) else None
 
 
-def _load(file: Path) -> Served:
+def _load(file: Path, older: bool) -> Served:
     while True:
         before = stamp(file)
         state, note = load_state(file)
         version = digest_of(previous(file) if note or before is None else file)
         if stamp(file) == before:  # it was not replaced meanwhile
             break
+    if note and not older:
+        raise UserError(note.partition("; ")[0])
     try:
         learner = Learner.from_state(state["learner"])
     except UserError:

@@ -262,6 +262,7 @@ def test_a_finished_session_is_served_and_a_running_one_is_not(server, state):
     while now["status"] == "ok" and time.monotonic() < until:
         time.sleep(0.1)
         now = server.ask("GET", "/health")[2]
+    assert now["status"] == "stale"
     assert server.predict(png(IMAGES[0]))[2] == found
 
 
