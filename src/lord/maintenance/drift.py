@@ -119,7 +119,8 @@ def compared(
             given=source,
             hint="learn more images of each class, or give more new ones",
         )
-    scale = held.features.std(0).clamp(min=1e-6)
+    # Of both samples: a feature that is rare in one would otherwise set its images apart.
+    scale = torch.cat([held.features, new.features]).std(0).clamp(min=1e-6)
     generator = torch.Generator().manual_seed(0)
     total, splits, spread = 0.0, torch.zeros(SPLITS).double(), 0.0
     distances = torch.full((len(new.labels),), float("-inf"))

@@ -31,6 +31,17 @@ def test_false_alarms_are_as_rare_as_the_p_value_says():
     assert 0.38 < sum(found) / len(found) < 0.62
 
 
+def test_features_that_are_mostly_zero_raise_no_more_false_alarms():
+    generator = torch.Generator().manual_seed(0)
+
+    def sparse(rows):
+        features = (torch.randn(rows, 300, generator=generator) - 2).relu()
+        return Sample([str(row) for row in range(rows)], features, torch.arange(rows) % 2)
+
+    found = [compared(sparse(40), sparse(16), "ab", source="").p for _ in range(30)]
+    assert sum(p < 0.05 for p in found) < 6
+
+
 def test_a_shift_is_found_and_grows_with_what_changed():
     generator = torch.Generator().manual_seed(0)
     held = sample(60, generator)
