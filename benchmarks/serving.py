@@ -3,7 +3,7 @@
     python benchmarks/serving.py --state memory --images photos/test --out results/serving
 
 Both get the bytes of pictures from memory, decode and resize them, and return the class of each.
-The loop runs in a process of its own, one picture at a time. The server is asked over connections
+The loop runs in a separate process, one picture at a time. The server is asked over connections
 that stay open. Server, loop and clients share the machine, and what else runs on it slows all of
 them. So they take turns, round after round, and the figures to read are their ratios.
 """
@@ -190,7 +190,7 @@ class Contest:
 
 
 def started(words: list[str]) -> "subprocess.Popen[str]":
-    """Start this file in a process of its own."""
+    """Start this file in a separate process."""
     command = [sys.executable, __file__, *words]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 

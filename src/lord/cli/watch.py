@@ -44,11 +44,11 @@ def watch(
     state
         Folder of the learner. If there is none, it is made as 'lord learn' makes it without flags.
     every
-        Seconds between looks. A look learns what is new.
+        Seconds between looks. A look learns new pictures.
     count
         Learn as soon as this many pictures are new, without waiting for the next look.
     once
-        Look once, learn what is new, and end with an exit code as of 'lord learn'. For cron.
+        Look once, learn new pictures, and end with an exit code as of 'lord learn'. For cron.
     new_classes
         Accept every new class, or none. By default, a name that may be a known one spelled
         differently is refused.

@@ -32,7 +32,7 @@ class Service:
 
     Args:
         current: the learner, which changes when a session ends.
-        limits: what is accepted at most.
+        limits: limits on size, time and number.
         threads: images that are decoded at a time.
     """
 
@@ -106,7 +106,7 @@ def make_app(
 
     Args:
         current: the learner.
-        limits: what is accepted at most.
+        limits: limits on size, time and number.
         token: what clients must send; None for no token.
         threads: images that are decoded at a time.
         log: receives a line for each request; None for no log.

@@ -37,7 +37,7 @@ class Batches:
     Nobody waits for a batch to fill: it is what has come since the batch before it.
 
     Args:
-        limits: what is accepted at most.
+        limits: limits on size, time and number.
         threads: images that are decoded at a time.
         most: images of a batch; 1 for a batch a request.
     """

@@ -1,4 +1,4 @@
-"""A learner on disk, and a server in a process of its own."""
+"""A learner on disk, and a server in a separate process."""
 
 import http.client
 import io

@@ -18,14 +18,14 @@ from lord.serving.metrics import Metrics
 OPEN = "/health"
 """Path that needs no token."""
 WORK = "/predict"
-"""Path whose requests are limited in number."""
+"""Path with a limit on its number of requests."""
 RETRY = {"Retry-After": "1"}
 GONE = 499
-"""Status in log and metrics of a request whose client is gone. It is never sent."""
+"""Status in log and metrics of a request after its client has gone. It is never sent."""
 
 
 def refusal(status: int, text: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Return an answer that says what is wrong, in the form of all of them."""
+    """Return an answer that names the problem as JSON."""
     return JSONResponse({"detail": text}, status, headers)
 
 
@@ -34,7 +34,7 @@ class Guard:
 
     Args:
         app: the application.
-        limits: what is accepted at most.
+        limits: limits on size, time and number.
         metrics: where requests are counted.
         token: what a client must send; None for no token.
         paths: paths that are counted by their name.

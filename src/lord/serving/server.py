@@ -50,7 +50,7 @@ def serve(
         port: TCP port; 0 for any that is free.
         token: what clients must send; None for no token.
         threads: CPU threads of a prediction.
-        limits: what is accepted at most.
+        limits: limits on size, time and number.
         verbose: report each request.
         report: receives lines of text.
 

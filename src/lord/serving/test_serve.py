@@ -1,4 +1,4 @@
-"""A server in a process of its own: answers, hostile requests, and a clean stop."""
+"""A server in a separate process: answers, hostile requests, and a clean stop."""
 
 import http.client
 import json

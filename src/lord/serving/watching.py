@@ -16,7 +16,7 @@ class Watch:
     Args:
         folder: images by class, FOLDER/CLASS/*.jpg. More of them arrive.
         state: the learner's folder.
-        every: seconds between looks. A look learns what is new.
+        every: seconds between looks. A look learns new pictures.
         count: new pictures that are learned without waiting for the next look; None for no number.
         new_classes: see ``learn_folder``.
         report: receives lines of text.
@@ -53,7 +53,7 @@ class Watch:
             time.sleep(min(self.arrivals.pause, max(self.every, 0.1)))
 
     def once(self) -> None:
-        """Learn what is new.
+        """Learn new pictures.
 
         Raises:
             NothingNewError: if nothing is.
@@ -76,7 +76,7 @@ class Watch:
             self._say_once(str(error))
 
     def _attempt(self) -> None:
-        """Learn what is new, and report what prevents it."""
+        """Learn new pictures, and report what prevents it."""
         try:
             self._learn()
         except UserError as error:
@@ -87,7 +87,7 @@ class Watch:
             self._said = ""
 
     def _learn(self) -> None:
-        """Learn what is new, with what was refused before; if that is refused, without it."""
+        """Learn new pictures with those refused before, or without them if that is refused."""
         new, offered = self.arrivals.new, self.arrivals.to_learn
         try:
             self._learn_files(offered)
