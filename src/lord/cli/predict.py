@@ -28,7 +28,6 @@ EXAMPLES = """
 lord predict memory cat.jpg dog.jpg
 lord predict memory photos/new --top 3
 lord predict memory 'photos/**/*.jpg' --format csv
-find photos -newer memory -name '*.jpg' | lord predict memory -
 lord predict memory lorry.jpg --unknown
 """
 FALSE_ALARMS = 0.05

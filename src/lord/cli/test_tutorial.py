@@ -17,17 +17,20 @@ PAGES = [
 ]
 
 
-def run(command, folder):
+def run(command, folder, code=0):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, (command, done.stdout, done.stderr)
+    assert done.returncode == code, (command, done.stdout, done.stderr)
     return done.stdout
 
 
 def follow(page, folder):
-    """Run the commands and the Python of a page; Python that starts with "# name.py" is a file."""
+    """Run the commands and the Python of a page; Python that starts with "# name.py" is a file.
+
+    A command may end with the exit code that is expected: "# exit code 3".
+    """
     blocks = re.findall(r"^```(sh|python)\n(.*?)^```", page.read_text(), re.M | re.S)
     for kind, text in blocks:
         if kind == "python":
@@ -37,9 +40,10 @@ def follow(page, folder):
                 run([sys.executable, "-c", text], folder)
             continue
         for line in text.strip().splitlines():
-            program, *arguments = shlex.split(line)
+            code = re.search(r"# exit code (\d)$", line)
+            program, *arguments = shlex.split(line, comments=True)
             assert program == "lord"
-            run([sys.executable, "-m", "lord", *arguments], folder)
+            run([sys.executable, "-m", "lord", *arguments], folder, int(code[1]) if code else 0)
     return len(blocks)
 
 
