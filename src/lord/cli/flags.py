@@ -88,8 +88,8 @@ def _flag(group: Group, each: Field) -> object:
     if shown in (int, float):
         about = f"{about} [{describe(kind)}]"
     help_and_default = Parameter(group=group, help=about, show_default=lambda _: each.default)
-    if shown is bool:
-        return Annotated[bool | None, help_and_default]
+    if shown is bool or kind == Groups:
+        return Annotated[shown | None, help_and_default]  # type: ignore[operator]
     return Annotated[shown | None, help_and_default, checked(each.kind)]  # type: ignore[operator]
 
 
@@ -161,6 +161,8 @@ class Flags:
         self._check_plugin(values.pop("plugin", None))
         apart = ("preset", "set", "config", "plugin")
         flags = {n: value for n, value in vars(self).items() if n not in apart}
+        if flags["split"] is not None:  # as a flag it is text: pydantic, if imported, checks types
+            flags["split"] = convert("split", flags["split"], Groups)
         typed = with_assignments({n: v for n, v in flags.items() if v is not None}, self.set)
         _check_split(typed)
         if values.get("split") and "split" not in typed:

@@ -140,3 +140,10 @@ def test_a_report_is_of_one_kind(lord):
         2,
         "error: --html: cannot be combined with --against; give one of them\n",
     )
+
+
+def test_classes_of_tasks_are_read_where_pydantic_is_imported(lord):
+    pytest.importorskip("pydantic", reason="pydantic is not installed")
+    code, _, error = lord("run --split 0,1/2 --tasks 2")
+    assert code == 2
+    assert "already says the tasks" in error
