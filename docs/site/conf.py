@@ -34,7 +34,7 @@ python_use_unqualified_type_names = True
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(torch|numpy|np|PIL|msgspec|nn|rich)\b.*"),
-    (r"py:.*", r"(abc|collections|dict|pathlib|types|typing)\b.*"),
+    (r"py:.*", r"(abc|collections|dict|os|pathlib|types|typing)\b.*"),
     (r"py:.*", r"(Tensor|Generator|Any|Callable|Path|DataFrame)"),
     (r"py:.*", r"lord\.[a-z_.]+\.[A-Za-z_]+"),
     (r"py:class", r"[a-z_]+"),  # "low, high:" in a docstring names two values, not their type
