@@ -17,7 +17,7 @@ frozen features. It keeps them all, has no copies among them, and never sees a w
 seconds are those of the fit.
 
 ``year.json`` has, for each week, accuracy on test images of the classes so far, seconds of the
-processes, their largest memory, and bytes of the folder. Seconds are those of one thread.
+processes, and bytes of the folder. Each process has one thread.
 """
 
 import argparse
@@ -68,7 +68,7 @@ class Keeper:
         self.scratch, self.older, self.probes = scratch, older, probes
         self.state = scratch / "memory"
         self.expected: dict[str, dict[str, str]] = {}
-        self.seconds, self.memory, self.killed = 0.0, 0, 0
+        self.seconds, self.killed = 0.0, 0
 
     def lord(self, *words: object, kill_after: float | None = None, old: bool = False) -> None:
         """Run a command to its end. It is killed once, after some seconds, and started again."""
@@ -89,10 +89,7 @@ class Keeper:
                 return self.lord(*words, old=old)
         assert process.stdout
         text = process.stdout.read()
-        if process.returncode is None:
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            self.memory = max(self.memory, usage.ru_maxrss * 1024)
+        process.wait()
         self.seconds += time.perf_counter() - start
         if process.returncode:
             raise SystemExit(f"{shlex.join(line)} ended with {process.returncode}:\n{text}")
@@ -199,7 +196,7 @@ def live(keeper: Keeper, truth: Truth, photographs: Path, weeks: int, seed: int)
     kills = set(chance.sample(range(1, weeks), min(KILLS, weeks - 1)))
     for week in range(weeks):
         folder, events = photographs / f"week{week:02d}", []
-        keeper.seconds, keeper.memory, old = 0.0, 0, week < OLD_WEEKS and keeper.older is not None
+        keeper.seconds, old = 0.0, week < OLD_WEEKS and keeper.older is not None
         later = ["--resize", SIDE] if old else ["--resize", SIDE, "--new-classes"]
         if week in WRONG:
             wrong = photographs / f"week{week:02d}-wrong"
@@ -222,8 +219,7 @@ def live(keeper: Keeper, truth: Truth, photographs: Path, weeks: int, seed: int)
         images, names = truth.tests(learner.classes)
         row: dict[str, Any] = {"week": week, "classes": len(set(names)), "events": events}
         row["accuracy"] = round(learner.evaluate(images, names), 2)
-        row |= {"seconds": round(keeper.seconds, 1), "peak_bytes": keeper.memory}
-        row["state_bytes"] = keeper.state_bytes()
+        row |= {"seconds": round(keeper.seconds, 1), "state_bytes": keeper.state_bytes()}
         if week % EVERY == EVERY - 1:
             row |= retrained(truth, week, learner)
         print(row, flush=True)
