@@ -80,6 +80,7 @@ def test_forgotten_pictures_are_in_no_file_and_are_not_learned_again(each, weeks
 @pytest.mark.slow  # a backbone is exported to ONNX
 def test_a_head_over_a_backbone_equals_one_that_never_learned_the_pictures(tmp_path, monkeypatch):
     monkeypatch.setattr("lord.backbone.sources.REGISTERED", dict(REGISTERED))
+    monkeypatch.setenv("LORD_CACHE", str(tmp_path / "cache"))  # other tests use the same digits
     network = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten())
     register_backbone("pooled", network, mean=[0.5], std=[0.5], size=16)
     week, rest = write(tmp_path / "week", "012", 0), write(tmp_path / "rest", "012", 0)

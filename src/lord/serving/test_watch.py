@@ -199,14 +199,14 @@ def test_a_signal_stops_a_watch_and_the_next_one_goes_on(inbox):
     assert "watching" in first.stdout.readline()
     time.sleep(1)
     first.send_signal(signal.SIGTERM)
-    out, _ = first.communicate(timeout=30)
+    out, _ = first.communicate(timeout=120)
     assert (first.returncode, out.splitlines()[-1].split()[-1]) == (0, "stopped")
     second = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     for line in second.stdout:
         if "session 2" in line:
             break
     second.send_signal(signal.SIGINT)
-    second.communicate(timeout=30)
+    second.communicate(timeout=120)
     assert second.returncode == 0
     assert (state / STATE_FILE).stat().st_mtime_ns > before
     assert len(sessions(inbox)) == 2
