@@ -2,11 +2,11 @@
 
     python benchmarks/year.py --tiny tiny-imagenet/ --older d9fb691 --out results/year
 
-The photographs are those of ``year_photographs.py``. Each week, ``lord learn`` learns a folder, in
-a process of its own. In 20 weeks that process is killed at a random time and started again. Two
+The photographs are those of ``year_photographs.py``. Each week, ``lord learn`` runs once, on that
+week's folder. In 20 weeks, its process is killed at a random time, and the command is repeated. Two
 weeks are learned under wrong names, undone with ``lord undo``, and learned again. Two classes
 become one, one class is removed, and forty photographs are forgotten. The first weeks are learned
-by an older version of this package, whose state today's version goes on from.
+by an older version of this package. Today's version goes on from its state.
 
 All the while, ``lord serve`` answers a client that asks for the class of test images and checks
 each answer. An answer names the version of the learner that gave it. It is right if it is what

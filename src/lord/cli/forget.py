@@ -15,7 +15,7 @@ lord forget memory to-forget/
 def forget(state: Path, /, *pictures: Path, plugin: Path | None = None) -> None:
     """Forget pictures that a learner learned, and everything it keeps of them.
 
-    Pictures are found by their content. A closed-form head is then as if it had never learned them.
+    Pictures are found by their content. A closed-form head then equals one that never learned them.
     The weights of a trained network still owe something to them. Later sessions leave them out.
 
     Parameters

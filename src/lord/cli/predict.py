@@ -139,7 +139,7 @@ def _named(paths: Iterable[Path]) -> Iterator[Path | UserError]:
                 first = next(found, UserError(f"'{path}' has no images"))
                 yield first
                 yield from found
-            except UserError as error:  # a folder that may not be read
+            except UserError as error:  # such as a folder that the user must not read
                 yield error
         elif not path.exists() and glob.has_magic(str(path)):
             matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207

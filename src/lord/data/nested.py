@@ -8,7 +8,7 @@ from lord.data.sources.folder import TEST, has_pictures
 
 
 def check_not_nested(path: Path, labels: Iterable[str], known: Collection[str] = ()) -> None:
-    """Check that folders of classes, such as one a week, are not taken for classes themselves.
+    """Check that a folder that holds classes, such as that of a week, is not taken for a class.
 
     Args:
         path: a data set.

@@ -100,8 +100,6 @@ def evaluation(
     source: str,
     classes: Sequence[str],
     answers: Iterable[Answer],
-    worst: Sequence[Mistake] = (),
-    unreadable: Sequence[Unreadable] = (),
 ) -> Evaluation:
     """Return what predictions of labelled images say of a learner.
 
@@ -114,8 +112,6 @@ def evaluation(
         source: the images in words.
         classes: names of the classes that the learner knows.
         answers: a prediction for each image.
-        worst: the mistakes to show.
-        unreadable: files that could not be read.
     """
     pairs: Counter[tuple[str, str]] = Counter()
     new, new_right, learned = 0, 0, 0
@@ -156,9 +152,7 @@ def evaluation(
             for (label, guess), number in pairs.most_common()
             if label in known and label != guess
         ],
-        worst=list(worst),
         strangers=_strangers(pairs, counts, known),
-        unreadable=list(unreadable),
     )
 
 

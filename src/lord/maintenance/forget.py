@@ -43,7 +43,7 @@ def forget_pictures(
 
     Pictures are found by their content, whatever their names. They leave the learner, its buffer,
     its held-out images and the learner before each session that can be undone. A closed-form head
-    is then as if it had never learned them, up to rounding. Weights of a trained network still owe
+    then equals one that never learned them, up to rounding. Weights of a trained network still owe
     something to them. A digest of each stays, so that it is not learned again by mistake.
 
     Args:

@@ -58,8 +58,8 @@ def suggest_images(learner: Learner, folder: Path, count: int) -> Suggestions:
 
     Each choice has the largest product of two figures. One says how uncertain and unknown the image
     is. The other is its distance to the held-out images and to those chosen before, so that the
-    choices differ. Images that the learner was given before or has forgotten on
-    request are left out, and so are copies.
+    choices differ. Images that the learner was given before or has forgotten on request are left
+    out, and so are copies.
 
     Args:
         learner: after a session.

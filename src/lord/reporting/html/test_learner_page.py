@@ -34,7 +34,8 @@ def measured(classes, source="held-out images"):
     ]
     strangers = [Answer("emu/1.jpg", "emu", classes[0], 0.5)]
     bad = [Unreadable(file="x.jpg", reason="unknown format")]
-    return evaluation(source, classes, [*answers, *strangers], worst, bad)
+    found = evaluation(source, classes, [*answers, *strangers])
+    return structs.replace(found, worst=worst, unreadable=bad)
 
 
 def inspected(classes, sessions):
