@@ -7,7 +7,7 @@ CIFAR10 ?= cifar10
 TINY ?= tiny-imagenet
 BENCH = $(BIN)/lord bench --preset s-cifar10 --data $(CIFAR10)
 
-.PHONY: help demo test lint slow dist released docs interface pictures speed clean
+.PHONY: help demo test lint slow dist released docs interface pictures evidence pages charts speed clean
 
 help:  ## list the targets
 	@awk -F':.*##  *' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,17 @@ build/peers: benchmarks/requirements-peers.txt  # Avalanche, with its versions o
 
 pictures: .venv/installed  ## draw the pictures of the documentation; needs Chromium, and 'make demo' before
 	$(BIN)/python docs/pictures/make.py results/front-s-cifar10 runs/demo
+
+evidence: .venv/installed  ## list the studies in results/: answer, CPU hours, and the command that repeats it
+	$(BIN)/python benchmarks/evidence.py
+
+pages: .venv/installed  ## write the pages of the studies in results/ again from their tables
+	$(BIN)/python docs/site/studies.py pages
+
+charts: .venv/installed  ## draw the charts of the studies into build/charts.zip, for a release
+	rm -rf build/charts
+	$(BIN)/python docs/site/studies.py charts build/charts
+	$(BIN)/python -m zipfile -c build/charts.zip build/charts
 
 clean:  ## remove .venv, build and dist
 	rm -rf .venv build dist

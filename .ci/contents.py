@@ -12,7 +12,7 @@ IN_WHEEL = re.compile(
 )
 IN_SDIST = re.compile(
     r"(src|docs|examples|benchmarks|results|\.ci)/.+\.(py|npz|txt|md|css|svg|png|json|js|html)|"
-    r"results/.+\.(csv|yaml)|"
+    r"results/.+\.(csv|yaml|jsonl)|"
     r"src/lord/py\.typed|src/lord/learner/old_state_\w+\.safetensors|src/lord/reporting/html/uplot/LICENSE|"
     r"\.ci/run|\.gitignore|"
     r"(PKG-INFO|LICENSE|Makefile|pyproject\.toml|constraints\.txt|CITATION\.cff|[A-Z]+\.md)"

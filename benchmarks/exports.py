@@ -8,6 +8,8 @@ width, as ONNX in fp32 and int8 and as pt2.
 
 import argparse
 import json
+import shlex
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -123,7 +125,8 @@ def main() -> None:
         rows.append(compare_exports(learner, *known_test_images(learner, data)))
         print(json.dumps(rows[-1]), flush=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    result = {"width": arguments.width, "rows": rows, "environment": environment()}
+    origin = {"command": shlex.join(["python", *sys.argv]), "environment": environment()}
+    result = {"width": arguments.width, "rows": rows} | origin
     write_text(arguments.out / "exports.json", json.dumps(result, indent=1) + "\n")
 
 

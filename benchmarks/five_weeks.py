@@ -9,6 +9,7 @@ whether the killed learner ends with the same weights and buffer bit for bit.
 import argparse
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -155,6 +156,7 @@ def main() -> None:
         result["said"] = [re.sub(r"\s+", " ", text).strip() for text in outputs]
         result |= after_kill | {"accuracy after a kill": accuracy}
         result["equal bit for bit"] = same(whole, resumed)
+    result["command"] = shlex.join(["python", *sys.argv])
     result["environment"] = environment()
     write_text(arguments.out / "five-weeks.json", json.dumps(result, indent=1) + "\n")
     print(json.dumps({k: v for k, v in result.items() if k != "said"}, indent=1))

@@ -9,6 +9,8 @@ end.
 
 import argparse
 import json
+import shlex
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -80,7 +82,8 @@ def main() -> None:
             print(seed, name, means[name][-1], rows, flush=True)
     result = {"weeks": WEEKS, "mean over classes": means, "classes": by_class}
     arguments.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result | {"environment": environment()}, indent=1)
+    origin = {"command": shlex.join(["python", *sys.argv]), "environment": environment()}
+    text = json.dumps(result | origin, indent=1)
     write_text(arguments.out / "keeping.json", text + "\n")
 
 

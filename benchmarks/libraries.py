@@ -7,6 +7,8 @@ Needs torchvision and timm.
 
 import argparse
 import json
+import shlex
+import sys
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -59,6 +61,7 @@ def main() -> None:
     accepted = sum("groups" in row for row in rows.values())
     versions = {package: version(package) for package in ("torch", "torchvision", "timm")}
     result = {"taken": accepted, "of": len(rows), "models": rows, "versions": versions}
+    result["command"] = shlex.join(["python", *sys.argv])
     write_text(arguments.out / "libraries.json", json.dumps(result, indent=1) + "\n")
 
 

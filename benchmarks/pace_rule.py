@@ -189,6 +189,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    command = shlex.join(["python", *sys.argv])
     paths = {"tiny": arguments.tiny, "cifar10": arguments.cifar10, "digits": "digits"}
     arguments.out.mkdir(parents=True, exist_ok=True)
     file = arguments.out / "pace-rule.json"
@@ -199,10 +200,11 @@ def main() -> None:
             continue
         rows.append(measured(what, paths))
         print(rows[-1], flush=True)
-        result = {"settings": SETTINGS, "images": IMAGES, "environment": environment()}
-        write_text(file, json.dumps(result | {"rows": rows}, indent=1) + "\n")
+        result = {"settings": SETTINGS, "images": IMAGES, "command": command}
+        result |= {"environment": environment(), "rows": rows}
+        write_text(file, json.dumps(result, indent=1) + "\n")
     print(table(rows))
-    print(shlex.join(["python", *sys.argv]))
+    print(command)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,10 @@ it have seen them.
 
 import argparse
 import json
+import shlex
 import shutil
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +82,19 @@ def write(folder: Path, files: list[bytes], name: str) -> None:
     folder.mkdir(parents=True)
     for number, content in enumerate(files):
         (folder / f"{name}_{number:03d}.jpg").write_bytes(content)
+
+
+def repeated(tiny: Path, out: Path, rows: Iterable[str]) -> str:
+    """Return the command that measures all rows of this script's file again.
+
+    Args:
+        tiny: folder of parquet files.
+        out: folder of the file.
+        rows: names of the rows, such as ``hog, choice 0``.
+    """
+    methods = ",".join(dict.fromkeys(row.split(", ")[0] for row in rows))
+    words = ["--tiny", tiny.name, "--out", str(out), "--methods", methods]
+    return shlex.join(["python", sys.argv[0], *words])
 
 
 def main() -> None:

@@ -28,8 +28,6 @@ import argparse
 import json
 import os
 import pickle
-import shlex
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -40,7 +38,7 @@ import numpy as np
 import sklearn
 import torch
 import torch.nn.functional as F
-from photographs import WEEKS, make
+from photographs import WEEKS, make, repeated
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
@@ -246,8 +244,6 @@ def main() -> None:
     torch.set_num_threads(1)
     file = arguments.out / "baselines.json"
     result = json.loads(file.read_text()) if file.exists() else {"rows": {}}
-    words = [arguments.tiny.name if word == str(arguments.tiny) else word for word in sys.argv]
-    result["command"] = shlex.join(["python", *words])
     arguments.out.mkdir(parents=True, exist_ok=True)
     for choice in map(int, arguments.choices.split(",")):
         with tempfile.TemporaryDirectory() as scratch, threadpool_limits(1):
@@ -258,6 +254,7 @@ def main() -> None:
                 if key in result["rows"] and not arguments.again:
                     continue
                 result["rows"][key] = measure(name, choice, Path(scratch) / "photographs")
+                result["command"] = repeated(arguments.tiny, arguments.out, result["rows"])
                 write_text(file, json.dumps(result, indent=1) + "\n")
 
 

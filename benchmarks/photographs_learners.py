@@ -22,15 +22,13 @@ its seconds are too high.
 import argparse
 import json
 import os
-import shlex
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from photographs import WEEKS, make
+from photographs import WEEKS, make, repeated
 
 from lord.backbone import Backbone, BackboneConfig
 from lord.data import load_labelled
@@ -91,8 +89,6 @@ def main() -> None:
     torch.set_num_threads(1)
     file = arguments.out / "learners.json"
     result = json.loads(file.read_text()) if file.exists() else {"rows": {}}
-    words = [arguments.tiny.name if word == str(arguments.tiny) else word for word in sys.argv]
-    result["command"] = shlex.join(["python", *words])
     arguments.out.mkdir(parents=True, exist_ok=True)
     for choice in map(int, arguments.choices.split(",")):
         with tempfile.TemporaryDirectory() as scratch:
@@ -104,6 +100,7 @@ def main() -> None:
                     continue
                 state = Path(scratch) / name
                 result["rows"][key] = measure(name, choice, Path(scratch) / "photographs", state)
+                result["command"] = repeated(arguments.tiny, arguments.out, result["rows"])
                 write_text(file, json.dumps(result, indent=1) + "\n")
 
 

@@ -14,6 +14,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -235,6 +236,7 @@ def measure(arguments: argparse.Namespace) -> None:
         "processes that wanted a core before": load[0],
         "pictures on which loop and server differ": f"{differ[0]} of {differ[1]}",
         "results": rows,
+        "command": shlex.join(["python", *sys.argv]),
     }
     arguments.out.mkdir(parents=True, exist_ok=True)
     write_json(arguments.out / "serving.json", found)

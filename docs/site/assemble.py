@@ -1,4 +1,4 @@
-"""Gather the site's pages from docs/, results/ and the code.
+"""Gather the site's pages from docs/, results/ and the code, and draw the charts of the studies.
 
     python docs/site/assemble.py build/docs
 
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from generate import commands, interface, methods
+from studies import draw
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"(\]\()([^)#\s]+)([^)]*\))")
@@ -29,7 +30,7 @@ def pages() -> dict[Path, Path]:
     found[ROOT / "CITATION.cff"] = "CITATION.cff"
     found |= {file: f"examples/{file.stem}.md" for file in sorted((ROOT / "examples").glob("*.py"))}
     patterns = "docs/**/*.md", "docs/drawings/*", "docs/pictures/*.[ps][nv]g", "results/**/*.md"
-    for pattern in (*patterns, "results/**/*.png"):
+    for pattern in patterns:
         for file in sorted(ROOT.glob(pattern)):
             found[file] = str(file.relative_to(ROOT)).removeprefix("docs/")
     return {file.relative_to(ROOT): Path(place) for file, place in found.items()}
@@ -68,10 +69,11 @@ def assemble(out: Path) -> None:
     """Write the sources of the site to ``out/source``."""
     shutil.rmtree(out, ignore_errors=True)
     source, known = out / "source", pages()
+    drawn = draw(ROOT / "results", source / "results")
     for file, place in known.items():
         (source / place).parent.mkdir(parents=True, exist_ok=True)
         if file.suffix == ".md":
-            text = relinked((ROOT / file).read_text(), file, place, known)
+            text = drawn.get(ROOT / file) or relinked((ROOT / file).read_text(), file, place, known)
             if below := TREES.get(str(place)):
                 text += f"\n```{{toctree}}\n:hidden:\n:glob:\n\n{below}\n```\n"
             (source / place).write_text(text)

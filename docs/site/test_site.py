@@ -1,5 +1,6 @@
 """Open every page of the built site in a real browser, offline."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -90,6 +91,13 @@ def test_a_link_that_leads_nowhere_fails_the_build(tmp_path, link):
     )
     assert done.returncode == 1
     assert "index.md:3" in done.stderr
+
+
+def test_the_page_of_a_study_shows_charts_that_the_repository_lacks():
+    page = SITE / "results" / "front-s-cifar10" / "README.html"
+    shown = re.findall(r'<img [^>]*src="([^"]+\.png)"', page.read_text())
+    assert len(shown) == 2
+    assert all((page.parent / name).stat().st_size > 10_000 for name in shown)
 
 
 def test_links_are_followed_from_the_repository_to_the_site():

@@ -24,9 +24,11 @@ from lord.evaluation.progress import (
 )
 from lord.evaluation.record import Matrices, RunRecord, finished, read_record
 from lord.evaluation.study import Study, read_environment, read_study
+from lord.evaluation.table import TABLE, read_table, write_table
 
 __all__ = [
     "DEFINITIONS",
+    "TABLE",
     "Classes",
     "Journal",
     "Known",
@@ -53,8 +55,10 @@ __all__ = [
     "read_journal",
     "read_record",
     "read_study",
+    "read_table",
     "score",
     "stability_gap",
     "state_of",
     "write_failure",
+    "write_table",
 ]

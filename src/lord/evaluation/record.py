@@ -139,7 +139,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def finished(folder: Path) -> bool:
-    """Tell whether ``folder`` holds a finished run or a comparison with results."""
+    """Tell whether ``folder`` holds a finished run."""
     return (folder / "summary.json").is_file()
 
 

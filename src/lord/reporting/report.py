@@ -1,13 +1,19 @@
-"""Write the report of a comparison: its records, a page and pictures."""
+"""Write the report of a comparison: the table of its runs, a page and pictures."""
 
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import msgspec
-
 from lord.config import UserError
-from lord.evaluation import RunRecord, finished, read_record, read_study
+from lord.evaluation import (
+    TABLE,
+    RunRecord,
+    finished,
+    read_record,
+    read_study,
+    read_table,
+    write_table,
+)
 from lord.reporting.page import against, page
 from lord.reporting.pictures import (
     accuracy_against_flops,
@@ -15,7 +21,7 @@ from lord.reporting.pictures import (
     accuracy_over_tasks,
 )
 from lord.reporting.rows import Row, summarise
-from lord.storage import write_json, write_text
+from lord.storage import write_text
 
 PICTURES: dict[str, Callable[[Sequence[Row], Path], None]] = {
     "accuracy_against_flops.png": accuracy_against_flops,
@@ -36,8 +42,7 @@ def find_studies(folder: Path) -> dict[Path, list[RunRecord]]:
     """
     check_folder(folder)
     found: dict[Path, list[RunRecord]] = {}
-    for file in sorted(folder.rglob("summary.json")):
-        place = file.parent
+    for place in sorted({f.parent for name in (TABLE, "summary.json") for f in folder.rglob(name)}):
         # The folder of a run belongs to the comparison around it, unless the caller named it.
         if place != folder and (place / "accuracy.json").is_file():
             place = place.parent
@@ -67,7 +72,7 @@ def find_records(folder: Path) -> list[RunRecord]:
     """Return the records in a folder, ordered by seed.
 
     For the folder of a comparison, they are those of its finished runs; for the folder of a run,
-    its record. Otherwise, they are taken from a comparison's summary.
+    its record. Otherwise, they are taken from a comparison's table.
 
     Raises:
         UserError: if they cannot be read.
@@ -76,27 +81,19 @@ def find_records(folder: Path) -> list[RunRecord]:
     runs = [run for run in runs if finished(run)]
     if not runs and (folder / "accuracy.json").is_file():
         runs = [folder]
-    records = [read_record(run) for run in runs] if runs else _read_summary(folder)
-    return sorted(records, key=lambda record: record.seed)
-
-
-def _read_summary(folder: Path) -> list[RunRecord]:
-    """Return the records in a comparison's summary.json; none without the file."""
-    file = folder / "summary.json"
-    if not file.is_file():
-        return []
     try:
-        return msgspec.json.decode(file.read_bytes(), type=list[RunRecord])
-    except msgspec.MsgspecError as error:
-        if (folder / "config.yaml").is_file():
+        records = [read_record(run) for run in runs] if runs else read_table(folder)
+    except UserError:
+        if not runs and (folder / "config.yaml").is_file():
             raise UserError(f"the run in '{folder}' is incomplete: no accuracy.json") from None
-        raise UserError(f"'{file}' is not the summary of a comparison: {error}") from None
+        raise
+    return sorted(records, key=lambda record: record.seed)
 
 
 def write_report(
     folder: Path, records: Sequence[RunRecord], baseline: str | None = None
 ) -> list[Path]:
-    """Write the page and the pictures, and summary.json for a comparison. Return the files.
+    """Write the page and the pictures, and the table of a comparison. Return the files.
 
     Args:
         folder: folder of the comparison or the run.
@@ -107,41 +104,57 @@ def write_report(
         UserError: if the folder cannot be written, or a file in it was not made by a report.
     """
     check_replaceable(folder)
-    summary = None if (folder / "accuracy.json").is_file() else folder / "summary.json"
     rows = summarise(records)
-    reference = against(rows, baseline) if baseline else None
-    names = [n for n in PICTURES if n != "accuracy_matrices.png" or len(rows) <= MATRICES]
+    names = pictures_of(rows)
     written = [folder / "README.md", *(folder / name for name in names)]
     try:
         for name in names:
             PICTURES[name](rows, folder / name)
-        title = readable(folder.resolve().name)
-        text = page(title, rows, read_study(folder), names, reference)
-        write_text(
-            written[0], f"{text}\n{MADE}; your changes will be lost when it runs again -->\n"
-        )
-        if summary:
-            written.append(summary)
-            write_json(summary, list(records))
+        write_text(written[0], page_of(folder, rows, names, baseline))
+        if not (folder / "accuracy.json").is_file():
+            write_table(folder, records)
+            written.append(folder / TABLE)
     except OSError as error:
         raise UserError(f"cannot write to '{folder}': {error.strerror}") from None
     return written
 
 
+def pictures_of(rows: Sequence[Row]) -> list[str]:
+    """Return the names of the pictures that a report draws of rows."""
+    return [n for n in PICTURES if n != "accuracy_matrices.png" or len(rows) <= MATRICES]
+
+
+def page_of(
+    folder: Path, rows: Sequence[Row], pictures: Sequence[str] = (), baseline: str | None = None
+) -> str:
+    """Return the page of a comparison or a run as its report writes it.
+
+    Args:
+        folder: the folder; its study.json and its name are part of the page.
+        rows: a row for each variant.
+        pictures: names of the pictures that the page shows.
+        baseline: name of the row that the others are compared with; see ``against``.
+    """
+    reference = against(rows, baseline) if baseline else None
+    title = readable(folder.resolve().name)
+    text = page(title, rows, read_study(folder), pictures, reference)
+    return f"{text}\n{MADE}; your changes will be lost when it runs again -->\n"
+
+
 def check_replaceable(folder: Path) -> None:
-    """Check that the page and the summary in a folder, if they exist, were made by a report.
+    """Check that the page and the table in a folder, if they exist, were made by a report.
 
     Raises:
         UserError: if one was not. It names the file.
     """
-    page, summary = folder / "README.md", folder / "summary.json"
+    page, table = folder / "README.md", folder / TABLE
     if page.is_file() and MADE.encode() not in page.read_bytes():
         raise not_ours(page)
-    if summary.is_file() and not (folder / "accuracy.json").is_file():
+    if table.is_file():
         try:
-            msgspec.json.decode(summary.read_bytes(), type=list[RunRecord])
-        except msgspec.MsgspecError:
-            raise not_ours(summary) from None
+            read_table(folder)
+        except UserError:
+            raise not_ours(table) from None
 
 
 def not_ours(file: Path) -> UserError:

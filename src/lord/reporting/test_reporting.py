@@ -1,6 +1,5 @@
 import io
 import itertools
-import json
 import os
 import random
 import re
@@ -11,7 +10,7 @@ from PIL import Image
 from rich.console import Console
 
 from lord.conftest import refused
-from lord.evaluation import Matrices, RunRecord, Study
+from lord.evaluation import Matrices, RunRecord, Study, write_table
 from lord.reporting import (
     against,
     caution,
@@ -105,7 +104,7 @@ def test_a_warning_names_the_share_of_flops_that_is_not_counted():
     assert "Not all FLOPs" not in page("x", [row], None, [])
 
 
-@pytest.mark.parametrize("name", ["README.md", "summary.json"])
+@pytest.mark.parametrize("name", ["README.md", "runs.jsonl"])
 def test_files_that_a_report_did_not_make_are_not_replaced(tmp_path, name):
     write(tmp_path, RECORDS)
     write_report(tmp_path, RECORDS)
@@ -127,12 +126,12 @@ def test_a_report_needs_only_stored_results(tmp_path):
     written = write_report(tmp_path, find_records(tmp_path))
     assert {file.name for file in written} == {
         "README.md",
-        "summary.json",
+        "runs.jsonl",
         "accuracy_against_flops.png",
         "accuracy_over_tasks.png",
         "accuracy_matrices.png",
     }
-    assert len(json.loads((tmp_path / "summary.json").read_text())) == 4
+    assert len((tmp_path / "runs.jsonl").read_text().splitlines()) == 4
     for file in tmp_path.glob("*.png"):
         with Image.open(file) as picture:
             assert picture.width > 600
@@ -156,7 +155,7 @@ def test_a_folder_without_results_is_refused(tmp_path):
     with refused("folder", given=tmp_path / "gone", problem="does not exist"):
         find_studies(tmp_path / "gone")
     (tmp_path / "summary.json").write_text("[{}]")
-    with refused(None, problem=re.compile(r"summary\.json' is not the summary of a comparison")):
+    with refused(None, problem=re.compile(r"summary\.json' is not the table of a comparison")):
         find_studies(tmp_path)
     (tmp_path / "config.yaml").write_text("")
     with refused(None, problem=re.compile(r"the run in '.*' is incomplete: no accuracy\.json")):
@@ -167,7 +166,7 @@ def test_comparisons_are_found_with_and_without_the_folders_of_their_runs(tmp_pa
     write(tmp_path / "a", RECORDS)
     write_report(tmp_path / "a", RECORDS)
     (tmp_path / "deep" / "b").mkdir(parents=True)
-    (tmp_path / "deep" / "b" / "summary.json").write_bytes(msgspec.json.encode(RECORDS[:2]))
+    write_table(tmp_path / "deep" / "b", RECORDS[:2])
     found = find_studies(tmp_path)
     assert {folder.name: len(records) for folder, records in found.items()} == {"a": 4, "b": 2}
     assert list(find_studies(tmp_path / "deep" / "b")) == [tmp_path / "deep" / "b"]
@@ -178,6 +177,16 @@ def test_comparisons_are_found_with_and_without_the_folders_of_their_runs(tmp_pa
         "b": 2,
         tmp_path.name: 1,
     }
+
+
+def test_the_folder_of_an_older_comparison_can_be_reported_again(tmp_path):
+    (tmp_path / "summary.json").write_bytes(msgspec.json.encode(RECORDS))
+    assert find_studies(tmp_path) == {tmp_path: sorted(RECORDS, key=lambda r: r.seed)}
+    write_report(tmp_path, find_records(tmp_path))
+    assert (tmp_path / "README.md").read_text().count("| lord | 2 | 70.5 ± 0.7* |") == 1
+    assert find_records(tmp_path) == sorted(RECORDS, key=lambda r: r.seed)
+    (tmp_path / "summary.json").write_text("[]")  # the newer table is read
+    assert len(find_records(tmp_path)) == 4
 
 
 def test_a_folder_may_have_any_name(tmp_path):

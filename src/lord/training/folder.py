@@ -17,11 +17,14 @@ import yaml
 
 from lord.config import CONTENTS, UserError, first_line, in_plugin
 from lord.data.sources import recognise
-from lord.evaluation import forget_failure, write_failure
+from lord.evaluation import TABLE, forget_failure, write_failure
 from lord.learner import holds_learner
 from lord.storage import remove_state, write_atomic, write_json, write_text
 
-RESULTS = ("summary.json", "metrics.jsonl", "model.safetensors", "classes.json", "buffer.png")
+RESULTS = (
+    *("summary.json", "metrics.jsonl", "model.safetensors", "classes.json", "buffer.png"),
+    TABLE,
+)
 METADATA = ("accuracy.json", "environment.json")
 """Files of a run that are removed together with its results."""
 CHECKPOINT = "checkpoint.safetensors"

@@ -24,6 +24,13 @@ def test_an_interrupted_run_names_the_setting_that_continues_it(tmp_path):
         run(compose("sgd", SMALL), tmp_path)
 
 
+def test_a_run_does_not_take_the_folder_of_a_comparison(tmp_path):
+    (tmp_path / "runs.jsonl").write_text("")
+    with refused("out", problem="holds results", hint=re.compile("choose another `out`")):
+        run(compose("sgd", SMALL), tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["runs.jsonl"]
+
+
 def test_results_are_not_written_among_the_images(tmp_path):
     photos = tmp_path / "photos"
     for name in ("ant", "bee"):

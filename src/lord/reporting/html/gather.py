@@ -12,6 +12,7 @@ from PIL import Image
 from scipy import stats
 
 from lord.evaluation import (
+    TABLE,
     RunRecord,
     Study,
     finished,
@@ -90,11 +91,12 @@ class Budget:
 def _places(folder: Path) -> dict[Path, list[Path]]:
     """Return the folder of each comparison, with the folders of its runs if they exist."""
     found: dict[Path, list[Path]] = {}
-    marks = (file.parent for name in ("config.yaml", "summary.json") for file in folder.rglob(name))
-    for place in sorted(set(marks)):
+    names = ("config.yaml", "summary.json", TABLE)
+    marks = {file.parent for name in names for file in folder.rglob(name)}
+    for place in sorted(marks):
         if read_config(place) or (place / "accuracy.json").is_file():
             found.setdefault(place if place == folder else place.parent, []).append(place)
-        elif finished(place):
+        elif finished(place) or (place / TABLE).is_file():
             found.setdefault(place, [])
     return found
 
