@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from lord.reporting import Row, find_studies, summarise
-from lord.reporting.report import MADE, PICTURES, page_of, pictures_of
+from lord.reporting.report import MADE, draw_picture, page_of, pictures_of
 from lord.storage import write_text
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -43,7 +43,7 @@ def draw(results: Path, out: Path) -> dict[Path, str]:
         place = out / folder.relative_to(results)
         place.mkdir(parents=True, exist_ok=True)
         for name in names:
-            PICTURES[name](rows, place / name)
+            draw_picture(rows, place / name)
         pages[folder / "README.md"] = page_of(folder, rows, names)
     return pages
 

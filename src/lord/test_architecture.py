@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PACKAGE = Path(__file__).parent
 ROOT = PACKAGE.parents[1]
 FILES = sorted(file for file in PACKAGE.rglob("*.py") if not file.name.startswith("test_"))
@@ -30,6 +32,9 @@ def test_every_file_is_short():
     assert not long
 
 
-def test_torch_is_imported_only_when_a_command_runs():
-    check = "import sys, lord, lord.cli.main; assert 'torch' not in sys.modules"
+@pytest.mark.parametrize(
+    ("package", "slow"), [("lord.cli.main", ["torch"]), ("lord.studies", ["scipy", "matplotlib"])]
+)
+def test_slow_imports_wait_until_they_are_needed(package, slow):
+    check = f"import sys, {package}; assert not sys.modules.keys() & {slow}"
     subprocess.run([sys.executable, "-c", check], check=True)

@@ -1,7 +1,7 @@
 """Write the report of a comparison: the table of its runs, a page and pictures."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from lord.config import UserError
@@ -15,19 +15,11 @@ from lord.evaluation import (
     write_table,
 )
 from lord.reporting.page import against, page
-from lord.reporting.pictures import (
-    accuracy_against_flops,
-    accuracy_matrices,
-    accuracy_over_tasks,
-)
 from lord.reporting.rows import Row, summarise
 from lord.storage import write_text
 
-PICTURES: dict[str, Callable[[Sequence[Row], Path], None]] = {
-    "accuracy_against_flops.png": accuracy_against_flops,
-    "accuracy_over_tasks.png": accuracy_over_tasks,
-    "accuracy_matrices.png": accuracy_matrices,
-}
+PICTURES = ("accuracy_against_flops.png", "accuracy_over_tasks.png", "accuracy_matrices.png")
+"""The pictures of a report. Functions of the same names draw them."""
 MADE = "<!-- made by 'lord report'"
 """Start of the last line of every page. A README.md without it is not replaced."""
 MATRICES = 12
@@ -109,7 +101,7 @@ def write_report(
     written = [folder / "README.md", *(folder / name for name in names)]
     try:
         for name in names:
-            PICTURES[name](rows, folder / name)
+            draw_picture(rows, folder / name)
         write_text(written[0], page_of(folder, rows, names, baseline))
         if not (folder / "accuracy.json").is_file():
             write_table(folder, records)
@@ -117,6 +109,13 @@ def write_report(
     except OSError as error:
         raise UserError(f"cannot write to '{folder}': {error.strerror}") from None
     return written
+
+
+def draw_picture(rows: Sequence[Row], picture: Path) -> None:
+    """Draw the picture of rows that has the file's name, one of ``PICTURES``."""
+    from lord.reporting import pictures  # noqa: PLC0415 (importing matplotlib takes a second)
+
+    getattr(pictures, picture.stem)(rows, picture)
 
 
 def pictures_of(rows: Sequence[Row]) -> list[str]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from lord.reporting.rows import Pick, Row
 
@@ -48,6 +47,8 @@ def paired(one: Row, other: Row, pick: Pick) -> Difference | None:
     mean = statistics.fmean(gaps)
     if len(gaps) < 2:
         return Difference(1, mean, None, None, None)
+    from scipy import stats  # noqa: PLC0415 (its import takes over a second)
+
     reach = stats.t.ppf(0.975, len(gaps) - 1) * statistics.stdev(gaps) / math.sqrt(len(gaps))
     test = stats.permutation_test(
         (np.array(gaps),),

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 from PIL import Image
-from scipy import stats
+from scipy.special import stdtrit
 
 from lord.evaluation import (
     TABLE,
@@ -69,7 +69,7 @@ def gather(folder: Path, heavy: int = HEAVY) -> Page:
     return Page(
         title=readable(folder.resolve().name),
         convention=CONVENTION,
-        reach=[float(stats.t.ppf(0.975, n - 1)) / math.sqrt(n) for n in range(2, most + 1)],
+        reach=[float(stdtrit(n - 1, 0.975)) / math.sqrt(n) for n in range(2, most + 1)],
         studies=studies,
     )
 
