@@ -23,7 +23,7 @@ demo: .venv/installed  ## lord+ beside baselines on handwritten digits, and head
 	$(BIN)/lord compare --methods ncm,slda,ranpac --backbone efficientnet-lite0 --out runs/demo-pretrained
 
 test: lint  ## lint, types and all tests but the slow ones
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 lint: .venv/installed  ## lint and types
 	$(BIN)/ruff check
@@ -31,7 +31,7 @@ lint: .venv/installed  ## lint and types
 	$(BIN)/mypy
 
 slow: .venv/installed  ## the tests that take minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 dist: .venv/installed  ## build sdist and wheel, check them, and try the wheel in an empty environment
 	rm -rf dist build/dist-check
