@@ -5,7 +5,6 @@ import os
 import random
 import re
 import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from hypothesis import settings
 from PIL import Image
 
 from lord.config import UserError
+from lord.test_forked import Forked
 
 torch.set_num_threads(1)
 settings.register_profile("lord", deadline=None)  # a slow machine is not a failure
@@ -67,9 +67,7 @@ def stamp(file: Path) -> int | None:
     return None
 
 
-def killed(
-    process: subprocess.Popen[bytes], file: Path, before: int | None, source: random.Random
-) -> bool:
+def killed(process: Forked, file: Path, before: int | None, source: random.Random) -> bool:
     """Kill a process at a random moment, once ``file`` was written after ``before``.
 
     Returns:

@@ -2,8 +2,6 @@
 
 import os
 import random
-import subprocess
-import sys
 import time
 
 import pytest
@@ -15,6 +13,7 @@ from lord.cli.test_mistakes import check_one_line
 from lord.conftest import killed, stamp
 from lord.learner import STATE_FILE, Learner
 from lord.learner.snapshots import snapshot
+from lord.test_forked import Forked
 
 
 def weeks(tmp_path):
@@ -27,8 +26,7 @@ def weeks(tmp_path):
 
 def session(folder, state, make=MAKE):
     line = f"learn {folder} --state {state} --checkpoint-every 0 {make}"
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-m", "lord", *line.split()], env=environment)
+    return Forked(*line.split())
 
 
 def tensors(state):

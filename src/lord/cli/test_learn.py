@@ -17,6 +17,7 @@ from lord.config import UserError
 from lord.learner import STATE_FILE, Learner, load_model
 from lord.networks import NETWORKS
 from lord.storage import previous
+from lord.test_forked import Forked
 
 
 def test_images_are_learned_week_by_week_and_told_apart(lord, tmp_path):
@@ -88,7 +89,7 @@ def test_a_second_process_is_refused(lord, tmp_path):
     one, state = photos(tmp_path / "one", "0", "1"), tmp_path / "state"
     line = f"learn {one} --state {state} --network cnn --width 8 --resize 8 --epochs 3000"
     line += " --checkpoint-every 0"
-    process = subprocess.Popen([sys.executable, "-m", "lord", *line.split()])
+    process = Forked(*line.split())
     try:
         until = time.monotonic() + 60
         while not (state / "lock").exists() and time.monotonic() < until:
@@ -191,9 +192,7 @@ def test_the_name_of_an_export_tells_its_format(lord, tmp_path):
 def test_a_learner_can_be_inspected_before_its_buffer_holds_anything(lord, tmp_path):
     one, state = photos(tmp_path / "one", "0", "1"), tmp_path / "state"
     line = f"learn {one} --state {state} --method icarl --network cnn --width 8 --resize 8"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lord", *line.split(), "--epochs", "3000", "--checkpoint-every", "0"]
-    )
+    process = Forked(*line.split(), "--epochs", "3000", "--checkpoint-every", "0")
     until = time.monotonic() + 60
     while not (state / STATE_FILE).exists() and time.monotonic() < until:
         time.sleep(0.02)
@@ -304,9 +303,7 @@ def test_a_network_of_a_plug_in_is_trained_inspected_and_exported_from_the_shell
 def test_a_first_session_abandoned_leaves_the_settings_and_no_drafts(lord, tmp_path):
     one, state = photos(tmp_path / "one", "0", "1"), tmp_path / "state"
     line = f"learn {one} --state {state} --network cnn --width 12 --resize 8 --epochs 3000"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lord", *line.split(), "--checkpoint-every", "0"]
-    )
+    process = Forked(*line.split(), "--checkpoint-every", "0")
     until = time.monotonic() + 60
     while not (state / STATE_FILE).exists() and time.monotonic() < until:
         time.sleep(0.02)

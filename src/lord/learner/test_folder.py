@@ -1,8 +1,6 @@
 """A learner's folder: sessions, settings given again, and the lock between processes."""
 
 import re
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -14,6 +12,7 @@ from lord.conftest import refused
 from lord.learner import STATE_FILE, Learner, learn_folder, start
 from lord.learner.conftest import digits
 from lord.learner.start import settings_to_start, side_to_start
+from lord.test_forked import Forked
 
 SETTINGS = {"network": "cnn", "width": 8, "epochs": 1, "buffer": 64, "candidates": 8}
 
@@ -92,16 +91,15 @@ def test_a_learner_of_colour_images_takes_grey_ones(tmp_path):
 
 
 LEARN = """
-import sys
 from lord.learner import learn_folder
-settings = {"network": "cnn", "width": 8, "epochs": 30_000, "buffer": 64}
-learn_folder(sys.argv[1], sys.argv[2], settings, resize=8, every=0)
+settings = dict(network="cnn", width=8, epochs=30_000, buffer=64)
+learn_folder("{}", "{}", settings, resize=8, every=0)
 """
 
 
 def test_two_processes_cannot_learn_in_one_folder(tmp_path):
     state, one = tmp_path / "state", photos(tmp_path / "one", "0", "1")
-    other = subprocess.Popen([sys.executable, "-c", LEARN, str(state), str(one)])
+    other = Forked("-c", LEARN.format(state, one))
     try:
         until = time.monotonic() + 120
         while not (state / STATE_FILE).exists() and time.monotonic() < until:

@@ -3,10 +3,6 @@
 import http.client
 import io
 import json
-import os
-import re
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -14,6 +10,7 @@ from PIL import Image
 
 from lord.data import DataConfig, load_images
 from lord.learner import STATE_FILE, Learner
+from lord.test_forked import Forked
 
 DIGITS = load_images(DataConfig())
 SECRET = "0123456789abcdef"
@@ -82,17 +79,8 @@ class Client:
 
 def start(state, *flags, port=0):
     """Start a server, and return its client."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "LORD_TOKEN": SECRET}
-    command = [sys.executable, "-m", "lord", "serve", str(state), "--port", str(port), *flags]
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if found := re.match(r"listening at http://127.0.0.1:(\d+)", line):
-            return Client(process, int(found[1]))
-    raise AssertionError(said)
+    process = Forked("serve", str(state), "--port", str(port), *flags, LORD_TOKEN=SECRET)
+    return Client(process, int(process.line(r"listening at http://127.0.0.1:(\d+)")[1]))
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from lord.storage import locked, save_state
 from lord.studies import compare, write_study
 from lord.studies.engines import Job
 from lord.studies.engines.job import prepare
+from lord.test_forked import Forked
 from lord.training import compose, read_yaml
 from lord.training.folder import CHECKPOINT, CONFIG
 
@@ -111,20 +111,13 @@ def test_one_failed_run_is_named_and_does_not_stop_the_others(tmp_path):
 @pytest.fixture
 def lord():
     """lord("run --epochs 1") starts the command. Its processes are killed at the end."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     started = []
 
     def start(line):
-        command = [sys.executable, "-m", "lord", *line.split()]
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(
-            command, stdout=pipe, stderr=pipe, text=True, start_new_session=True
-        )
-        started.append(process)
-        return process
+        started.append(Forked(*line.split()))
+        return started[-1]
 
     yield start
-    signal.signal(signal.SIGINT, before)
     for process in started:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

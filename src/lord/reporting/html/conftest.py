@@ -1,11 +1,11 @@
 """A comparison and a browser for the tests of the page."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from lord.test_forked import Forked
 
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
@@ -13,30 +13,28 @@ FLAGS = (
 )
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 STUDY = """
-import sys
 from pathlib import Path
 from lord.reporting.report import write_report
 from lord.studies.compare import write_study
 from lord.training import compose, run
 from lord.training.config import folder_name
 
-out, names = Path(sys.argv[1]), ("er", "lord")
-given = {"network": "cnn", "width": 4, "epochs": 1, "threads": 1, "lord.candidates": 10}
+out, names = Path("{}"), ("er", "lord")
+given = dict(network="cnn", width=4, epochs=1, threads=1) | dict([("lord.candidates", 10)])
 configs = [compose(name, given, seed=seed, beside=names) for name in names for seed in (0, 1)]
 records = [run(config, out / folder_name(config)) for config in configs]
 write_study(out, configs, "lord compare --methods er,lord --seeds 2")
 write_report(out, records)
 """
 """Makes a comparison in one process, which is faster than ``lord compare``."""
-LORD = (sys.executable, "-m", "lord")
 
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory) -> Path:
     """A small comparison with the folders of its runs."""
     out = tmp_path_factory.mktemp("runs") / "compare-digits"
-    done = subprocess.run([sys.executable, "-c", STUDY, str(out)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = Forked("-c", STUDY.format(out))
+    assert done.wait() == 0, done.communicate()
     return out
 
 

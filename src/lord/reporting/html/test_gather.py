@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import msgspec
@@ -16,10 +15,10 @@ from lord.conftest import refused
 from lord.evaluation import Study, read_journal, read_record, write_failure
 from lord.reporting import summarise
 from lord.reporting.html import gather, write_page
-from lord.reporting.html.conftest import LORD
 from lord.reporting.html.write import SCRIPTS, encoded, inert, render
 from lord.reporting.page import page
 from lord.storage import locked
+from lord.test_forked import Forked
 
 RESULTS = Path(__file__).parents[4] / "results"
 
@@ -118,8 +117,7 @@ def test_the_command_of_a_run_repeats_it(tmp_path, study):
     (shown,) = gather(study).studies
     run = next(run for run in shown.runs if run.name == "lord-seed1")
     assert run.command == f"lord run --config {study / run.name}/config.yaml --out again"
-    words = [*LORD, *run.command.split()[1:], "--quiet"]
-    assert subprocess.run(words, cwd=tmp_path).returncode == 0
+    assert Forked(*run.command.split()[1:], "--quiet", cwd=tmp_path).wait() == 0
     one, other = (
         yaml.safe_load((folder / "config.yaml").read_text())
         for folder in (study / "lord-seed1", tmp_path / "again")

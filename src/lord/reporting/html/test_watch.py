@@ -3,26 +3,18 @@
 import http.client
 import re
 import signal
-import subprocess
 import time
 
 import pytest
 
-from lord.reporting.html.conftest import LORD
+from lord.test_forked import Forked
 
 
 @pytest.fixture
 def served(tmp_path):
-    # Background jobs of a shell, and their children, ignore Ctrl-C. The tests may be one of them.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    words = [*LORD, "report", "--watch", str(tmp_path)]
-    with subprocess.Popen(words, stdout=-1, stderr=-1, text=True) as process:
-        line = process.stdout.readline()
-        try:
-            yield process, line.split()[0]
-        finally:
-            process.kill()
-            signal.signal(signal.SIGINT, before)
+    process = Forked("report", "--watch", str(tmp_path))
+    yield process, process.line(r"(http\S+)")[1]
+    process.kill()
 
 
 def answer(address, path="/", **headers):
@@ -44,13 +36,13 @@ def test_it_answers_only_requests_for_its_address_and_stops_on_ctrl_c(served, tm
     status, _, tag = answer(address, "/data.json")
     assert status == 200
     assert answer(address, "/data.json", **{"If-None-Match": tag})[:2] == (304, b"")
-    taken = [*LORD, "report", "--watch", str(tmp_path), "--port", port]
-    refused = subprocess.run(taken, capture_output=True, text=True)
+    refused = Forked("report", "--watch", str(tmp_path), "--port", port)
+    _, error = refused.communicate()
     assert refused.returncode == 2
-    assert re.match(rf"error: (--)?port: {port} cannot be used: ", refused.stderr)
+    assert re.match(rf"error: (--)?port: {port} cannot be used: ", error)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
-    assert (process.returncode, out, err) == (0, "stopped\n", "")
+    out, error = process.communicate()
+    assert (process.returncode, out.splitlines()[1:], error) == (0, ["stopped"], "")
 
 
 def test_a_damaged_file_is_reported_and_does_not_stop_it(served, tmp_path):
@@ -71,19 +63,19 @@ def test_runs_in_progress_are_followed(served, opened, tmp_path):
     assert page.locator("#about").inner_text() == "No runs yet."
     out = tmp_path / "er-seed0"
     given = "--method er --width 4 --epochs 4 --quiet --out"
-    with subprocess.Popen([*LORD, "run", *given.split(), str(out)]) as run:
-        while not (out / "config.yaml").exists():
-            assert run.poll() is None
-            time.sleep(0.01)
-        # The run may end within the two seconds between two requests of the page: pause it.
-        run.send_signal(signal.SIGSTOP)
-        try:
-            page.locator("#progress li").wait_for()
-            assert page.locator("#progress li b").inner_text() == "er, seed 0"
-        finally:
-            run.send_signal(signal.SIGCONT)
-        page.locator("td.status", has_text="finished").wait_for()
-        assert run.wait() == 0
+    run = Forked("run", *given.split(), str(out))
+    while not (out / "config.yaml").exists():
+        assert run.poll() is None
+        time.sleep(0.01)
+    # The run may end within the two seconds between two requests of the page: pause it.
+    run.send_signal(signal.SIGSTOP)
+    try:
+        page.locator("#progress li").wait_for()
+        assert page.locator("#progress li b").inner_text() == "er, seed 0"
+    finally:
+        run.send_signal(signal.SIGCONT)
+    page.locator("td.status", has_text="finished").wait_for()
+    assert run.wait() == 0
     page.locator("#front canvas").wait_for()
     assert page.locator("#progress").is_hidden()
     assert page.locator("#live").inner_text().startswith("live")
