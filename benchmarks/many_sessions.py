@@ -14,6 +14,7 @@ import torch
 
 from lord import Learner
 from lord.backbone import Backbone, BackboneConfig
+from lord.costs import peak_bytes
 from lord.data import DataConfig, load_images
 from lord.storage import write_text
 from lord.training.folder import environment
@@ -46,9 +47,8 @@ def sessions(data: str) -> tuple[list[dict[str, float]], float, float]:
         with tempfile.TemporaryDirectory() as folder:
             learner.save(Path(folder) / "state")
             size = (Path(folder) / "state").stat().st_size
-        found.append(
-            {"classes": len(learner.classes), "cpu_s": seconds, "sums": sums, "file": size}
-        )
+        row = {"classes": len(learner.classes), "cpu_s": seconds, "sums": sums, "file": size}
+        found.append(row | {"peak_memory": peak_bytes(torch.device("cpu"))})
         rows.append((chosen, names))
     test = images.test_images[scored].contiguous()
     labels = [images.classes[label] for label in images.test_labels[scored].tolist()]

@@ -16,8 +16,9 @@ Every fourth week, scikit-learn's logistic regression learns all photographs so 
 frozen features. It keeps them all, has no copies among them, and never sees a wrong name. Its
 seconds are those of the fit.
 
-``year.json`` has, for each week, accuracy on test images of the classes so far, seconds of the
-processes, and bytes of the folder. Each process has one thread.
+``year-seed0.json`` has, for each week, accuracy on test images of the classes so far, seconds of
+the processes, the largest memory of one of them, that of the server so far, and bytes of the
+folder. Each process has one thread.
 """
 
 import argparse
@@ -30,6 +31,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from io import BytesIO
@@ -68,7 +70,7 @@ class Keeper:
         self.scratch, self.older, self.probes = scratch, older, probes
         self.state = scratch / "memory"
         self.expected: dict[str, dict[str, str]] = {}
-        self.seconds, self.killed = 0.0, 0
+        self.seconds, self.killed, self.peak = 0.0, 0, 0
 
     def lord(self, *words: object, kill_after: float | None = None, old: bool = False) -> None:
         """Run a command to its end. It is killed once, after some seconds, and started again."""
@@ -79,6 +81,7 @@ class Keeper:
         process = subprocess.Popen(
             line, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
+        threading.Thread(target=self.note_peak, args=(process,), daemon=True).start()
         if kill_after is not None:
             try:
                 process.wait(kill_after)
@@ -95,6 +98,12 @@ class Keeper:
             raise SystemExit(f"{shlex.join(line)} ended with {process.returncode}:\n{text}")
         return None
 
+    def note_peak(self, process: "subprocess.Popen[str]") -> None:
+        """Note the peak memory of a process in bytes, until it ends."""
+        while process.poll() is None:
+            self.peak = max(self.peak, peak_memory(process.pid))
+            time.sleep(0.1)
+
     def note_answers(self) -> Learner:
         """Note what the learner says of the probes, and return it."""
         copy = self.scratch / "copy"
@@ -110,6 +119,18 @@ class Keeper:
     def state_bytes(self) -> int:
         """Return the bytes of the learner's folder."""
         return sum(file.stat().st_size for file in self.state.rglob("*") if file.is_file())
+
+
+def peak_memory(pid: int) -> int:
+    """Return the peak memory of a process in bytes; 0 if it has ended.
+
+    The system's own figure for a child would include the memory of its parent before it started.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line) * 1024
 
 
 def pixels(contents: Sequence[bytes]) -> torch.Tensor:
@@ -190,13 +211,15 @@ def renamed(folder: Path, truth: Truth) -> None:
             each.rmdir()
 
 
-def live(keeper: Keeper, truth: Truth, photographs: Path, weeks: int, seed: int) -> Any:
+def live(
+    keeper: Keeper, client: Client, truth: Truth, photographs: Path, weeks: int, seed: int
+) -> Any:
     """Go through the weeks; yield what each left."""
     chance = random.Random(seed)
     kills = set(chance.sample(range(1, weeks), min(KILLS, weeks - 1)))
     for week in range(weeks):
         folder, events = photographs / f"week{week:02d}", []
-        keeper.seconds, old = 0.0, week < OLD_WEEKS and keeper.older is not None
+        keeper.seconds, keeper.peak, old = 0.0, 0, week < OLD_WEEKS and keeper.older is not None
         later = ["--resize", SIDE] if old else ["--resize", SIDE, "--new-classes"]
         if week in WRONG:
             wrong = photographs / f"week{week:02d}-wrong"
@@ -220,6 +243,9 @@ def live(keeper: Keeper, truth: Truth, photographs: Path, weeks: int, seed: int)
         row: dict[str, Any] = {"week": week, "classes": len(set(names)), "events": events}
         row["accuracy"] = round(learner.evaluate(images, names), 2)
         row |= {"seconds": round(keeper.seconds, 1), "state_bytes": keeper.state_bytes()}
+        row |= {"peak_bytes": keeper.peak, "server_peak_bytes": 0}
+        if client.server:
+            row["server_peak_bytes"] = peak_memory(client.server.pid)
         if week % EVERY == EVERY - 1:
             row |= retrained(truth, week, learner)
         print(row, flush=True)
@@ -249,14 +275,14 @@ def main() -> None:
         probes = sorted((scratch / "photographs" / "test").rglob("*.jpg"))[:: 1000 // PROBES]
         keeper, truth = Keeper(scratch, older, probes), Truth(year)
         with Client(keeper.state, probes) as client:
-            rows = list(
-                live(keeper, truth, scratch / "photographs", arguments.weeks, arguments.seed)
-            )
+            place, weeks, seed = scratch / "photographs", arguments.weeks, arguments.seed
+            rows = list(live(keeper, client, truth, place, weeks, seed))
         result = {"command": shlex.join(["python", *sys.argv]), "environment": environment()}
         result |= {"bad_files": year.bad, "copies": year.copies, "kills": keeper.killed}
         result |= {"client": client.checked(keeper.expected), "weeks": rows}
         arguments.out.mkdir(parents=True, exist_ok=True)
-        write_text(arguments.out / "year.json", json.dumps(result, indent=1) + "\n")
+        file = arguments.out / f"year-seed{seed}.json"
+        write_text(file, json.dumps(result, indent=1) + "\n")
         print(result["client"])
 
 

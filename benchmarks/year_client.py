@@ -31,6 +31,7 @@ class Client:
         """Name of the photograph, version of the learner, and class."""
         self.seconds: list[float] = []
         self.lost: list[str] = []
+        self.server: subprocess.Popen[bytes] | None = None
         self.done = threading.Event()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -70,7 +71,7 @@ class Client:
             if self.done.wait(PAUSE):
                 return
         line = [sys.executable, "-m", "lord", "serve", str(self.state), "--port", str(self.port)]
-        server = subprocess.Popen(line, stdout=subprocess.DEVNULL)
+        self.server = subprocess.Popen(line, stdout=subprocess.DEVNULL)
         self._wait_until_it_answers()
         number = 0
         while not self.done.wait(PAUSE):
@@ -84,8 +85,8 @@ class Client:
                 self.answers.append((file.name, found["version"], found["images"][0]["label"]))
                 self.seconds.append(round(time.perf_counter() - start, 4))
             number += 1
-        server.terminate()
-        server.wait()
+        self.server.terminate()
+        self.server.wait()
 
     def _wait_until_it_answers(self) -> None:
         while not self.done.wait(PAUSE):

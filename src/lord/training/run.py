@@ -105,7 +105,10 @@ def _run(config: RunConfig, options: Options, device: torch.device, ranks: Ranks
     fitted = within_bytes(config, data, tasks, device)
     method, stream = make_method(fitted, data, tasks, device, ranks)
     with ExitStack() as stack:
-        saved = _take_folder(config, data, options, ranks, stack)  # only after all checks of input
+        _lock_folder(options, ranks, stack)  # only after all checks of input
+        if options.resume and options.out and finished(options.out):  # by another process meanwhile
+            return read_record(options.out)
+        saved = _empty_folder(config, data, options, ranks)
         if not ranks.first:  # one process writes and shows
             options = replace(options, out=None, track=None, console=None)
         for warning in method.warnings:
@@ -122,15 +125,21 @@ def _run(config: RunConfig, options: Options, device: torch.device, ranks: Ranks
     return record
 
 
-def _take_folder(
-    config: RunConfig, data: ImageData, options: Options, ranks: Ranks, stack: ExitStack
-) -> Saved | None:
-    """Lock the run's folder until ``stack`` closes, and read its checkpoint or empty it."""
+def _lock_folder(options: Options, ranks: Ranks, stack: ExitStack) -> None:
+    """Lock the run's folder until ``stack`` closes."""
     if (out := options.out) is None:
-        return None
+        return
     # A run of a comparison that was killed may take a while to stop.
     lock = locked(out, "running", wait=60 if PARENT in os.environ else 0)
     ranks.agree(lambda: stack.enter_context(lock))
+
+
+def _empty_folder(
+    config: RunConfig, data: ImageData, options: Options, ranks: Ranks
+) -> Saved | None:
+    """Read the checkpoint of the run's folder, or empty the folder if it has none."""
+    if (out := options.out) is None:
+        return None
     saved = read_checkpoint(config, data.key, out) if options.resume else None
     if saved is None:
         overwrite = options.overwrite or (options.resume and is_ours(out))

@@ -4,12 +4,16 @@ import json
 import os
 import random
 import re
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from lord.config import PARENT
 from lord.conftest import killed, refused, stamp
 from lord.evaluation import read_record
 from lord.methods import METHODS, moved
@@ -131,6 +135,20 @@ def test_a_folder_holds_one_run_at_a_time(tmp_path):
     with locked(tmp_path, "running"), refused(None, problem=re.compile("another process")):
         run(compose("er", SMALL), tmp_path, overwrite=True)
     assert not (tmp_path / "config.yaml").exists()
+
+
+def test_a_run_that_another_process_finished_meanwhile_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv(PARENT, str(os.getppid()))  # as in a comparison, it waits
+    config, out = compose("er", SMALL | {"epochs": 1}), tmp_path / "run"
+    run(config, out=tmp_path / "other")
+    with ThreadPoolExecutor() as pool:
+        with locked(out, "running"):
+            later = pool.submit(run, config, out=out, resume=True)
+            time.sleep(2)  # it has found no results, and waits for the lock
+            shutil.copytree(tmp_path / "other", out, dirs_exist_ok=True)
+            before = stamp(out / "summary.json")
+        assert later.result() == read_record(out)
+    assert stamp(out / "summary.json") == before
 
 
 def test_a_state_read_to_the_cpu_moves_to_the_device_of_the_network():

@@ -1,0 +1,119 @@
+"""Compare methods at equal budgets of training FLOPs, on streams with and without tuning.
+
+    python benchmarks/equal_budgets.py letters --data domains/letters --out runs/letters
+
+runs one stream: all methods, budgets and seeds. If it is stopped, the same command continues.
+``--levels`` of the budget, ``--methods`` and ``--seeds`` run a part, and ``lord report
+runs/letters`` then makes the tables of all parts. All streams have at most 5,000 training images
+of 32 x 32 pixels.
+
+Methods, settings and optimizer are those of ``results/baselines-s-cifar10``. They were tuned on
+streams of CIFAR-10 and, a little, on the first hundred classes of Tiny-ImageNet. No choice was made
+on the streams of ``UNSEEN``.
+
+``gdumb`` learns from its buffer alone, anew after each task, so its budget is a number of passes.
+Where one pass costs more than the budget, it is left out.
+"""
+
+import argparse
+import shlex
+import subprocess
+import sys
+from typing import NamedTuple
+
+LEVELS = 5
+"""Number of budgets of a stream, each twice the one before."""
+METHODS = {
+    "lord": "",
+    "lord+": "",
+    "er-las": "",
+    "er-ace": "",
+    "der++": ":tau=1",
+    "mean-er": ":tau=1:rate=1:decay=0.97",
+    "cls-er": ":tau=1:rate=0.9:plastic_rate=1:decay=0.97",
+    "er-all": "",
+    "icarl": "",
+    "gdumb": "",
+}
+"""Settings of each method."""
+SHARED = (
+    "--width 16 --buffer 500 --precision fp32 --threads 1 --jobs 1 --optimizer muon --lr 0.05 "
+    "--momentum 0.6 --weight-decay 0.01 --schedule triangle"
+)
+GDUMB_PASS = 1.14e11
+"""FLOPs of one pass over a buffer of 500 images of 32 x 32 pixels."""
+HUNDRED = "--preset s-tinyimg --subset 0.1 --test-subset 0.2 --resize 32"
+
+
+class Stream(NamedTuple):
+    """Tasks of a stream, training FLOPs of its lowest budget, and settings.
+
+    More tasks need more FLOPs, because the end of each costs some.
+    """
+
+    tasks: int
+    lowest: float
+    settings: str
+
+
+def split(classes: range, tasks: int) -> str:
+    """Return the classes of each task as ``--split`` takes them."""
+    each = len(classes) // tasks
+    return "/".join(
+        ",".join(str(label) for label in classes[start : start + each])
+        for start in range(0, len(classes), each)
+    )
+
+
+STREAMS = {
+    "cifar10": Stream(5, 6e11, "--preset s-cifar10 --subset 0.1 --skip 0.2 --test-subset 0.2"),
+    "blurry": Stream(
+        5,
+        6e11,
+        "--preset s-cifar10 --subset 0.2 --skip 0.4 --test-subset 0.2 --scenario blurry "
+        "--imbalance 10",
+    ),
+    "tiny10": Stream(10, 6e11, f"{HUNDRED} --split {split(range(100), 10)}"),
+    "tiny20": Stream(20, 1.2e12, f"{HUNDRED} --split {split(range(100, 200), 20)}"),
+    "sprites": Stream(5, 6e11, "--preset images --tasks 5 --resize 32"),
+    "letters": Stream(13, 1.2e12, "--preset images --tasks 13 --resize 32"),
+}
+UNSEEN = ("letters", "tiny20", "blurry")
+"""Streams that were used for no choice."""
+
+
+def variants(names: list[str], budgets: list[float], tasks: int) -> list[str]:
+    """Return the variants for ``lord compare``."""
+    found = []
+    for budget in budgets:
+        for name in names:
+            if name != "gdumb":
+                found.append(f"{name}{METHODS[name]}:flops_per_task={budget / tasks:.4g}")
+            elif passes := int(budget / tasks / GDUMB_PASS):
+                found.append(f"gdumb:passes={passes}")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("stream", choices=STREAMS)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--levels", type=int, nargs="+", default=range(LEVELS))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
+    given = parser.parse_args()
+    stream = STREAMS[given.stream]
+    budgets = [stream.lowest * 2**level for level in given.levels]
+    methods = ",".join(variants(given.methods, budgets, stream.tasks))
+    for seed in given.seeds:  # one after the other, since '--order seeded' excludes '--split'
+        command = [
+            *("compare", *shlex.split(stream.settings), *shlex.split(SHARED)),
+            *("--data", given.data, "--out", given.out, "--methods", methods),
+            *("--seeds", f"{seed},", "--order-seed", str(seed)),
+        ]
+        subprocess.run([sys.executable, "-m", "lord", *command], check=True)
+
+
+if __name__ == "__main__":
+    main()
