@@ -9,6 +9,8 @@ class SessionFigures(msgspec.Struct, frozen=True, kw_only=True):
     """One session of a learner."""
 
     number: int
+    date: str
+    """Day on which it ended; empty if an old version wrote the state."""
     source: str
     images: int
     new_classes: list[str]

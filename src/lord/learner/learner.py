@@ -1,6 +1,7 @@
 """A learner that you keep: images arrive in sessions, with classes old and new."""
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Self
 
@@ -264,6 +265,7 @@ class Learner(Classifier):
     def _end(self, opened: OpenSession) -> Session:
         session = opened.session
         session.steps, session.level = opened.done, getattr(self.method, "level", None)
+        session.date = date.today().isoformat()
         self.sessions.append(session)
         self._open = None
         session.held_out = self.held_out_accuracy()

@@ -37,6 +37,7 @@ class Session(msgspec.Struct):
         held_out: held-out accuracy of each session so far after this one, in percent; nan for a
             session without held-out images.
         source: where its images came from; None if that is not known.
+        date: day on which it ended, such as "2026-11-29"; empty in states of old versions.
     """
 
     key: str
@@ -48,6 +49,7 @@ class Session(msgspec.Struct):
     flops: int = 0
     held_out: list[float] = []
     source: str | None = None
+    date: str = ""
 
 
 @dataclass

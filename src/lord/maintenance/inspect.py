@@ -74,6 +74,7 @@ def _given(learner: Learner) -> list[int]:
 def _session(number: int, session: Session) -> SessionFigures:
     return SessionFigures(
         number=number,
+        date=session.date,
         source=session.source or "",
         images=session.images,
         new_classes=session.new_classes,

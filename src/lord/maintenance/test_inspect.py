@@ -46,6 +46,7 @@ def inspected(**changes):
     answers = [Answer(str(n), name, name, 1.0) for name in ("cat", "dog") for n in range(10)]
     session = SessionFigures(
         number=1,
+        date="",
         source="week 1",
         images=100,
         new_classes=["cat", "dog"],

@@ -44,7 +44,7 @@ function showAccuracy() {
   const mean = (line) => known(line).reduce((sum, value) => sum + value, 0) / known(line).length;
   const points = (pick, what) => matrix.flatMap((line, n) => {
     const y = pick(line);
-    return y === null || y === undefined || Number.isNaN(y) ? [] : [{ x: n + 1, y, title: `after session ${n + 1}`, text: `${what}: ${y.toFixed(1)} %` }];
+    return y === null || y === undefined || Number.isNaN(y) ? [] : [{ x: n + 1, y, title: `after session ${n + 1}${found.sessions[n].date && ` on ${found.sessions[n].date}`}`, text: `${what}: ${y.toFixed(1)} %` }];
   });
   const series = [
     { name: "mean of the sessions so far", look: lookOf(0), points: points(mean, "mean") },
@@ -68,8 +68,8 @@ function showAccuracy() {
 
 function showSessions() {
   if (!found.sessions.length) return;
-  const rows = found.sessions.map((each) => [String(each.number), breakable(each.source || "–"), breakable(each.new_classes.join(", ") || "–"), whole(each.images), each.level === null ? "–" : String(each.level), whole(each.steps), each.seconds.toFixed(0), each.flops.toPrecision(3)]);
-  section("#sessions", { ".scroll": table(["session", "images from", "new classes", "images", "level", "steps", "seconds", "FLOPs"], rows, 3) });
+  const rows = found.sessions.map((each) => [String(each.number), each.date || "–", breakable(each.source || "–"), breakable(each.new_classes.join(", ") || "–"), whole(each.images), each.level === null ? "–" : String(each.level), whole(each.steps), each.seconds.toFixed(0), each.flops.toPrecision(3)]);
+  section("#sessions", { ".scroll": table(["session", "date", "images from", "new classes", "images", "level", "steps", "seconds", "FLOPs"], rows, 4) });
 }
 
 function showClasses() {

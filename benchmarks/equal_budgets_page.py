@@ -1,0 +1,123 @@
+"""Write the tables of the comparison at equal budgets into its page.
+
+    python benchmarks/equal_budgets_page.py results/equal-budgets
+
+The folder has a study for each stream of ``equal_budgets.py``, and README.md. Each table replaces
+what stands between its two marks in that page.
+"""
+
+import argparse
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+from equal_budgets import LEVELS, METHODS, STREAMS
+
+from lord.evaluation import RunRecord
+from lord.reporting.report import find_records
+from lord.reporting.rows import Row, variant_of
+from lord.reporting.statistics import Difference, paired
+from lord.storage import write_text
+
+Cells = dict[tuple[str, int], list[RunRecord]]
+"""Method and level of the budget -> its runs."""
+
+
+def cells_of(folder: Path, tasks: int, lowest: float) -> Cells:
+    """Return the runs of a stream by method and budget."""
+    cells: Cells = {}
+    for record in find_records(folder):
+        budget = record.settings["flops_per_task"]
+        spent = budget * tasks if isinstance(budget, int | float) else record.training_flops
+        level = min(range(LEVELS), key=lambda each: abs(lowest * 2**each / spent - 1))
+        cells.setdefault((record.method, level), []).append(record)
+    return cells
+
+
+def headline(record: RunRecord) -> float:
+    return record.headline[0]
+
+
+def difference(one: Sequence[RunRecord], other: Sequence[RunRecord]) -> Difference | None:
+    """Return the paired difference in Class-IL."""
+    first, second = (Row("", "", variant_of(each[0]), tuple(each)) for each in (one, other))
+    return paired(first, second, headline)
+
+
+def accuracy_table(cells: Cells, lowest: float) -> list[str]:
+    """Return Class-IL by method and budget. The highest mean of a budget is bold."""
+    levels = sorted({level for _, level in cells})
+    heads = [f"{lowest * 2**level:.2g}" for level in levels]
+    lines = ["| method | " + " | ".join(heads) + " | MB kept |", "|---" * (len(levels) + 2) + "|"]
+    means = {key: statistics.fmean(map(headline, records)) for key, records in cells.items()}
+    for method in METHODS:
+        line, kept = [], 0
+        for level in levels:
+            records = cells.get((method, level), [])
+            if not records:
+                line.append("")
+                continue
+            values = list(map(headline, records))
+            text = f"{means[method, level]:.1f} ± {statistics.stdev(values):.1f}"
+            best = max(mean for (_, each), mean in means.items() if each == level)
+            line.append(f"**{text}**" if means[method, level] == best else text)
+            kept = max(kept, *(record.state_bytes for record in records))
+        if any(line):
+            lines.append(f"| {method} | " + " | ".join(line) + f" | {kept / 1e6:.1f} |")
+    return lines
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Return p values after Holm's correction for their number.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    found, least = [0.0] * len(values), 0.0
+    for place, index in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        least = max(least, min(1.0, (len(values) - place) * values[index]))
+        found[index] = least
+    return found
+
+
+def difference_table(cells: Cells, lowest: float, of: str = "lord+") -> list[str]:
+    """Return Class-IL of ``lord+`` minus that of each rival, with intervals and p values."""
+    rows = []
+    for (method, level), records in sorted(cells.items(), key=lambda each: each[0][::-1]):
+        if method != of and (of, level) in cells:
+            gap = difference(cells[of, level], records)
+            if gap is not None and gap.p is not None:
+                rows.append((level, method, gap))
+    adjusted = holm([gap.p or 1.0 for _, _, gap in rows])
+    lines = [f"| budget | {of} minus | points (95 % interval) | p | p, corrected |"]
+    lines.append("|---:|---|---:|---:|---:|")
+    for (level, method, gap), p in zip(rows, adjusted, strict=True):
+        points = f"{gap.mean:+.1f} ({gap.low:+.1f} to {gap.high:+.1f})"
+        lines.append(f"| {lowest * 2**level:.2g} | {method} | {points} | {gap.p:.2f} | {p:.2f} |")
+    return lines
+
+
+def replaced(page: str, name: str, lines: Sequence[str]) -> str:
+    """Return a page with the lines between two marks replaced."""
+    start, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+    if start not in page or end not in page:
+        raise SystemExit(f"the page has no marks {start.strip()} and {end.strip()}")
+    before, rest = page.split(start, 1)
+    return before + start + "\n".join(["", *lines, ""]) + end + rest.split(end, 1)[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    page = (folder / "README.md").read_text()
+    for name, stream in STREAMS.items():
+        if (folder / name).is_dir():
+            cells = cells_of(folder / name, stream.tasks, stream.lowest)
+            page = replaced(page, f"{name}: accuracy", accuracy_table(cells, stream.lowest))
+            page = replaced(page, f"{name}: differences", difference_table(cells, stream.lowest))
+    write_text(folder / "README.md", page)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""Recompute each figure of the page on equal budgets from the raw records, without this package.
+
+    python benchmarks/recompute.py results/equal-budgets
+
+It shares no code with ``equal_budgets_page.py`` and uses Python's standard library alone. Each
+number of the tables must come out as printed. It names those that do not, and then ends with 1.
+"""
+
+import itertools
+import json
+import re
+import statistics
+import sys
+from pathlib import Path
+
+STUDENT = {1: 12.706205, 2: 4.302653, 3: 3.182446, 4: 2.776445, 5: 2.570582}
+"""Degrees of freedom -> 97.5 % quantile of Student's t distribution."""
+Values = dict[tuple[str, str], dict[int, float]]
+"""Method and printed budget -> accuracy in percent by seed."""
+
+
+def read(file: Path, tasks: int) -> tuple[Values, dict[str, float]]:
+    """Return the accuracies of all runs, and the most megabytes that each method kept."""
+    values: Values = {}
+    kept: dict[str, float] = {}
+    for line in file.read_text().splitlines():
+        run = json.loads(line)
+        suffix = "_recomputed" if run["statistics"] == "recomputed" else ""
+        found = re.search(r"flops_per_task=([0-9.e+]+)", run["label"])
+        total = float(found[1]) * tasks if found else run["training_flops"]
+        budget = f"{total:.2g}" if found else f"about {total}"
+        values.setdefault((run["method"], budget), {})[run["seed"]] = run["class_il" + suffix]
+        kept[run["method"]] = max(kept.get(run["method"], 0), run["state_bytes"] / 1e6)
+    return values, kept
+
+
+def nearest(values: Values, method: str, budget: str) -> dict[int, float]:
+    """Return the runs of a method whose budget is printed so, or is nearest to it."""
+    if (method, budget) in values:
+        return values[method, budget]
+    found = {}
+    for (name, text), runs in values.items():
+        if name == method and text.startswith("about "):
+            ratio = float(text.removeprefix("about ")) / float(budget)
+            if 0.7 < ratio < 1.4:
+                found |= runs
+    return found
+
+
+def table(page: str, name: str) -> list[list[str]]:
+    """Return the cells of the table between two marks, without the line under the heads."""
+    text = page.split(f"<!-- {name} -->")[1].split(f"<!-- end of {name} -->")[0]
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    rows = [[cell.strip().strip("*") for cell in line.strip("|").split("|")] for line in lines]
+    return [rows[0], *rows[2:]]
+
+
+def differing(first: dict[int, float], second: dict[int, float]) -> tuple[str, float]:
+    """Return the paired difference as printed, and its exact p value."""
+    gaps = [first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())]
+    mean = sum(gaps) / len(gaps)
+    reach = STUDENT[len(gaps) - 1] * statistics.stdev(gaps) / len(gaps) ** 0.5
+    signs = list(itertools.product((1, -1), repeat=len(gaps)))
+    sums = [abs(sum(s * gap for s, gap in zip(each, gaps, strict=True))) for each in signs]
+    p = sum(each >= abs(sum(gaps)) - 1e-9 for each in sums) / len(signs)
+    return f"{mean:+.1f} ({mean - reach:+.1f} to {mean + reach:+.1f})", p
+
+
+def wrong(page: str, folder: Path, tasks: int) -> list[str]:
+    """Return a line for each figure of a stream that does not come out as printed."""
+    values, kept = read(folder / "runs.jsonl", tasks)
+    found, name = [], folder.name
+
+    def check(what: str, printed: str, computed: str) -> None:
+        if printed != computed:
+            found.append(f"{name}: {what}: printed {printed}, computed {computed}")
+
+    heads, *rows = table(page, f"{name}: accuracy")
+    for method, *cells, megabytes in rows:
+        check(f"MB of {method}", megabytes, f"{kept[method]:.1f}")
+        for budget, cell in zip(heads[1:-1], cells, strict=True):
+            runs = list(nearest(values, method, budget).values())
+            shown = f"{statistics.mean(runs):.1f} ± {statistics.stdev(runs):.1f}" if runs else ""
+            check(f"{method} at {budget}", cell, shown)
+    _, *rows = table(page, f"{name}: differences")
+    computed = []
+    for budget, rival, points, p, _ in rows:
+        text, exact = differing(nearest(values, "lord+", budget), nearest(values, rival, budget))
+        check(f"lord+ minus {rival} at {budget}", points, text)
+        check(f"p of lord+ and {rival} at {budget}", p, f"{exact:.2f}")
+        computed.append(exact)
+    ordered = sorted(computed)
+    for row, exact in zip(rows, computed, strict=True):
+        place = ordered.index(exact)
+        corrected = max(min(1.0, (len(ordered) - n) * ordered[n]) for n in range(place + 1))
+        check(f"corrected p of {row[1]} at {row[0]}", row[4], f"{corrected:.2f}")
+    return found
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    page, found, streams = (folder / "README.md").read_text(), [], 0
+    for each in sorted(folder.iterdir()):
+        if (each / "runs.jsonl").is_file():
+            first = json.loads((each / "runs.jsonl").read_text().splitlines()[0])
+            found += wrong(page, each, len(first["matrices"]["class_il"]))
+            streams += 1
+    print("\n".join(found) or f"All figures of {streams} streams come out as printed.")
+    sys.exit(bool(found) or not streams)
+
+
+if __name__ == "__main__":
+    main()
