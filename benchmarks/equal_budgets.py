@@ -112,7 +112,9 @@ def main() -> None:
             *("--data", given.data, "--out", given.out, "--methods", methods),
             *("--seeds", f"{seed},", "--order-seed", str(seed)),
         ]
-        subprocess.run([sys.executable, "-m", "lord", *command], check=True)
+        done = subprocess.run([sys.executable, "-m", "lord", *command], check=False)
+        if done.returncode:
+            sys.exit(done.returncode)
 
 
 if __name__ == "__main__":
