@@ -1,10 +1,10 @@
 """Compare methods at equal budgets of training FLOPs, on streams with and without tuning.
 
-    python benchmarks/equal_budgets.py letters --data domains/letters --out runs/letters
+    python benchmarks/equal_budgets.py sprites --data domains/sprites --out runs/sprites
 
 runs one stream: all methods, budgets and seeds. If it is stopped, the same command continues.
 ``--levels`` of the budget, ``--methods`` and ``--seeds`` run a part, and ``lord report
-runs/letters`` then makes the tables of all parts. All streams have at most 5,000 training images
+runs/sprites`` then makes the tables of all parts. All streams have at most 5,000 training images
 of 32 x 32 pixels.
 
 Methods, settings and optimizer are those of ``results/baselines-s-cifar10``. They were tuned on
@@ -76,9 +76,9 @@ STREAMS = {
     "tiny10": Stream(10, 6e11, f"{HUNDRED} --split {split(range(100), 10)}"),
     "tiny20": Stream(20, 1.2e12, f"{HUNDRED} --split {split(range(100, 200), 20)}"),
     "sprites": Stream(5, 6e11, "--preset images --tasks 5 --resize 32"),
-    "letters": Stream(13, 1.2e12, "--preset images --tasks 13 --resize 32"),
+    "spectrograms": Stream(5, 6e11, "--preset images --tasks 5 --resize 32"),
 }
-UNSEEN = ("letters", "tiny20", "blurry")
+UNSEEN = ("spectrograms", "tiny20", "blurry")
 """Streams that were used for no choice."""
 
 
