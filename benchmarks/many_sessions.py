@@ -14,7 +14,6 @@ import torch
 
 from lord import Learner
 from lord.backbone import Backbone, BackboneConfig
-from lord.costs import peak_bytes
 from lord.data import DataConfig, load_images
 from lord.storage import write_text
 from lord.training.folder import environment
@@ -48,7 +47,7 @@ def sessions(data: str) -> tuple[list[dict[str, float]], float, float]:
             learner.save(Path(folder) / "state")
             size = (Path(folder) / "state").stat().st_size
         row = {"classes": len(learner.classes), "cpu_s": seconds, "sums": sums, "file": size}
-        found.append(row | {"peak_memory": peak_bytes(torch.device("cpu"))})
+        found.append(row)
         rows.append((chosen, names))
     test = images.test_images[scored].contiguous()
     labels = [images.classes[label] for label in images.test_labels[scored].tolist()]
