@@ -23,19 +23,21 @@ from typing import NamedTuple
 
 LEVELS = 5
 """Number of budgets of a stream, each twice the one before."""
-METHODS = {
-    "lord": "",
-    "lord+": "",
-    "er-las": "",
-    "er-ace": "",
-    "der++": ":tau=1",
-    "mean-er": ":tau=1:rate=1:decay=0.97",
-    "cls-er": ":tau=1:rate=0.9:plastic_rate=1:decay=0.97",
-    "er-all": "",
-    "icarl": "",
-    "gdumb": "",
-}
-"""Settings of each method."""
+METHODS = (
+    "lord",
+    "lord+",
+    "lord+:width=8",
+    "er-las",
+    "er-las:width=8",
+    "er-ace",
+    "der++:tau=1",
+    "mean-er:tau=1:rate=1:decay=0.97",
+    "cls-er:tau=1:rate=0.9:plastic_rate=1:decay=0.97",
+    "er-all",
+    "icarl",
+    "gdumb",
+)
+"""Methods, with their settings."""
 SHARED = (
     "--width 16 --buffer 500 --precision fp32 --threads 1 --jobs 1 --optimizer muon --lr 0.05 "
     "--momentum 0.6 --weight-decay 0.01 --schedule triangle"
@@ -88,7 +90,7 @@ def variants(names: list[str], budgets: list[float], tasks: int) -> list[str]:
     for budget in budgets:
         for name in names:
             if name != "gdumb":
-                found.append(f"{name}{METHODS[name]}:flops_per_task={budget / tasks:.4g}")
+                found.append(f"{name}:flops_per_task={budget / tasks:.4g}")
             elif passes := int(budget / tasks / GDUMB_PASS):
                 found.append(f"gdumb:passes={passes}")
     return found

@@ -7,6 +7,7 @@ what stands between its two marks in that page.
 """
 
 import argparse
+import re
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from lord.reporting.statistics import Difference, paired
 from lord.storage import write_text
 
 Cells = dict[tuple[str, int], list[RunRecord]]
-"""Method and level of the budget -> its runs."""
+"""Method with its settings, and level of the budget -> its runs."""
 
 
 def cells_of(folder: Path, tasks: int, lowest: float) -> Cells:
@@ -30,7 +31,8 @@ def cells_of(folder: Path, tasks: int, lowest: float) -> Cells:
         budget = record.settings["flops_per_task"]
         spent = budget * tasks if isinstance(budget, int | float) else record.training_flops
         level = min(range(LEVELS), key=lambda each: abs(lowest * 2**each / spent - 1))
-        cells.setdefault((record.method, level), []).append(record)
+        name = re.sub(r":(flops_per_task|passes)=[^:]*", "", record.label)
+        cells.setdefault((name, level), []).append(record)
     return cells
 
 
@@ -50,7 +52,7 @@ def accuracy_table(cells: Cells, lowest: float) -> list[str]:
     heads = [f"{lowest * 2**level:.2g}" for level in levels]
     lines = ["| method | " + " | ".join(heads) + " | MB kept |", "|---" * (len(levels) + 2) + "|"]
     means = {key: statistics.fmean(map(headline, records)) for key, records in cells.items()}
-    for method in METHODS:
+    for method in (*METHODS, *sorted({name for name, _ in cells} - {*METHODS})):
         line, kept = [], 0
         for level in levels:
             records = cells.get((method, level), [])
@@ -58,7 +60,9 @@ def accuracy_table(cells: Cells, lowest: float) -> list[str]:
                 line.append("")
                 continue
             values = list(map(headline, records))
-            text = f"{means[method, level]:.1f} ± {statistics.stdev(values):.1f}"
+            text = f"{means[method, level]:.1f}"
+            if len(values) > 1:
+                text += f" ± {statistics.stdev(values):.1f}"
             best = max(mean for (_, each), mean in means.items() if each == level)
             line.append(f"**{text}**" if means[method, level] == best else text)
             kept = max(kept, *(record.state_bytes for record in records))

@@ -16,7 +16,7 @@ from pathlib import Path
 STUDENT = {1: 12.706205, 2: 4.302653, 3: 3.182446, 4: 2.776445, 5: 2.570582}
 """Degrees of freedom -> 97.5 % quantile of Student's t distribution."""
 Values = dict[tuple[str, str], dict[int, float]]
-"""Method and printed budget -> accuracy in percent by seed."""
+"""Method with its settings, and printed budget -> accuracy in percent by seed."""
 
 
 def read(file: Path, tasks: int) -> tuple[Values, dict[str, float]]:
@@ -29,8 +29,9 @@ def read(file: Path, tasks: int) -> tuple[Values, dict[str, float]]:
         found = re.search(r"flops_per_task=([0-9.e+]+)", run["label"])
         total = float(found[1]) * tasks if found else run["training_flops"]
         budget = f"{total:.2g}" if found else f"about {total}"
-        values.setdefault((run["method"], budget), {})[run["seed"]] = run["class_il" + suffix]
-        kept[run["method"]] = max(kept.get(run["method"], 0), run["state_bytes"] / 1e6)
+        name = re.sub(r":(flops_per_task|passes)=[^:]*", "", run["label"])
+        values.setdefault((name, budget), {})[run["seed"]] = run["class_il" + suffix]
+        kept[name] = max(kept.get(name, 0), run["state_bytes"] / 1e6)
     return values, kept
 
 
@@ -80,7 +81,9 @@ def wrong(page: str, folder: Path, tasks: int) -> list[str]:
         check(f"MB of {method}", megabytes, f"{kept[method]:.1f}")
         for budget, cell in zip(heads[1:-1], cells, strict=True):
             runs = list(nearest(values, method, budget).values())
-            shown = f"{statistics.mean(runs):.1f} ± {statistics.stdev(runs):.1f}" if runs else ""
+            shown = f"{statistics.fmean(runs):.1f}" if runs else ""
+            if len(runs) > 1:
+                shown += f" ± {statistics.stdev(runs):.1f}"
             check(f"{method} at {budget}", cell, shown)
     _, *rows = table(page, f"{name}: differences")
     computed = []
