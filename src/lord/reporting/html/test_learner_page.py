@@ -51,6 +51,7 @@ def inspected(classes, sessions):
         sessions=[
             SessionFigures(
                 number=n + 1,
+                date="2026-11-29",
                 source=f"{WEEKS}{n + 1}",
                 images=100,
                 new_classes=classes[n : n + 1],
@@ -101,7 +102,8 @@ def test_the_page_of_a_learner_shows_all_and_makes_no_requests(opened, address):
     )
     assert page.locator("#next .command code").all_inner_texts() == ["lord learn x --state memory"]
     assert cells(page, "#classes")[0] == [EVIL, "100", "10", "90.0", "90.0", "166"]
-    assert cells(page, "#sessions")[2][:4] == ["3", f"{WEEKS}3", "ant", "100"]
+    session = ["3", "2026-11-29", f"{WEEKS}3", "ant", "100"]
+    assert cells(page, "#sessions")[2][:5] == session
     heat = page.locator("#accuracy .heat tbody tr").last.locator("td").all_inner_texts()
     assert heat == ["88", "", "90"]
     assert f"{EVIL} predicted as dog: 1 image" in page.locator(".mistakes li").all_inner_texts()
