@@ -144,7 +144,8 @@ def _measured(
 ) -> list[list[str]]:
     """Return a line for each variant of a method in a study, with a link to its page."""
     study = folder.relative_to(results)
-    page = study if (folder / "README.md").exists() else study.parent
+    above = (study, *study.parents)
+    page = next(each for each in above if (results / each / "README.md").exists())
     return [
         [
             f"[{study}](../results/{page}/README.md)",
