@@ -11,8 +11,8 @@ Methods, settings and optimizer are those of ``results/baselines-s-cifar10``. Th
 streams of CIFAR-10 and, a little, on the first hundred classes of Tiny-ImageNet. No choice was made
 on the streams of ``UNSEEN``.
 
-``gdumb`` learns from its buffer alone, anew after each task, so its budget is a number of passes.
-Where one pass costs more than the budget, it is left out.
+``gdumb`` trains a new network on its buffer after each task. Its budget is a number of passes over
+the buffer. Where one pass costs more than the budget, it is left out.
 """
 
 import argparse

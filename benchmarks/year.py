@@ -16,9 +16,9 @@ Every fourth week, scikit-learn's logistic regression learns all photographs so 
 frozen features. It keeps them all, has no copies among them, and never sees a wrong name. Its
 seconds are those of the fit.
 
-``year-seed0.json`` has, for each week, accuracy on test images of the classes so far, seconds of
-the processes, the largest memory of one of them, that of the server so far, and bytes of the
-folder. Each process has one thread.
+``year-seed0.json`` has for each week the accuracy on test images of the classes so far. It also has
+the seconds of the week's processes, their peak memory, that of the server so far, and the bytes of
+the folder. Each process has one thread.
 """
 
 import argparse

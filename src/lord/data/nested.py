@@ -8,7 +8,7 @@ from lord.data.sources.folder import TEST, has_pictures
 
 
 def check_not_nested(path: Path, labels: Iterable[str], known: Collection[str] = ()) -> None:
-    """Check that a folder that holds classes, such as that of a week, is not taken for a class.
+    """Refuse a data set in which a class is itself a folder of classes, as that of a week is.
 
     Args:
         path: a data set.
