@@ -184,8 +184,10 @@ def _stored(record: RunRecord, study: Study | None) -> ShownRun:
     label, command = label_of(record), ""
     if study and study.given is not None and (not study.labels or label in study.labels):
         # Records of old versions hold only some settings; the values of others are not known.
-        known = record.settings if "epochs" in record.settings else ()
-        command = repeat_from_settings(variant_of(record), record.seed, study.given, known)
+        known = record.settings if "epochs" in record.settings else {}
+        # Runs of one study can differ in a given setting, such as an 'order_seed' for each seed.
+        given = {name: known.get(name, value) for name, value in study.given.items()}
+        command = repeat_from_settings(variant_of(record), record.seed, given, known)
     return ShownRun(
         name=f"{label}-seed{record.seed}",
         label=label,

@@ -139,7 +139,7 @@ def test_single_runs_and_comparisons_are_separate_studies(study, tmp_path):
 
 def test_a_stored_record_is_repeated_from_the_settings_of_its_comparison(study, tmp_path):
     records = [read_record(study / f"{name}-seed1") for name in ("er", "lord")]
-    given = {"preset": "digits", "width": 4, "distill": 0.1, "lord.candidates": 10}
+    given = {"preset": "digits", "width": 4, "distill": 0.05, "lord.candidates": 10}
     about = Study(command="lord compare ...", given=given, labels=["er", "lord"])
     for name, value in (("summary", records), ("study", about)):
         (tmp_path / f"{name}.json").write_bytes(msgspec.json.encode(value))
@@ -147,8 +147,18 @@ def test_a_stored_record_is_repeated_from_the_settings_of_its_comparison(study, 
     assert commands == {
         "er": "lord run --method er --seed 1 --preset digits --set width=4",
         "lord": "lord run --method lord --seed 1 --preset digits --set width=4 "
-        "--set distill=0.1 --set lord.candidates=10",
+        "--set distill=0.05 --set lord.candidates=10",
     }
+
+
+def test_a_stored_record_is_repeated_with_its_own_value_of_a_given_setting(study, tmp_path):
+    record = read_record(study / "er-seed1")
+    about = Study(command="lord compare ...", given={"width": 8, "preset": "digits"})
+    for name, value in (("summary", [record]), ("study", about)):
+        (tmp_path / f"{name}.json").write_bytes(msgspec.json.encode(value))
+    (run,) = gather(tmp_path).studies[0].runs
+    assert record.settings["width"] == 4
+    assert run.command == "lord run --method er --seed 1 --preset digits --set width=4"
 
 
 def test_a_record_of_an_earlier_command_has_no_command(study, tmp_path):
