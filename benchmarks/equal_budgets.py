@@ -9,7 +9,8 @@ of 32 x 32 pixels.
 
 Methods, settings and optimizer are those of ``results/baselines-s-cifar10``. They were tuned on
 streams of CIFAR-10 and, a little, on the first hundred classes of Tiny-ImageNet. No choice was made
-on the streams of ``UNSEEN``.
+on the streams of ``UNSEEN``. For the stream ``photographs``, see ``weekly.py``: a seed chooses its
+classes.
 
 ``gdumb`` trains a new network on its buffer after each task. Its budget is a number of passes over
 the buffer. Where one pass costs more than the budget, it is left out.
@@ -79,6 +80,7 @@ STREAMS = {
     "tiny20": Stream(20, 1.2e12, f"{HUNDRED} --split {split(range(100, 200), 20)}"),
     "sprites": Stream(5, 6e11, "--preset images --tasks 5 --resize 32"),
     "spectrograms": Stream(5, 6e11, "--preset images --tasks 5 --resize 32"),
+    "photographs": Stream(4, 6e11, "--plugin benchmarks/weekly.py --preset weekly{seed}-32"),
 }
 UNSEEN = ("spectrograms", "tiny20", "blurry")
 """Streams that were used for no choice."""
@@ -99,7 +101,7 @@ def variants(names: list[str], budgets: list[float], tasks: int) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("stream", choices=STREAMS)
-    parser.add_argument("--data", required=True)
+    parser.add_argument("--data", help="path of the images; none for 'photographs'")
     parser.add_argument("--out", required=True)
     parser.add_argument("--levels", type=int, nargs="+", default=range(LEVELS))
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
@@ -108,11 +110,14 @@ def main() -> None:
     stream = STREAMS[given.stream]
     budgets = [stream.lowest * 2**level for level in given.levels]
     methods = ",".join(variants(given.methods, budgets, stream.tasks))
-    for seed in given.seeds:  # one after the other, since '--order seeded' excludes '--split'
+    # With photographs, a seed chooses the classes, and so has a comparison of its own.
+    groups = [[seed] for seed in given.seeds] if "{seed}" in stream.settings else [given.seeds]
+    for seeds in groups:
         command = [
-            *("compare", *shlex.split(stream.settings), *shlex.split(SHARED)),
-            *("--data", given.data, "--out", given.out, "--methods", methods),
-            *("--seeds", f"{seed},", "--order-seed", str(seed)),
+            *("compare", *shlex.split(stream.settings.format(seed=seeds[0])), *shlex.split(SHARED)),
+            *(("--data", given.data, "--order", "seeded") if given.data else ()),
+            *("--out", given.out, "--methods", methods),
+            *("--seeds", "".join(f"{seed}," for seed in seeds)),
         ]
         done = subprocess.run([sys.executable, "-m", "lord", *command], check=False)
         if done.returncode:

@@ -255,16 +255,13 @@ def with_assignments(
 
 
 def _check_split(given: Mapping[str, Value]) -> None:
-    """Refuse a number or an order of tasks where their classes are spelled out."""
-    if "split" in given and {"tasks", "order"} & given.keys():
+    """Refuse a number of tasks where their classes are spelled out."""
+    if "split" in given and "tasks" in given:
         split = given["split"]
         if isinstance(split, tuple):
             split = "/".join(",".join(map(str, task)) for task in split)
         raise UserError(
-            "already says the tasks and their order",
-            field="split",
-            given=split,
-            hint="leave `tasks` and `order` out",
+            "already says the tasks", field="split", given=split, hint="leave `tasks` out"
         )
 
 

@@ -34,15 +34,14 @@ class StreamConfig(Config, frozen=True):
     tasks: Count = 5
     """Number of tasks. With new classes in each task, it must divide the number of classes."""
     order: Literal["natural", "seeded"] = "natural"
-    """Order of the classes, or of given tasks: as they are numbered, or shuffled by the run's
-    seed."""
+    """Order of the classes, or of the tasks if they are given or from 'split': as they stand, or
+    shuffled by the run's seed."""
     order_seed: Natural | None = None
-    """Seed that shuffles the classes, or the tasks if they are given or from 'split', in place of
-    'order'. It also decides permutations, rotations and drift. By default, the run's seed decides
-    them."""
+    """Seed that shuffles what 'order' does, in place of the run's seed. It also decides
+    permutations, rotations and drift. By default, the run's seed decides them."""
     split: Groups | None = None
     """Classes of each task by number or name, such as 0,1/2,3 or 'cat,dog;ant,bee'. Replaces
-    'tasks' and 'order'."""
+    'tasks'."""
     subset: Share = 1.0
     """Share of each class's training images to use. They are the first after those that 'skip'
     leaves out."""
@@ -102,7 +101,7 @@ def make_stream(data: ImageData, config: StreamConfig, seed: int) -> Stream:
     places = []
     if config.scenario == "given":
         places = given_places(data, config.tasks, order_seed if mixed else None)
-    groups = [] if places else _groups(data.classes, config, order_seed)
+    groups = [] if places else _groups(data.classes, config, order_seed if mixed else None)
     order = [label for group in groups for label in group] or appearance(data, places)
     train = share_of(data, order, "subset", config.skip, config.subset)
     test = renumbered(data.test_images, data.test_labels, order, data.test_tasks)
@@ -131,18 +130,20 @@ def make_stream(data: ImageData, config: StreamConfig, seed: int) -> Stream:
     return Stream(_domains(whole_train, views), _domains(whole_test, views), names)
 
 
-def _groups(names: Sequence[str], config: StreamConfig, seed: int) -> list[tuple[int, ...]]:
-    """Return groups of classes: one for each task, or one for each class if tasks share them."""
+def _groups(names: Sequence[str], config: StreamConfig, seed: int | None) -> list[tuple[int, ...]]:
+    """Return groups of classes: one for each task, or one for each class if tasks share them.
+
+    Args:
+        names: names of the classes.
+        config: how to cut them.
+        seed: shuffles the tasks of ``config.split``, or the classes; None to keep their order.
+    """
     if config.split is not None:
         groups = numbered(config.split, names)
-        places = (
-            shuffled(len(groups), seed) if config.order_seed is not None else range(len(groups))
-        )
+        places = range(len(groups)) if seed is None else shuffled(len(groups), seed)
         return [groups[place] for place in places]
     classes = len(names)
-    order = list(range(classes))
-    if config.order == "seeded" or config.order_seed is not None:
-        order = shuffled(classes, seed)
+    order = list(range(classes)) if seed is None else shuffled(classes, seed)
     if config.scenario not in ("classes", "blurry"):
         return [(label,) for label in order]
     if config.tasks > classes:

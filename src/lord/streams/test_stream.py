@@ -76,6 +76,7 @@ def test_an_order_seed_shuffles_whatever_the_seed_of_the_run_is():
     assert names(0, order_seed=3) != names(0, order_seed=4)
     split = ((0, 1), (2, 3), (4, 5), (6, 7))
     shuffled = names(0, split=split, order_seed=1)
+    assert shuffled == names(1, split=split, order="seeded")
     assert shuffled != names(0, split=split) == tuple("01234567")
     assert {shuffled[at : at + 2] for at in range(0, 8, 2)} == PAIRS
     for scenario in ("permuted", "rotated", "drifting"):

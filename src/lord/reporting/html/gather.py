@@ -186,7 +186,8 @@ def _stored(record: RunRecord, study: Study | None) -> ShownRun:
         # Records of old versions hold only some settings; the values of others are not known.
         known = record.settings if "epochs" in record.settings else {}
         # Runs of one study can differ in a given setting, such as an 'order_seed' for each seed.
-        given = {name: known.get(name, value) for name, value in study.given.items()}
+        own = known | {"preset": record.preset}
+        given = {name: own.get(name, value) for name, value in study.given.items()}
         command = repeat_from_settings(variant_of(record), record.seed, given, known)
     return ShownRun(
         name=f"{label}-seed{record.seed}",
