@@ -31,7 +31,7 @@ def cells_of(folder: Path, tasks: int, lowest: float) -> Cells:
         budget = record.settings["flops_per_task"]
         spent = budget * tasks if isinstance(budget, int | float) else record.training_flops
         level = min(range(LEVELS), key=lambda each: abs(lowest * 2**each / spent - 1))
-        name = re.sub(r":(flops_per_task|passes)=[^:]*", "", record.label)
+        name = re.sub(r":flops_per_task=[^:]*|(?<=^gdumb):passes=[^:]*", "", record.label)
         cells.setdefault((name, level), []).append(record)
     return cells
 

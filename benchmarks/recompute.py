@@ -29,7 +29,7 @@ def read(file: Path, tasks: int) -> tuple[Values, dict[str, float]]:
         found = re.search(r"flops_per_task=([0-9.e+]+)", run["label"])
         total = float(found[1]) * tasks if found else run["training_flops"]
         budget = f"{total:.2g}" if found else f"about {total}"
-        name = re.sub(r":(flops_per_task|passes)=[^:]*", "", run["label"])
+        name = re.sub(r":flops_per_task=[^:]*|(?<=^gdumb):passes=[^:]*", "", run["label"])
         values.setdefault((name, budget), {})[run["seed"]] = run["class_il" + suffix]
         kept[name] = max(kept.get(name, 0), run["state_bytes"] / 1e6)
     return values, kept

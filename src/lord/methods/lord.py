@@ -19,7 +19,7 @@ from lord.methods.optim import Progress
 from lord.methods.terms import cross_entropy_for, dark_experience, distillation
 from lord.rehearsal import Balanced, admission_probability, chance
 from lord.streams import Task
-from lord.student import Ladder, default_pace, level_by_images, levels_over
+from lord.student import Ladder, default_pace, level_by_flops, level_by_images, levels_over
 from lord.teacher import Candidate, Teacher, by_importance, freeze, search_teacher
 
 SEARCH_SHARE = 0.01
@@ -34,7 +34,11 @@ class LoRDConfig(BufferConfig, frozen=True):
     """Widths of the student: ten (short) or nineteen (long). auto: long from 100 classes on."""
     pace: NonNegative | Literal["auto"] | None = None
     """Levels gained before the first task (r). None: as in the paper, by the number of tasks.
-    auto: the level follows the images seen so far, for any number of tasks."""
+    auto: the level follows the images seen so far, for any number of tasks. With
+    `flops_per_task`, it is the highest at which the FLOPs pay for `passes`."""
+    passes: NonNegative = 4.0
+    """Passes over a task's images that its FLOPs must pay for, with `pace` auto. A narrow student
+    that takes many steps learns more than a wide one that takes few."""
     growth: Literal["plain", "preserving", "none"] = "plain"
     """How the student grows. plain: as in the paper. preserving: growth does not change the
     function that it computes. none: it has full width from the first task on."""
@@ -95,16 +99,17 @@ class LoRD(Rehearsal[LoRDConfig]):
         self.ladder = Ladder.for_network(self.channels, classes)
         self.teacher: Teacher | None = None
         self.level = 0
-        self.first = self.seen = 1
-        """Images of the first task; images of all tasks, each counted once a task."""
+        self.first = self.seen = self.images = 1
+        """Images of the first task, of all tasks so far, and of the current one."""
         self._grow(self._level(0))
         self._warn_if_narrow()
 
     # 1. Student redundancy: an elastic student that grows ----------------------------------------
 
     def begin_task(self, task: Task) -> None:
-        images = len(task.labels)
-        self.first, self.seen = (self.first, self.seen + images) if task.index else (images, images)
+        self.images = len(task.labels)
+        self.first, self.seen = (self.first, self.seen) if task.index else (self.images, 0)
+        self.seen += self.images
         level = self._level(task.index)
         if task.index and (self.config.distill or self.config.admission):
             self.teacher = self._find_teacher(task, level)  # before the student grows
@@ -114,6 +119,11 @@ class LoRD(Rehearsal[LoRDConfig]):
         """Return the student's level in a task, by its number from 0."""
         if self.config.growth == "none":
             return self.ladder.top
+        if self.config.pace == "auto" and self.context.flops is not None:
+            steps = self.config.passes * math.ceil(self.images / self.context.batch)
+            costs = [self._step_flops(level) for level in range(1, self.ladder.top + 1)]
+            paid = level_by_flops(self.context.flops, costs, steps)
+            return max(paid, self.level) if task else paid
         if self.config.pace == "auto":
             return level_by_images(self.first, self.seen, self.ladder.top)
         levels = levels_over(self.context.tasks, self.ladder.top, self.config.pace)
@@ -166,10 +176,13 @@ class LoRD(Rehearsal[LoRDConfig]):
         """Return the most FLOPs to spend on a search: a share of those of the task's steps."""
         if self.context.flops is not None:
             return SEARCH_SHARE * self.context.flops
+        return SEARCH_SHARE * self.context.steps(task) * self._step_flops(level)
+
+    def _step_flops(self, level: int) -> int:
+        """Return the FLOPs of the student's passes in a step at a level."""
         c = self.config
         images = self.context.batch + c.draws * c.rho * c.replay
-        step = int(3 * images * self.channels.flops(self.ladder.counts(level)))
-        return SEARCH_SHARE * self.context.steps(task) * step
+        return int(3 * images * self.channels.flops(self.ladder.counts(level)))
 
     # 3. and 4. Distillation, and rehearsal -------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """The growth schedule: the student's level in each task."""
 
 import math
+from collections.abc import Sequence
 
 
 def default_pace(tasks: int) -> float:
@@ -67,3 +68,18 @@ def level_by_images(first: int, seen: int, top: int) -> int:
         top: the highest level.
     """
     return math.ceil(round(top * (1 - MISSING * first / seen), 6))
+
+
+def level_by_flops(flops: float, step_flops: Sequence[float], steps: float) -> int:
+    """Return the highest level at which a task's FLOPs pay for a number of steps, or level 1.
+
+    >>> level_by_flops(4e6, step_flops=[1e4, 5e4, 1e5, 2e5], steps=40)
+    3
+
+    Args:
+        flops: training FLOPs of the task.
+        step_flops: FLOPs of a step at each level.
+        steps: steps to pay for.
+    """
+    paid = [level for level, each in enumerate(step_flops, 1) if steps * each <= flops]
+    return max(paid, default=1)

@@ -53,12 +53,33 @@ def levels(method, **more):
     return found
 
 
+LARGE_FIRST = ((0, 1, 2, 3, 4, 5, 6, 7), (8, 9))
+
+
 def test_the_default_of_lord_plus_grows_by_the_images_seen():
     small_first = ((0,), (1, 2, 3), (4, 5, 6, 7, 8, 9))
     assert levels("lord+", tasks=2) == [5, 8]
     assert levels("lord+", split=small_first) == [5, 9, 10]
     assert levels("lord+", split=small_first[::-1]) == [5, 7, 8]
     assert levels("lord+:pace=2", tasks=2) == [2, 2]
+
+
+def test_a_student_with_a_budget_has_the_width_that_its_flops_pay_for():
+    def widths(flops, method="lord+", **more):
+        return levels(method, **{"flops_per_task": flops, "epochs": 99} | more)
+
+    assert widths(1e6) == [1] * 5
+    assert widths(1e15) == [10] * 5
+    chosen = widths(1e8)
+    assert 1 < chosen[0] < 10
+    assert chosen == sorted(chosen)
+    assert widths(1e8, "lord+:passes=0.5") == [10] * 5
+    assert widths(1e8, "lord+:pace=2") == levels("lord+:pace=2")
+    more, fewer = (
+        widths(6e8, subset=0.5, split=split) for split in (LARGE_FIRST, LARGE_FIRST[::-1])
+    )
+    assert more[0] < fewer[0] == fewer[1]  # it grows when a task has fewer images, never shrinks
+    assert more[1] == fewer[0]
 
 
 def test_a_pace_is_a_number_or_auto():
