@@ -36,7 +36,7 @@ class LoRDConfig(BufferConfig, frozen=True):
     """Levels gained before the first task (r). None: as in the paper, by the number of tasks.
     auto: the level follows the images seen so far, for any number of tasks. With
     `flops_per_task`, it is the highest at which the FLOPs pay for `passes`."""
-    passes: NonNegative = 4.0
+    passes: NonNegative = 8.0
     """Passes over a task's images that its FLOPs must pay for, with `pace` auto. A narrow student
     that takes many steps learns more than a wide one that takes few."""
     growth: Literal["plain", "preserving", "none"] = "plain"
@@ -273,7 +273,7 @@ Cross-entropies are logit-adjusted (``tau``). A step draws once from the buffer 
 passes the draw through the student together with the batch (``merged``). Growth preserves the
 function that the student computes (``growth``). The student lacks half of its levels in the first
 task. What it lacks is halved each time the images seen have doubled. No number of tasks is needed
-(``pace``). With a budget of FLOPs, it has the largest width that pays for four passes over a task's
+(``pace``). With a budget of FLOPs, it has the largest width that pays for eight passes over a task's
 images (``passes``). Distillation is off (``distill``). ``alpha`` is the same for every stream and buffer
 size.
 
