@@ -5,15 +5,17 @@
 A row of charts for each stream with a study in the folder. Bars are one standard deviation over
 seeds. The grey line joins the points that no other point beats in both accuracy and cost.
 
-The seconds are those of training steps alone on a machine that does nothing else. They are computed
-from the run's FLOPs in each task and the median seconds of a step there, as ``lord bench --out
-results/equal-budgets/steps.json`` measured them. Methods that it did not time are left out.
+The seconds are those of training steps alone, on a machine that does nothing else. They are the
+FLOPs of the run times the seconds per FLOP of a median step in its second task, as ``lord bench
+--task 2 --out results/equal-budgets/STREAM/steps.json`` measured them. Methods that it did not time
+are left out.
 """
 
 import argparse
 import statistics
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from equal_budgets import METHODS, STREAMS
@@ -27,22 +29,20 @@ from lord.evaluation import RunRecord
 from lord.reporting.pictures import pareto_front
 
 MARKS = "osD^vP*XphH8"
+TITLES = ("training FLOPs", "seconds of training steps", "MB kept")
 Cost = Callable[[RunRecord], float | None]
 Points = dict[str, list[tuple[float, list[float]]]]
 """Method -> mean cost and accuracies of each budget."""
 
 
-def seconds_of(bench: Bench) -> Cost:
+def seconds_of(file: Path) -> Cost:
     """Return a function from a run to the seconds of its steps; None where they were not timed."""
-    per_flop = {(step.method, step.task): step.seconds / step.flops for step in bench.steps}
+    steps = msgspec.json.decode(file.read_bytes(), type=Bench).steps if file.is_file() else []
+    per_flop = {step.method: step.seconds / step.flops for step in steps}
 
     def seconds(record: RunRecord) -> float | None:
-        name = record.label.split(":flops_per_task=")[0]
-        spent = record.task_flops or []
-        rates = [per_flop.get((name, task)) for task in range(len(spent))]
-        if not spent or None in rates:
-            return None
-        return sum(flops * rate for flops, rate in zip(spent, rates, strict=True) if rate)
+        rate = per_flop.get(record.label)
+        return rate and rate * (record.training_flops - record.recompute_flops)
 
     return seconds
 
@@ -85,25 +85,23 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("picture", type=Path)
     given = parser.parse_args()
-    steps = given.folder / "steps.json"
-    bench = msgspec.json.decode(steps.read_bytes(), type=Bench)
-    costs: dict[str, Cost] = {
-        "training FLOPs": lambda record: record.training_flops,
-        "seconds of steps": seconds_of(bench),
-        "MB kept": lambda record: record.state_bytes / 1e6,
-    }
     streams = [name for name in STREAMS if (given.folder / name).is_dir()]
     figure = Figure(figsize=(10, 0.6 + 2.8 * len(streams)), layout="constrained")
-    panels = figure.subplots(len(streams), len(costs), squeeze=False, sharey="row", sharex="col")
-    legend = {}
+    panels = figure.subplots(len(streams), len(TITLES), squeeze=False, sharey="row", sharex="col")
+    legend: dict[str, Any] = {}
     for row, name in zip(panels, streams, strict=True):
-        for axes, cost in zip(row, costs.values(), strict=True):
-            stream = STREAMS[name]
-            draw(axes, points_of(given.folder / name, stream.tasks, stream.lowest, cost))
+        stream, folder = STREAMS[name], given.folder / name
+        costs: tuple[Cost, ...] = (
+            lambda record: record.training_flops,
+            seconds_of(folder / "steps.json"),
+            lambda record: record.state_bytes / 1e6,
+        )
+        for axes, cost in zip(row, costs, strict=True):
+            draw(axes, points_of(folder, stream.tasks, stream.lowest, cost))
             handles, labels = axes.get_legend_handles_labels()
             legend |= dict(zip(labels, handles, strict=True))
         row[0].set_ylabel(f"{name}: Class-IL, %")
-    for axes, title in zip(panels[-1], costs, strict=True):
+    for axes, title in zip(panels[-1], TITLES, strict=True):
         axes.set_xlabel(title)
     handles, labels = list(legend.values()), list(legend)
     figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
