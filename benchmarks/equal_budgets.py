@@ -27,9 +27,9 @@ LEVELS = 5
 METHODS = (
     "lord",
     "lord+",
-    "lord+:width=8",
     "er-las",
     "er-las:width=8",
+    "er-las:width=6",
     "er-ace",
     "der++:tau=1",
     "mean-er:tau=1:rate=1:decay=0.97",

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +139,7 @@ class OpenSession:
         """
         with Meter() as meter:
             if not self.done:
+                method.context = replace(method.context, flops=flops)
                 with self.charged(meter, *seed):
                     method.begin_task(task)
             while not self.finished and not (self.done and method.resting):

@@ -119,13 +119,14 @@ class LoRD(Rehearsal[LoRDConfig]):
         """Return the student's level in a task, by its number from 0."""
         if self.config.growth == "none":
             return self.ladder.top
-        if self.config.pace == "auto" and self.context.flops is not None:
-            steps = self.config.passes * math.ceil(self.images / self.context.batch)
-            costs = [self._step_flops(level) for level in range(1, self.ladder.top + 1)]
-            paid = level_by_flops(self.context.flops, costs, steps)
-            return max(paid, self.level) if task else paid
         if self.config.pace == "auto":
-            return level_by_images(self.first, self.seen, self.ladder.top)
+            if self.context.flops is None:
+                level = level_by_images(self.first, self.seen, self.ladder.top)
+            else:
+                steps = self.config.passes * math.ceil(self.images / self.context.batch)
+                costs = [self._step_flops(each) for each in range(1, self.ladder.top + 1)]
+                level = level_by_flops(self.context.flops, costs, steps)
+            return max(level, self.level) if task else level
         levels = levels_over(self.context.tasks, self.ladder.top, self.config.pace)
         return levels[min(task, len(levels) - 1)]
 
