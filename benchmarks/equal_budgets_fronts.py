@@ -12,6 +12,7 @@ are left out.
 """
 
 import argparse
+import json
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +30,7 @@ from lord.evaluation import RunRecord
 from lord.reporting.pictures import pareto_front
 
 MARKS = "osD^vP*XphH8"
-TITLES = ("training FLOPs", "seconds of training steps", "MB kept")
+TITLES = ("training FLOPs, in 10¹²", "seconds of training steps", "MB kept")
 Cost = Callable[[RunRecord], float | None]
 Points = dict[str, list[tuple[float, list[float]]]]
 """Method -> mean cost and accuracies of each budget."""
@@ -37,7 +38,8 @@ Points = dict[str, list[tuple[float, list[float]]]]
 
 def seconds_of(file: Path) -> Cost:
     """Return a function from a run to the seconds of its steps; None where they were not timed."""
-    steps = msgspec.json.decode(file.read_bytes(), type=Bench).steps if file.is_file() else []
+    found = json.loads(file.read_text()) if file.is_file() else {}
+    steps = msgspec.convert(found["bench"], Bench).steps if found else []
     per_flop = {step.method: step.seconds / step.flops for step in steps}
 
     def seconds(record: RunRecord) -> float | None:
@@ -76,8 +78,7 @@ def draw(axes: Axes, points: Points) -> None:
     means = [(cost, statistics.fmean(v)) for places in points.values() for cost, v in places]
     if means:
         axes.step(*zip(*pareto_front(means), strict=True), where="post", color="0.75", zorder=0)
-    axes.set_xscale("log")
-    axes.grid(alpha=0.25, which="both")
+    axes.grid(alpha=0.25)
 
 
 def main() -> None:
@@ -92,7 +93,7 @@ def main() -> None:
     for row, name in zip(panels, streams, strict=True):
         stream, folder = STREAMS[name], given.folder / name
         costs: tuple[Cost, ...] = (
-            lambda record: record.training_flops,
+            lambda record: record.training_flops / 1e12,
             seconds_of(folder / "steps.json"),
             lambda record: record.state_bytes / 1e6,
         )
@@ -103,8 +104,10 @@ def main() -> None:
         row[0].set_ylabel(f"{name}: Class-IL, %")
     for axes, title in zip(panels[-1], TITLES, strict=True):
         axes.set_xlabel(title)
-    handles, labels = list(legend.values()), list(legend)
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
+        axes.set_xlim(left=0)
+    labels = [method for method in METHODS if method in legend]
+    handles = [legend[method] for method in labels]
+    figure.legend(handles, labels, loc="outside upper center", ncols=5, frameon=False)
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "fronts"}):
         figure.savefig(given.picture, metadata={"Date": None})
 
