@@ -274,9 +274,9 @@ Cross-entropies are logit-adjusted (``tau``). A step draws once from the buffer 
 passes the draw through the student together with the batch (``merged``). Growth preserves the
 function that the student computes (``growth``). The student lacks half of its levels in the first
 task. What it lacks is halved each time the images seen have doubled. No number of tasks is needed
-(``pace``). With a budget of FLOPs, it has the largest width that pays for eight passes over a task's
-images (``passes``). Distillation is off (``distill``). ``alpha`` is the same for every stream and buffer
-size.
+(``pace``). With a budget of FLOPs, it has the largest width at which they pay for eight passes over
+a task's images (``passes``). Distillation is off (``distill``). ``alpha`` is the same for every
+stream and buffer size.
 
 >>> import lord
 >>> lord.compose("lord+").settings.tau, lord.compose("lord+:tau=0").settings.tau
