@@ -5,10 +5,10 @@
 A row of charts for each stream with a study in the folder. Bars are one standard deviation over
 seeds. The grey line joins the points that no other point beats in both accuracy and cost.
 
-The seconds are those of training steps alone, on a machine that does nothing else. They are the
-FLOPs of the run times the seconds per FLOP of a median step in its second task, as ``lord bench
---task 2 --out results/equal-budgets/STREAM/steps.json`` measured them. Methods that it did not time
-are left out.
+The seconds are those of training steps, on a machine that does nothing else. ``lord bench --task 2
+--out results/equal-budgets/STREAM/steps.json`` measures the median step of the second task. Its
+seconds per FLOP are multiplied by the FLOPs of the run, without those of recomputed statistics.
+Methods that were not timed are left out.
 """
 
 import argparse

@@ -34,11 +34,11 @@ class LoRDConfig(BufferConfig, frozen=True):
     """Widths of the student: ten (short) or nineteen (long). auto: long from 100 classes on."""
     pace: NonNegative | Literal["auto"] | None = None
     """Levels gained before the first task (r). None: as in the paper, by the number of tasks.
-    auto: the level follows the images seen so far, for any number of tasks. With
-    `flops_per_task`, it is the highest at which the FLOPs pay for `passes`."""
+    auto: the level follows the images seen so far, for any number of tasks. If a task has a budget
+    of FLOPs, it is the highest level at which that pays for `passes`."""
     passes: NonNegative = 8.0
-    """Passes over a task's images that its FLOPs must pay for, with `pace` auto. A narrow student
-    that takes many steps learns more than a wide one that takes few."""
+    """With `pace` auto: passes over a task's images that its budget of FLOPs must pay for. More
+    passes make a narrower student that takes more steps."""
     growth: Literal["plain", "preserving", "none"] = "plain"
     """How the student grows. plain: as in the paper. preserving: growth does not change the
     function that it computes. none: it has full width from the first task on."""
