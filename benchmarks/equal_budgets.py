@@ -33,6 +33,7 @@ METHODS = (
     "er-las:width=6",
     "er-ace",
     "der++:tau=1",
+    "der++:tau=1:width=6",
     "mean-er:tau=1:rate=1:decay=0.97",
     "cls-er:tau=1:rate=0.9:plastic_rate=1:decay=0.97",
     "er-all",
