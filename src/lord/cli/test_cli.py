@@ -18,7 +18,7 @@ from lord.evaluation import read_record
 from lord.methods.method import BufferConfig
 from lord.training.sections import SECTIONS
 
-QUICK = "--epochs 1 --width 8 --threads 1 --set lord.candidates=8"
+QUICK = "--epochs 1 --subset 0.2 --width 8 --threads 1 --set lord.candidates=8"
 
 
 def test_a_first_run_needs_nothing_and_says_where_its_results_are(lord, tmp_path):
@@ -113,9 +113,9 @@ def test_a_file_that_lord_did_not_write_is_not_replaced(lord, tmp_path):
 
 
 def test_a_comparison_leaves_a_table_and_pictures_and_report_makes_them_again(lord, tmp_path):
-    code, out, _ = lord(f"compare --methods sgd,lord --seeds 0,7 {QUICK} --out c")
+    code, out, _ = lord(f"compare --methods sgd,er --seeds 0,7 {QUICK} --out c")
     assert code == 0
-    assert "lord-seed7: Class-IL" in out
+    assert "er-seed7: Class-IL" in out
     assert "The page with tables and pictures is c/README.md." in out
     assert out.rstrip().splitlines()[-1].endswith(".")  # what the comparison showed
     table = (tmp_path / "c" / "README.md").read_text()
@@ -124,7 +124,7 @@ def test_a_comparison_leaves_a_table_and_pictures_and_report_makes_them_again(lo
     code, _, _ = lord("report c")
     assert code == 0
     assert (tmp_path / "c" / "README.md").read_text() == table
-    _, out, _ = lord(f"compare --methods sgd,lord --seeds 1 {QUICK} --out c")
+    _, out, _ = lord(f"compare --methods sgd,er --seeds 1 {QUICK} --out c")
     assert "2 more finished runs are in c; 'lord report c' includes them." in out
 
 
@@ -273,7 +273,7 @@ def test_a_terminal_shows_a_bar_a_task_and_a_pipe_a_line(tmp_path):
         "-m",
         "lord",
         "run",
-        *QUICK.replace("--epochs 1", "--network cnn --epochs 3").split(),
+        *("--method", "er", "--width", "8", "--threads", "1", "--epochs", "3"),
         "--out",
     ]
     main_end, other_end = os.openpty()

@@ -42,7 +42,7 @@ def same(one, other):
 
 
 def check_kills(tmp_path, kills, seed):
-    folders, source = weeks(tmp_path), random.Random(seed)
+    folders, source = weeks(tmp_path)[::2], random.Random(seed)
     for folder in folders:
         assert session(folder, tmp_path / "whole").wait() == 0
     done = runs = 0

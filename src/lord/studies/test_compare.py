@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,7 +19,9 @@ from lord.evaluation import read_failure, read_study, state_of
 from lord.storage import locked, save_state
 from lord.studies import compare, write_study
 from lord.studies.engines import Job
+from lord.studies.engines.forks import Forks
 from lord.studies.engines.job import prepare
+from lord.studies.engines.local import FORKS
 from lord.test_forked import Forked
 from lord.training import compose, read_yaml
 from lord.training.folder import CHECKPOINT, CONFIG
@@ -153,7 +156,7 @@ def test_after_ctrl_c_a_run_names_the_folder_of_its_partial_results(lord, tmp_pa
     assert "--resume" in error
 
 
-COMPARE = "compare --methods sgd,der++ --seeds 1 --width 8 --epochs 15 --threads 1 --jobs 1 --out"
+COMPARE = "compare --methods sgd,der++ --seeds 1 --width 8 --epochs 5 --threads 1 --jobs 1 --out"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -161,8 +164,9 @@ def test_after_ctrl_c_no_process_is_left_and_the_same_command_continues(lord, tm
     process = lord(f"{COMPARE} {tmp_path}")
     wait_for((tmp_path / "sgd-seed0" / "summary.json").exists)
     wait_for((tmp_path / "der++-seed0" / "metrics.jsonl").exists)
-    workers = children(process.pid)
-    assert workers
+    (server,) = children(process.pid)
+    workers = [server, *children(server)]
+    assert len(workers) == 2
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     code, _, error = ended(process)
     assert code == 130
@@ -180,8 +184,9 @@ def test_after_ctrl_c_no_process_is_left_and_the_same_command_continues(lord, tm
 def test_a_killed_run_is_reported_and_repeated_by_the_same_command(lord, tmp_path):
     process = lord(f"{COMPARE} {tmp_path}")
     wait_for((tmp_path / "der++-seed0" / "metrics.jsonl").exists)
-    for pid in children(process.pid):
-        os.kill(pid, signal.SIGKILL)
+    (server,) = children(process.pid)
+    (run,) = children(server)
+    os.kill(run, signal.SIGKILL)
     code, _, error = ended(process)
     assert code == 2
     assert "1 of 2 runs failed" in error
@@ -194,15 +199,40 @@ def test_a_killed_run_is_reported_and_repeated_by_the_same_command(lord, tmp_pat
 def test_killing_a_comparison_ends_its_runs(lord, tmp_path):
     process = lord(f"compare --methods sgd,er --seeds 1 --width 8 --epochs 3000 --out {tmp_path}")
     wait_for(lambda: len(list(tmp_path.glob("*/metrics.jsonl"))) == 2)
-    runs = children(process.pid)
+    (server,) = children(process.pid)
+    runs = children(server)
     assert len(runs) == 2
     process.kill()
     process.wait()
-    wait_for(lambda: not any(alive(run) for run in runs))
+    wait_for(lambda: not any(alive(run) for run in (server, *runs)))
+
+
+@pytest.mark.skipif(not FORKS, reason="runs are not forked here")
+def test_a_killed_server_ends_its_runs_and_the_next_run_has_a_new_one(tmp_path):
+    forks = Forks()
+    endless = ["run", "--epochs", "3000", "--width", "8", "--threads", "1", "--checkpoint-every"]
+    run = forks.start([*endless, "0", "--out", str(tmp_path / "a")], tmp_path / "a.txt", {})
+    wait_for((tmp_path / "a" / "metrics.jsonl").exists)
+    assert run.poll() is None
+    os.kill(int(status(run.pid)[1]), signal.SIGKILL)
+    assert run.wait(60) == -signal.SIGKILL
+    wait_for(lambda: not alive(run.pid))
+    assert "interrupted: partial results" in (tmp_path / "a.txt").read_text()
+    again = forks.start(["methods", "er"], tmp_path / "b.txt", {})
+    with pytest.raises(subprocess.TimeoutExpired):
+        again.wait(0.01)
+    assert again.wait(60) == 0
+    assert "er: " in (tmp_path / "b.txt").read_text()
+    forks.close()
+
+
+def status(pid):
+    """State and parent of a process."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
 
 
 def alive(pid):
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return status(pid)[0] != "Z"
     except OSError:
         return False

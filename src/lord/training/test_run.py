@@ -146,7 +146,7 @@ def test_real_images_run_through_every_level(cifar10):
     config = compose(
         "lord",
         {"data": str(cifar10), "width": 4, "subset": 0.004, "epochs": 1, "candidates": 4}
-        | {"buffer": 64, "threads": 1, "precision": "bf16", "validation": 0.004},
+        | {"buffer": 64, "threads": 1, "validation": 0.004},
         preset="s-cifar10",
     )
     record = run(config)

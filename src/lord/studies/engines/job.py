@@ -13,6 +13,7 @@ from typing import Protocol
 from lord.config import PARENT, convert, main_name, read_yaml
 from lord.data import DECODED, ImageData
 from lord.storage import has_state
+from lord.studies.engines.forks import Forks
 from lord.training.config import RunConfig, flat
 from lord.training.folder import (
     CHECKPOINT,
@@ -116,23 +117,39 @@ def plugin_of(job: Job, given: Path | None) -> Path | None:
     return job.folder / PLUGIN / main_name(hashes) if hashes else given
 
 
-def start(folder: Path, plugin: Path | None, key: str | None) -> "subprocess.Popen[bytes]":
+class Process(Protocol):
+    """A run that was started: a part of ``subprocess.Popen``."""
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, number: int, /) -> None: ...
+    def kill(self) -> None: ...
+
+
+def start(
+    folder: Path, plugin: Path | None, key: str | None, forks: Forks | None = None
+) -> Process:
     """Start the run configured in a folder, as a process that ends when this one does.
 
     Args:
         folder: folder of the run, with its config.yaml.
         plugin: Python file that the run loads.
         key: key of the decoded images in the cache; None if the cache does not have them.
+        forks: what forks runs; None starts a new Python.
     """
-    command = [sys.executable, "-m", "lord", "run", "--resume", "--quiet"]
-    command += ["--config", str(folder / CONFIG), "--out", str(folder)]
-    command += ["--plugin", str(plugin)] if plugin else []
-    environment = os.environ | {PARENT: str(os.getpid())} | ({DECODED: key} if key else {})
-    with (folder / "log.txt").open("wb") as log:
+    arguments = ["run", "--resume", "--quiet"]
+    arguments += ["--config", str(folder / CONFIG), "--out", str(folder)]
+    arguments += ["--plugin", str(plugin)] if plugin else []
+    variables, file = {DECODED: key} if key else {}, folder / "log.txt"
+    if forks is not None:
+        return forks.start(arguments, file, variables)
+    command = [sys.executable, "-m", "lord", *arguments]
+    environment = os.environ | {PARENT: str(os.getpid())} | variables
+    with file.open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
 
-def stop_processes(*processes: "subprocess.Popen[bytes]") -> None:
+def stop_processes(*processes: Process) -> None:
     """Interrupt processes, and kill those that have not ended after ten seconds."""
     for process in processes:
         process.send_signal(signal.SIGINT)

@@ -1,16 +1,18 @@
 """Runs as processes on this machine."""
 
 import os
-import subprocess
+import sys
 import time
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 
 from lord.config import UserError
 from lord.data import holds
+from lord.studies.engines.forks import Forks
 from lord.studies.engines.job import (
     STOPPED,
     Job,
+    Process,
     divide_cores,
     failure,
     plugin_of,
@@ -22,6 +24,8 @@ from lord.studies.engines.job import (
 
 POLL = 0.1
 """Seconds between two checks of the running processes."""
+FORKS = sys.platform == "linux"
+"""Whether runs are forked. Elsewhere, a fork is not safe or not possible."""
 
 
 def run_here(
@@ -43,15 +47,15 @@ def run_here(
         )
     slots, threads = divide_cores(cores(), slots, jobs)
     source = iter(jobs)
-    running: dict[Job, subprocess.Popen[bytes]] = {}
+    forks = Forks() if FORKS else None
+    running: dict[Job, Process] = {}
     try:
         while True:
             for job in take_jobs(source, lambda: len(running) < slots):
                 prepare(job, threads)
                 key = job.images.key
-                running[job] = start(
-                    job.folder, plugin_of(job, plugin), key if holds(key) else None
-                )
+                known = key if holds(key) else None
+                running[job] = start(job.folder, plugin_of(job, plugin), known, forks)
             if not running:
                 return
             ended = _ended(running, should_stop)
@@ -62,6 +66,8 @@ def run_here(
                 time.sleep(POLL)
     finally:
         stop_processes(*running.values())
+        if forks is not None:
+            forks.close()
 
 
 def cores() -> int:
@@ -72,7 +78,7 @@ def cores() -> int:
 
 
 def _ended(
-    running: dict[Job, "subprocess.Popen[bytes]"], should_stop: Callable[[Job], bool]
+    running: dict[Job, Process], should_stop: Callable[[Job], bool]
 ) -> list[tuple[Job, str | None]]:
     """Return the jobs that ended, each with its error or None. Stop those that should stop."""
     ended: list[tuple[Job, str | None]] = []

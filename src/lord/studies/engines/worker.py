@@ -7,7 +7,6 @@ process, watches its folder, and sends its files back.
 import os
 import platform
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +23,7 @@ from filelock import FileLock
 from lord.config import UserError
 from lord.data import cache_folder, holds, store
 from lord.storage import previous
-from lord.studies.engines.job import last_message, start
+from lord.studies.engines.job import Process, last_message, start
 from lord.training.folder import CHECKPOINT, CONFIG
 
 POLL = 0.2
@@ -148,7 +147,7 @@ def _is_running(process: int) -> bool:
     return True
 
 
-def _watch(folder: Path, process: "subprocess.Popen[bytes]") -> Iterator[Report]:
+def _watch(folder: Path, process: Process) -> Iterator[Report]:
     """Report the run's files at each new checkpoint, and all others when it has ended."""
     sent = _checkpoint_time(folder)
     while (code := process.poll()) is None:
