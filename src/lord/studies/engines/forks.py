@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -37,13 +38,17 @@ class Forks:
             log: file for its output and its errors.
             variables: environment variables to set.
         """
-        if self._server is None or self._server.poll() is not None:
+        if self._server is not None and self._server.poll() is not None:
+            while self.read(0):  # its runs learn that it was killed
+                pass
+        if self._server is None:
             self._server = subprocess.Popen(
                 [sys.executable, "-c", CODE],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 bufsize=0,  # what is not read yet can be selected
             )
+        log.write_bytes(b"")  # it is read even if the server cannot start
         run = ForkedRun(self)
         order = {"number": len(self._runs), "arguments": arguments}
         order |= {"log": str(log.absolute()), "variables": variables}
@@ -59,7 +64,8 @@ class Forks:
 
     def read(self, timeout: float | None = None) -> bool:
         """Read what the server says next of any run. Return whether it said something in time."""
-        assert self._server
+        if self._server is None:
+            return False
         said: IO[bytes] | None = self._server.stdout
         assert said
         if not select.select([said], [], [], timeout)[0]:
@@ -71,7 +77,8 @@ class Forks:
         self._server.communicate()  # it was killed
         for run in self._runs:
             run.code = self._server.returncode if run.code is None else run.code
-        return True
+        self._server = None
+        return False
 
 
 class ForkedRun:
@@ -97,15 +104,16 @@ class ForkedRun:
         until = None if timeout is None else time.monotonic() + timeout
         while self.code is None:
             left = None if until is None else max(until - time.monotonic(), 0)
-            if not self.forks.read(left):
+            if not self.forks.read(left) and self.code is None:
                 raise subprocess.TimeoutExpired("lord", timeout or 0)
         return self.code
 
     def send_signal(self, number: int) -> None:
         while self.pid is None and self.code is None:
             self.forks.read()  # the server is still importing
-        if self.pid is not None and self.code is None:
-            os.kill(self.pid, number)
+        if self.pid is not None and self.poll() is None:
+            with suppress(ProcessLookupError):  # it may end meanwhile
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
@@ -140,7 +148,7 @@ def _become(arguments: list[str], log: str, variables: dict[str, str]) -> None:
     """Turn this process into a ``lord`` command."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ |= variables | {PARENT: str(os.getppid())}
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    output = os.open(log, os.O_WRONLY)
     for place, stream in ((0, os.open(os.devnull, os.O_RDONLY)), (1, output), (2, output)):
         os.dup2(stream, place)
     sys.argv = ["lord", *arguments]
