@@ -3,7 +3,8 @@
     python benchmarks/equal_budgets_page.py results/equal-budgets
 
 The folder has a study for each stream of ``equal_budgets.py``, and README.md. Each table replaces
-what stands between its two marks in that page.
+what stands between its two marks in that page. The table of all streams has a pair of runs for each
+stream and seed: Class-IL of ``lord+`` minus that of its rival, as a mean over their common budgets.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from equal_budgets import LEVELS, METHODS, STREAMS
 
 from lord.evaluation import RunRecord
@@ -101,6 +103,50 @@ def difference_table(cells: Cells, lowest: float, of: str = "lord+") -> list[str
     return lines
 
 
+def all_streams_table(streams: Sequence[Cells], of: str = "lord+") -> list[str]:
+    """Return Class-IL of ``lord+`` minus that of each rival over the pairs of all streams."""
+    rows = []
+    for rival in METHODS:
+        gaps, common = [], 0
+        for cells in streams:
+            both = [level for method, level in cells if method == rival and (of, level) in cells]
+            found = {level: _gaps(cells[of, level], cells[rival, level]) for level in both}
+            seeds = sorted({seed for each in found.values() for seed in each})
+            common += bool(seeds)
+            gaps += [
+                statistics.fmean(each[seed] for each in found.values() if seed in each)
+                for seed in seeds
+            ]
+        if rival != of and len(gaps) > 1:
+            rows.append((rival, common, gaps))
+    adjusted = holm([p_of(gaps) for *_, gaps in rows])
+    lines = [f"| {of} minus | streams | pairs | points | pairs ahead | p | p, corrected |"]
+    lines.append("|---|---:|---:|---:|---:|---:|---:|")
+    for (rival, common, gaps), p in zip(rows, adjusted, strict=True):
+        mean, ahead = f"{statistics.fmean(gaps):+.1f}", sum(gap > 0 for gap in gaps)
+        tests = f"{p_of(gaps):.4f} | {p:.4f}"
+        lines.append(f"| {rival} | {common} | {len(gaps)} | {mean} | {ahead} | {tests} |")
+    return lines
+
+
+def _gaps(mine: Sequence[RunRecord], theirs: Sequence[RunRecord]) -> dict[int, float]:
+    """Return the difference in Class-IL by common seed."""
+    first, second = ({r.seed: headline(r) for r in records} for records in (mine, theirs))
+    return {seed: first[seed] - second[seed] for seed in first.keys() & second.keys()}
+
+
+def p_of(gaps: Sequence[float]) -> float:
+    """Return the p value of the exact two-sided permutation test of paired differences.
+
+    >>> p_of([1.0, 2.0, 3.0])
+    0.25
+    """
+    sums = np.zeros(1)
+    for gap in gaps:
+        sums = np.concatenate([sums + gap, sums - gap])
+    return float((np.abs(sums) >= abs(sum(gaps)) - 1e-9).mean())
+
+
 def replaced(page: str, name: str, lines: Sequence[str]) -> str:
     """Return a page with the lines between two marks replaced."""
     start, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
@@ -114,12 +160,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
-    page = (folder / "README.md").read_text()
+    page, found = (folder / "README.md").read_text(), []
     for name, stream in STREAMS.items():
         if (folder / name).is_dir():
             cells = cells_of(folder / name, stream.tasks, stream.lowest)
+            found.append(cells)
             page = replaced(page, f"{name}: accuracy", accuracy_table(cells, stream.lowest))
             page = replaced(page, f"{name}: differences", difference_table(cells, stream.lowest))
+    page = replaced(page, "all streams: differences", all_streams_table(found))
     write_text(folder / "README.md", page)
 
 
