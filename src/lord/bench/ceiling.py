@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lord.networks.pointwise import ONEDNN_BLOCK
 
-SECONDS = 2.0
+SECONDS = 0.5
 """Longest time that one matrix product may take."""
 
 
