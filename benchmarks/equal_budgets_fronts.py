@@ -8,7 +8,7 @@ seeds. The grey line joins the points that no other point beats in both accuracy
 The seconds are those of training steps, on a machine that does nothing else. ``lord bench --task 2
 --out results/equal-budgets/STREAM/steps.json`` measures the median step of the second task. Its
 seconds per FLOP are multiplied by the FLOPs of the run, without those of recomputed statistics.
-Methods that were not timed are left out.
+Methods and streams that were not timed are left out.
 """
 
 import argparse
@@ -78,6 +78,8 @@ def draw(axes: Axes, points: Points) -> None:
     means = [(cost, statistics.fmean(v)) for places in points.values() for cost, v in places]
     if means:
         axes.step(*zip(*pareto_front(means), strict=True), where="post", color="0.75", zorder=0)
+    else:
+        axes.text(0.5, 0.5, "not timed", transform=axes.transAxes, ha="center", color="0.5")
     axes.grid(alpha=0.25)
 
 

@@ -124,7 +124,7 @@ def all_streams_table(streams: Sequence[Cells], of: str = "lord+") -> list[str]:
     lines.append("|---|---:|---:|---:|---:|---:|---:|")
     for (rival, common, gaps), p in zip(rows, adjusted, strict=True):
         mean, ahead = f"{statistics.fmean(gaps):+.1f}", sum(gap > 0 for gap in gaps)
-        tests = f"{p_of(gaps):.4f} | {p:.4f}"
+        tests = f"{p_of(gaps):.2g} | {p:.2g}"
         lines.append(f"| {rival} | {common} | {len(gaps)} | {mean} | {ahead} | {tests} |")
     return lines
 

@@ -123,14 +123,14 @@ def wrong_together(page: str, streams: list[Path]) -> list[str]:
             extreme += abs(one) >= total - 1e-9
         ahead, mean = sum(gap > 0 for gap in gaps), sum(gaps) / len(gaps)
         exact = extreme / 2 ** (len(gaps) - 1)
-        shown = [str(used), str(len(gaps)), f"{mean:+.1f}", str(ahead), f"{exact:.4f}"]
+        shown = [str(used), str(len(gaps)), f"{mean:+.1f}", str(ahead), f"{exact:.2g}"]
         computed.append((exact, shown))
     ordered = sorted(exact for exact, _ in computed)
     for row, (exact, shown) in zip(rows, computed, strict=True):
         place = ordered.index(exact)
         corrected = max(min(1.0, (len(ordered) - n) * ordered[n]) for n in range(place + 1))
-        if row[1:] != [*shown, f"{corrected:.4f}"]:
-            found.append(f"all streams: {row}: computed {shown}, corrected {corrected:.4f}")
+        if row[1:] != [*shown, f"{corrected:.2g}"]:
+            found.append(f"all streams: {row}: computed {shown}, corrected {corrected:.2g}")
     return found
 
 
