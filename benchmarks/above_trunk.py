@@ -1,6 +1,6 @@
 """Try what may still gain over a frozen backbone with ``slda``: three ideas.
 
-    python benchmarks/above_trunk.py sprites --data domains/sprites --seed 0 \
+    python benchmarks/above_trunk.py --data domains/sprites --seed 0 \
         --out results/pretrained/above-trunk/sprites-seed0.json
 
 Latents of ``blocks.10`` are learned for one epoch. Each row is also fused with ``slda`` by the best
@@ -48,13 +48,8 @@ from lord.training.config import stream_of
 from lord.training.folder import environment
 
 CHUNK = 256
-DOMAINS: dict[str, dict[str, Any]] = {
-    "cifar10": {"preset": "s-cifar10", "subset": 0.2, "skip": 0.2, "test_subset": 0.4}
-    | {"backbone_size": 96},
-    "sprites": {"tasks": 5, "backbone_size": 64},
-    "spectrograms": {"tasks": 5, "backbone_size": 64},
-}
-SHARED = {"backbone": "efficientnet-lite0", "order": "seeded", "width": 16, "threads": 1}
+SHARED = {"tasks": 5, "order": "seeded", "width": 16, "threads": 1}
+SHARED |= {"backbone": "efficientnet-lite0", "backbone_size": 64}
 LATENTS = {"buffer": 500, "cut": "blocks.10", "epochs": 1, "optimizer": "sgd", "momentum": 0.9}
 STUDENT = {"buffer": 500, "epochs": 2, "pace": 4}
 WEIGHTS = [k / 20 for k in range(41)]
@@ -149,19 +144,9 @@ class Rest(LoRDFused):
         self.heads: list[tuple[Tensor, Tensor]] = []
         self.known: dict[int, tuple[int, Tensor]] = {}
         """Half and features of each image, by its checksum as the student gets it."""
-        self.offsets: list[Tensor] = []
-        plain = self.augment
-        self.plain = plain
-        self.augment = self._noting  # type: ignore[assignment]
-
-    def _noting(self, images: Tensor) -> Tensor:
-        self.offsets.append(self._head_of(images))
-        return self.plain(images)
 
     def begin_task(self, task: Task) -> None:
-        self.augment = self.plain
         super().begin_task(task)
-        self.augment = self._noting  # type: ignore[assignment]
         for images, labels in zip(task.images.split(CHUNK), task.labels.split(CHUNK), strict=True):
             with torch.no_grad():
                 features = self.head.features(images).cpu()
@@ -185,26 +170,22 @@ class Rest(LoRDFused):
         return self._seen(logits.float()).log_softmax(1)
 
     def step(self, batch: Batch, progress: Progress) -> Scalars:
-        def fused(_: nn.Module, inputs: Any, out: Tensor) -> Tensor:
-            return out + torch.cat(self.offsets).to(out.device).clamp(min=-30)
+        plain, offsets = self.augment, list[Tensor]()
 
-        self.offsets.clear()
+        def noting(images: Tensor) -> Tensor:
+            offsets.append(self._head_of(images))
+            return plain(images)
+
+        def fused(_: nn.Module, inputs: Any, out: Tensor) -> Tensor:
+            return out + torch.cat(offsets).to(out.device).clamp(min=-30)
+
+        self.augment = noting  # type: ignore[assignment]
         hook = self.student.register_forward_hook(fused)
         try:
             return super().step(batch, progress)
         finally:
             hook.remove()
-
-    def predict(self, images: Tensor) -> Tensor:
-        self.augment, now = self.plain, self.augment
-        try:
-            return super().predict(images)
-        finally:
-            self.augment = now
-
-    def end_task(self, task: Task) -> None:
-        self.augment = self.plain
-        super().end_task(task)
+            self.augment = plain
 
 
 def _keys(images: Tensor) -> list[int]:
@@ -212,7 +193,7 @@ def _keys(images: Tensor) -> list[int]:
 
 
 def trained(method: type[AnyMethod], settings: dict[str, Any], seed: int) -> SimpleNamespace:
-    """Run a method, and return its record, itself and its logits of all test images."""
+    """Run a method. Return its record, and its log-probabilities and the labels of test images."""
     kept: list[AnyMethod] = []
 
     class Kept(method):  # type: ignore[misc, valid-type]
@@ -225,8 +206,7 @@ def trained(method: type[AnyMethod], settings: dict[str, Any], seed: int) -> Sim
     recipe = METHODS[base]
     METHODS[base] = replace(recipe, method=Kept)
     try:
-        given = {name: value for name, value in settings.items() if name != "preset"}
-        config = compose(base, given, preset=settings.get("preset"), seed=seed)
+        config = compose(base, settings, seed=seed)
         record = run(config)
     finally:
         METHODS[base] = recipe
@@ -240,7 +220,6 @@ def trained(method: type[AnyMethod], settings: dict[str, Any], seed: int) -> Sim
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("domain", choices=DOMAINS)
     parser.add_argument("--data", required=True, help="data set, as 'lord run' knows it")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rates", type=float, nargs="+", default=[0.003], help="learning rates")
@@ -248,7 +227,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="names of the methods to run")
     parser.add_argument("--out", type=Path, required=True, help="file for the results")
     given = parser.parse_args()
-    settings = {"data": given.data} | SHARED | DOMAINS[given.domain]
+    settings = {"data": given.data} | SHARED
     head = trained(METHODS["slda"].method, settings, given.seed)
     rows = [{"method": "slda", **_row(head)}]
     print(rows[0], flush=True)
