@@ -33,7 +33,8 @@ def evaluate(
     """Measure how well a learner recognises labelled images.
 
     It prints accuracy, precision and recall of each class, confusions, and the mistakes of which
-    the learner is most certain. Classes that it does not know are counted apart.
+    the learner is most certain. Classes that it does not know are counted apart. Files that cannot
+    be used are named and left out. The exit code is 0 all the same.
 
     Parameters
     ----------
@@ -45,7 +46,8 @@ def evaluate(
     json
         Print everything as one JSON object.
     html
-        File for a page with pictures. It works offline. A page that was there is replaced.
+        File for a page with pictures, instead of tables. It works offline. A page that was there
+        is replaced.
     plugin
         Python file that registers methods or networks.
     """
@@ -66,7 +68,8 @@ def evaluate(
         title = f"{state.resolve().name} on {folder.resolve().name}"
         write_learner_page(LearnerPage(title=title, evaluation=found), html)
         if not json:
-            say(f"The page is {html}.")
+            for line in [*summary(found), f"The page is {html}."]:
+                say(line)
 
 
 def _print(found: "Evaluation") -> None:

@@ -69,15 +69,19 @@ def measure_drift(learner: Learner, folder: Path, *, pictures: bool = False) -> 
     )
 
 
-def drift_of_last_session(learner: Learner) -> Drift | None:
+def drift_of_last_session(learner: Learner, *, pictures: bool = False) -> Drift | None:
     """Compare the last session's held-out images with those of earlier sessions.
 
     It returns None if there is nothing to compare.
+
+    Args:
+        learner: the learner.
+        pictures: also return the images that differ most as pictures.
     """
     columns = learner.held_out.columns
     if len(learner.sessions) < 2 or not columns:
         return None
-    sample = _held_out(learner)
+    sample = _held_out(learner, pictures)
     last = columns["sessions"] == len(learner.sessions) - 1
     before, now = (_rows(sample, rows) for rows in (~last, last))
     if not len(before.labels) or not len(now.labels) or not len(_common(before, now)):
@@ -189,7 +193,7 @@ def _energies(one: Tensor, other: Tensor, generator: torch.Generator) -> _Energi
     return _Energies(float(found[0]), found[1:], 2 * mean * n * m / (n + m), away.float())
 
 
-def _held_out(learner: Learner) -> Sample:
+def _held_out(learner: Learner, pictures: bool = False) -> Sample:
     columns = learner.held_out.columns
     if not columns or not len(columns["labels"]):
         raise UserError(
@@ -197,7 +201,7 @@ def _held_out(learner: Learner) -> Sample:
             hint="learn at least ten images of a class in one session",
         )
     names = [f"held out in session {n + 1}" for n in columns["sessions"].tolist()]
-    return _sample(learner, names, columns["images"])
+    return _sample(learner, names, columns["images"], pictures)
 
 
 def _sample(learner: Learner, names: list[str], images: Tensor, pictures: bool = False) -> Sample:
@@ -207,7 +211,8 @@ def _sample(learner: Learner, names: list[str], images: Tensor, pictures: bool =
 
 def _rows(sample: Sample, rows: Tensor) -> Sample:
     names = [name for name, chosen in zip(sample.files, rows.tolist(), strict=True) if chosen]
-    return Sample(names, sample.features[rows], sample.labels[rows])
+    images = None if sample.images is None else sample.images[rows]
+    return Sample(names, sample.features[rows], sample.labels[rows], images)
 
 
 def _common(one: Sample, other: Sample) -> Tensor:

@@ -28,7 +28,7 @@ def inspect_learner(learner: Learner, state: Path, *, pictures: bool = False) ->
     Args:
         learner: the learner in the folder.
         state: its folder.
-        pictures: also return the mistakes on held-out images as pictures.
+        pictures: also return held-out images that are mistaken, or that drifted, as pictures.
     """
     method, network, frozen = learner.method, learner.config.network, learner.backbone
     trains = method is None or method.traits.features != "only"
@@ -36,7 +36,7 @@ def inspect_learner(learner: Learner, state: Path, *, pictures: bool = False) ->
     if method is not None:
         with suppress(UserError):  # outputs are not finite in a session that diverged
             held_out = held_out_evaluation(learner, pictures=pictures)
-            drift = drift_of_last_session(learner)
+            drift = drift_of_last_session(learner, pictures=pictures)
     found = Inspection(
         state=str(state),
         method=learner.config.method,

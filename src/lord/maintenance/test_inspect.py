@@ -28,6 +28,7 @@ def test_an_inspection_holds_what_the_learner_holds(made, kind):
     assert right == pytest.approx(wanted)
     assert (found.buffer is None) == (kind == "head")
     assert bool(found.student) == bool(found.network) == (kind != "head")
+    assert found.drift is None or all(each.picture for each in found.drift.moved)
     files = sum(file.stat().st_size for file in state.rglob("*") if file.is_file())
     assert sum(part.size for part in found.disk) == files
 

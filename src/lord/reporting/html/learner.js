@@ -116,7 +116,7 @@ function showDrift() {
   const drift = found.drift;
   if (!drift) return;
   const verdict = drift.p < 0.05 ? "The images of the last session differ from earlier ones." : "The images of the last session do not differ from earlier ones more than by chance.";
-  section("#drift", { ".note": `${verdict} Shift ${drift.shift.toFixed(2)} (0: no difference, about 1: nothing in common), p = ${Number(drift.p.toPrecision(2))}, ${counted(drift.images, "held-out image")} of the last session against ${whole(drift.held_out)} of earlier ones.` });
+  section("#drift", { ".note": `${verdict} Shift ${drift.shift.toFixed(2)} (0: no difference, about 1: nothing in common), p = ${Number(drift.p.toPrecision(2))}, ${counted(drift.images, "held-out image")} of the last session against ${whole(drift.held_out)} of earlier ones. Those that differ most come first.`, ".pictures": drift.moved.map((each) => figure(each.picture, each.file, `predicted as ${each.predicted}, distance ${each.distance.toFixed(2)}`)) });
 }
 
 function showHolds() {

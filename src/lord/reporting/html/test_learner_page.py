@@ -11,7 +11,7 @@ from lord.evaluation.inspection import (
     SessionFigures,
     Unfinished,
 )
-from lord.evaluation.kept import Answer, Drift, Mistake, Unreadable, evaluation
+from lord.evaluation.kept import Answer, Drift, Mistake, Moved, Unreadable, evaluation
 from lord.reporting.html.learner import LearnerPage, write_learner_page
 from lord.reporting.html.test_page import WIDTHS
 
@@ -71,7 +71,14 @@ def inspected(classes, sessions):
         buffer=BufferFigures(
             images=500, capacity=500, classes=[500 // len(classes)] * len(classes)
         ),
-        drift=Drift(source="the last session", shift=0.21, p=0.004, images=40, held_out=100),
+        drift=Drift(
+            source="the last session",
+            shift=0.21,
+            p=0.004,
+            images=40,
+            held_out=100,
+            moved=[Moved(file="moved", predicted=classes[0], distance=0.4, picture=PIXEL)],
+        ),
         disk=[Part(name="state.safetensors", size=12_000_000)],
         memory=[Part(name="buffer", size=1_500_000)],
         seconds=60.0,
@@ -109,8 +116,10 @@ def test_the_page_of_a_learner_shows_all_and_makes_no_requests(opened, address):
     assert f"{EVIL} predicted as dog: 1 image" in page.locator(".mistakes li").all_inner_texts()
     picture = page.locator("#mistakes img").first
     assert picture.get_attribute("alt") == f"{EVIL}/0.jpg: {EVIL} predicted as dog, 90 %"
-    assert page.locator("img").count() == 3
+    assert page.locator("img").count() == 4
     assert "differ from earlier ones. Shift 0.21" in page.locator("#drift").inner_text()
+    moved = page.locator("#drift img").get_attribute("alt")
+    assert moved == f"moved: predicted as {EVIL}, distance 0.40"
     holds = page.locator("#holds").inner_text()
     assert "500 of 500 images" in holds
     assert f"a session of {WEEKS}9 was interrupted after 7 steps" in holds
