@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lord.backbone.config import BackboneConfig
 from lord.backbone.cutting import cut_network
-from lord.backbone.engine import CHUNK, bf16_is_fast, fastest
+from lord.backbone.engine import CHUNK, fastest, uses_bf16
 from lord.backbone.pretrained import Pretrained
 from lord.backbone.sources import load_pretrained
 from lord.backbone.store import FeatureStore
@@ -78,7 +78,7 @@ class Backbone:
     def digest(self) -> str:
         """Hash of the weights and of everything else that features depend on."""
         p, parts = self.pretrained, [self.pretrained.digest, self.size, self.config.cut]
-        parts += [p.mean, p.std, p.interpolation, bf16_is_fast(self.device)]
+        parts += [p.mean, p.std, p.interpolation, uses_bf16(self.device)]
         return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
     def __call__(self, images: Tensor) -> Tensor:
