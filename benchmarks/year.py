@@ -45,6 +45,7 @@ from sklearn.linear_model import LogisticRegression
 from year_client import Client
 from year_photographs import WEEKS, WRONG, Year, make_year
 
+from lord.config import NothingNewError
 from lord.learner import Learner
 from lord.serving.served import load_served
 from lord.storage import write_text
@@ -72,8 +73,17 @@ class Keeper:
         self.expected: dict[str, dict[str, str]] = {}
         self.seconds, self.killed, self.peak = 0.0, 0, 0
 
-    def lord(self, *words: object, kill_after: float | None = None, old: bool = False) -> None:
-        """Run a command to its end. It is killed once, after some seconds, and started again."""
+    def lord(
+        self,
+        *words: object,
+        kill_after: float | None = None,
+        old: bool = False,
+        allowed: Sequence[int] = (0,),
+    ) -> None:
+        """Run a command to its end. It is killed once, after some seconds, and started again.
+
+        A session may have ended just before it was killed. Then nothing is new to the next one.
+        """
         line = [sys.executable, "-m", "lord", *map(str, words)]
         source = {"PYTHONPATH": str(self.older)} if old and self.older else {}
         surroundings = os.environ | source | {"OMP_NUM_THREADS": "1"}
@@ -89,12 +99,12 @@ class Keeper:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
                 self.killed += 1
-                return self.lord(*words, old=old)
+                return self.lord(*words, old=old, allowed=(0, NothingNewError.code))
         assert process.stdout
         text = process.stdout.read()
         process.wait()
         self.seconds += time.perf_counter() - start
-        if process.returncode:
+        if process.returncode not in allowed:
             raise SystemExit(f"{shlex.join(line)} ended with {process.returncode}:\n{text}")
         return None
 
@@ -233,7 +243,7 @@ def live(
         if old:  # the older version refuses bad files
             for bad in folder.rglob("*_bad*"):
                 bad.unlink()
-        after = chance.uniform(2, 12) if week in kills else None
+        after = chance.uniform(1, 6) if week in kills else None
         keeper.lord("learn", folder, "--state", keeper.state, *later, kill_after=after, old=old)
         learner = keeper.note_answers()
         if done := correct(keeper, truth, week, folder):
