@@ -4,8 +4,9 @@
 
 runs one stream: all methods, budgets and seeds. If it is stopped, the same command continues.
 ``--levels`` of the budget, ``--methods`` and ``--seeds`` run a part, and ``lord report
-runs/sprites`` then makes the tables of all parts. All streams have at most 5,000 training images
-of 32 x 32 pixels.
+runs/sprites`` then makes the tables of all parts. With ``--steps``, the median step of the second
+task is timed instead, on a machine that does nothing else. ``--out`` is then the JSON file. All
+streams have at most 5,000 training images of 32 x 32 pixels.
 
 Methods, settings and optimizer are those of ``results/baselines-s-cifar10``. They were tuned on
 streams of CIFAR-10 and, a little, on the first hundred classes of Tiny-ImageNet. The ``passes`` of
@@ -42,7 +43,7 @@ METHODS = (
 )
 """Methods, with their settings."""
 SHARED = (
-    "--width 16 --buffer 500 --precision fp32 --threads 1 --jobs 1 --optimizer muon --lr 0.05 "
+    "--width 16 --buffer 500 --precision fp32 --threads 1 --optimizer muon --lr 0.05 "
     "--momentum 0.6 --weight-decay 0.01 --schedule triangle"
 )
 GDUMB_PASS = 1.14e11
@@ -108,6 +109,7 @@ def main() -> None:
     parser.add_argument("--levels", type=int, nargs="+", default=range(LEVELS))
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
+    parser.add_argument("--steps", action="store_true", help="time steps")
     given = parser.parse_args()
     stream = STREAMS[given.stream]
     budgets = [stream.lowest * 2**level for level in given.levels]
@@ -117,13 +119,17 @@ def main() -> None:
         parser.error("--data: give it with every stream but 'photographs'")
     # A comparison has the same images for all its seeds.
     groups = [[seed] for seed in given.seeds] if chosen else [given.seeds]
-    for seeds in groups:
+    for seeds in groups[:1] if given.steps else groups:
         command = [
-            *("compare", *shlex.split(stream.settings.format(seed=seeds[0])), *shlex.split(SHARED)),
-            *(() if chosen else ("--data", given.data, "--order", "seeded")),
+            *(("bench", "--task", "2", "--steps", "12") if given.steps else ("compare",)),
+            *shlex.split(stream.settings.format(seed=seeds[0])),
+            *shlex.split(SHARED),
+            *(() if chosen else ("--data", given.data)),
             *("--out", given.out, "--methods", methods),
-            *("--seeds", "".join(f"{seed}," for seed in seeds)),
         ]
+        if not given.steps:
+            command += ["--jobs", "1", "--seeds", "".join(f"{seed}," for seed in seeds)]
+            command += [] if chosen else ["--order", "seeded"]
         done = subprocess.run([sys.executable, "-m", "lord", *command], check=False)
         if done.returncode:
             sys.exit(done.returncode)

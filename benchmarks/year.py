@@ -45,7 +45,6 @@ from sklearn.linear_model import LogisticRegression
 from year_client import Client
 from year_photographs import WEEKS, WRONG, Year, make_year
 
-from lord.config import NothingNewError
 from lord.learner import Learner
 from lord.serving.served import load_served
 from lord.storage import write_text
@@ -54,6 +53,7 @@ from lord.training.folder import environment
 MERGE, REMOVE, FORGET, OLD_WEEKS, EVERY = 20, 26, 35, 4, 4
 """Weeks after which classes are merged, one is removed and photographs are forgotten. Weeks learned
 by the older version. Weeks between two fits of logistic regression."""
+DONE = "was learned already"
 FORGOTTEN, KILLS, SIDE, PROBES = 40, 20, 64, 40
 """Photographs to forget, kills, side of images in pixels, and test images that are asked for."""
 
@@ -78,11 +78,12 @@ class Keeper:
         *words: object,
         kill_after: float | None = None,
         old: bool = False,
-        allowed: Sequence[int] = (0,),
+        again: bool = False,
     ) -> None:
         """Run a command to its end. It is killed once, after some seconds, and started again.
 
-        A session may have ended just before it was killed. Then nothing is new to the next one.
+        A session may have ended just before it was killed. Then nothing is new to the next one, and
+        it says so. The older version has no exit code of its own for that.
         """
         line = [sys.executable, "-m", "lord", *map(str, words)]
         source = {"PYTHONPATH": str(self.older)} if old and self.older else {}
@@ -99,12 +100,12 @@ class Keeper:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
                 self.killed += 1
-                return self.lord(*words, old=old, allowed=(0, NothingNewError.code))
+                return self.lord(*words, old=old, again=True)
         assert process.stdout
         text = process.stdout.read()
         process.wait()
         self.seconds += time.perf_counter() - start
-        if process.returncode not in allowed:
+        if process.returncode and not (again and DONE in text):
             raise SystemExit(f"{shlex.join(line)} ended with {process.returncode}:\n{text}")
         return None
 
