@@ -14,6 +14,9 @@ streams of CIFAR-10 and, a little, on the first hundred classes of Tiny-ImageNet
 of ``cifar10``. No choice was made on the streams of ``UNSEEN``. In the stream ``photographs``, the
 seed chooses the classes (``weekly.py``).
 
+With ``--heads``, closed-form heads run over a frozen network with ImageNet weights. They pass each
+image once, so they have no budget. They see the images of 64 x 64 pixels where these are as large.
+
 ``gdumb`` trains a new network on its buffer after each task. Its budget is a number of passes over
 the buffer. Where one pass costs more than the budget, it is left out.
 """
@@ -46,6 +49,8 @@ SHARED = (
     "--width 16 --buffer 500 --precision fp32 --threads 1 --optimizer muon --lr 0.05 "
     "--momentum 0.6 --weight-decay 0.01 --schedule triangle"
 )
+HEADS = "ncm,slda,ranpac"
+FROZEN = "--backbone efficientnet-lite0 --backbone-size 64 --threads 1"
 GDUMB_PASS = 1.14e11
 """FLOPs of one pass over a buffer of 500 images of 32 x 32 pixels."""
 HUNDRED = "--preset s-tinyimg --subset 0.1 --test-subset 0.2 --resize 32"
@@ -109,11 +114,17 @@ def main() -> None:
     parser.add_argument("--levels", type=int, nargs="+", default=range(LEVELS))
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
-    parser.add_argument("--steps", action="store_true", help="time steps")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--steps", action="store_true", help="time steps")
+    what.add_argument("--heads", action="store_true", help="run heads over a frozen network")
     given = parser.parse_args()
     stream = STREAMS[given.stream]
     budgets = [stream.lowest * 2**level for level in given.levels]
-    methods = ",".join(variants(given.methods, budgets, stream.tasks))
+    methods, shared, settings = HEADS, FROZEN, stream.settings
+    if given.heads:
+        settings = settings.replace(" --resize 32", "").replace("{seed}-32", "{seed}-64")
+    else:
+        methods, shared = ",".join(variants(given.methods, budgets, stream.tasks)), SHARED
     chosen = "{seed}" in stream.settings  # the seed chooses the classes
     if chosen == bool(given.data):
         parser.error("--data: give it with every stream but 'photographs'")
@@ -122,8 +133,8 @@ def main() -> None:
     for seeds in groups[:1] if given.steps else groups:
         command = [
             *(("bench", "--task", "2", "--steps", "12") if given.steps else ("compare",)),
-            *shlex.split(stream.settings.format(seed=seeds[0])),
-            *shlex.split(SHARED),
+            *shlex.split(settings.format(seed=seeds[0])),
+            *shlex.split(shared),
             *(() if chosen else ("--data", given.data)),
             *("--out", given.out, "--methods", methods),
         ]

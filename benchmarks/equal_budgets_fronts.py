@@ -1,6 +1,6 @@
 """Draw the accuracy of all methods of ``equal_budgets.py`` against FLOPs, seconds and bytes.
 
-    python benchmarks/equal_budgets_fronts.py results/equal-budgets docs/pictures/fronts.svg
+    python benchmarks/equal_budgets_fronts.py results/equal-budgets fronts.svg
 
 A row of charts for each stream with a study in the folder. Bars are one standard deviation over
 seeds. The grey line joins the points that no other point beats in both accuracy and cost.

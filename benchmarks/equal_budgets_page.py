@@ -10,7 +10,7 @@ stream and seed: Class-IL of ``lord+`` minus that of its rival, as a mean over t
 import argparse
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +129,33 @@ def all_streams_table(streams: Sequence[Cells], of: str = "lord+") -> list[str]:
     return lines
 
 
+def best_rival_table(streams: Mapping[str, Cells], of: str = "lord+") -> list[str]:
+    """Return Class-IL of ``lord+`` minus that of the best other method, by stream and budget.
+
+    Methods with fewer runs than ``lord+`` are left out. A star marks a difference whose 95 %
+    interval does not contain 0.
+    """
+    levels = range(LEVELS)
+    heads = [f"lowest x {2**level}" if level else "lowest budget" for level in levels]
+    lines = ["| stream | " + " | ".join(heads) + " |", "|---" * (LEVELS + 1) + "|"]
+    for name, cells in streams.items():
+        line = []
+        for level in levels:
+            mine = cells.get((of, level), [])
+            rivals = {m: records for (m, each), records in cells.items()
+                      if each == level and m != of and len(records) >= len(mine)}  # fmt: skip
+            if not mine or not rivals:
+                line.append("")
+                continue
+            best = max(rivals, key=lambda each: statistics.fmean(map(headline, rivals[each])))
+            gap = difference(mine, rivals[best])
+            assert gap
+            star = "*" if (gap.low or 0) > 0 or (gap.high or 0) < 0 else ""
+            line.append(f"{gap.mean:+.1f}{star} {best}")
+        lines.append(f"| {name} | " + " | ".join(line) + " |")
+    return lines
+
+
 def _gaps(mine: Sequence[RunRecord], theirs: Sequence[RunRecord]) -> dict[int, float]:
     """Return the difference in Class-IL by common seed."""
     first, second = ({r.seed: headline(r) for r in records} for records in (mine, theirs))
@@ -160,14 +187,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
-    page, found = (folder / "README.md").read_text(), []
+    page, found = (folder / "README.md").read_text(), {}
     for name, stream in STREAMS.items():
         if (folder / name).is_dir():
             cells = cells_of(folder / name, stream.tasks, stream.lowest)
-            found.append(cells)
+            found[name] = cells
             page = replaced(page, f"{name}: accuracy", accuracy_table(cells, stream.lowest))
             page = replaced(page, f"{name}: differences", difference_table(cells, stream.lowest))
-    page = replaced(page, "all streams: differences", all_streams_table(found))
+    page = replaced(page, "all streams: best rival", best_rival_table(found))
+    page = replaced(page, "all streams: differences", all_streams_table([*found.values()]))
     write_text(folder / "README.md", page)
 
 

@@ -3,7 +3,7 @@
     python docs/site/assemble.py build/docs
 
 Links in a page are written for the repository. They are rewritten for the site, and a link that
-leads nowhere is an error.
+leads nowhere is an error. What stands in a comment that begins with "on the site:" is shown there.
 """
 
 import os
@@ -13,13 +13,14 @@ import sys
 from pathlib import Path
 
 from generate import commands, interface, methods
-from studies import draw
+from studies import FRONTS, draw
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"(\]\()([^)#\s]+)([^)]*\))")
 EXTERNAL = re.compile(r"^(https?|mailto):")
-GENERATED = ("methods", "api", "commands.md")
-"""Pages of the site that have no file in the repository."""
+ONLY_HERE = re.compile(r"<!-- on the site:\n(.*?)-->", re.DOTALL)
+GENERATED = ("methods", "api", "commands.md", FRONTS)
+"""Pages and pictures of the site that have no file in the repository."""
 TREES = {"results/README.md": "*/README\n*/*/README", "how-to/extending.md": "/examples/*"}
 """Pages, and the pages below them in the navigation."""
 
@@ -56,13 +57,13 @@ def relinked(text: str, file: Path, place: Path, known: dict[Path, Path]) -> str
         below = meant.relative_to("docs") if meant.is_relative_to("docs") else meant
         if meant in known:
             found = known[meant]
-        elif below.parts[0] in GENERATED:
+        elif below.parts[0] in GENERATED or str(below) in GENERATED:
             found = below  # Sphinx checks these links
         else:
             sys.exit(f"{file}: no page for the link '{target}'")
         return match[1] + os.path.relpath(found, place.parent) + match[3]
 
-    return LINK.sub(follow, text)
+    return LINK.sub(follow, ONLY_HERE.sub(r"\1", text))
 
 
 def assemble(out: Path) -> None:

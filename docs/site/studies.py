@@ -8,13 +8,18 @@ do not show them. The site's pages do.
 """
 
 import argparse
+import subprocess
+import sys
 from pathlib import Path
 
 from lord.reporting import Row, find_studies, summarise
 from lord.reporting.report import MADE, draw_picture, page_of, pictures_of
 from lord.storage import write_text
 
-RESULTS = Path(__file__).parents[2] / "results"
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "results"
+FRONTS = "results/equal-budgets/fronts.svg"
+"""The chart of all methods at equal budgets, as a file of the site."""
 
 
 def paged(results: Path) -> dict[Path, list[Row]]:
@@ -45,6 +50,11 @@ def draw(results: Path, out: Path) -> dict[Path, str]:
         for name in names:
             draw_picture(rows, place / name)
         pages[folder / "README.md"] = page_of(folder, rows, names)
+    fronts = Path(FRONTS).relative_to("results")
+    script = ROOT / "benchmarks" / "equal_budgets_fronts.py"
+    (out / fronts).parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, script, results / fronts.parent, out / fronts]
+    subprocess.run(command, check=True)
     return pages
 
 
