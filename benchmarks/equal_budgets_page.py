@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from equal_budgets import LEVELS, METHODS, STREAMS
+from equal_budgets import HEADS, LEVELS, METHODS, STREAMS
 
 from lord.evaluation import RunRecord
 from lord.reporting.report import find_records
@@ -156,6 +156,23 @@ def best_rival_table(streams: Mapping[str, Cells], of: str = "lord+") -> list[st
     return lines
 
 
+def heads_table(folder: Path) -> list[str]:
+    """Return Class-IL and training FLOPs of the heads over a frozen network, by stream."""
+    names = HEADS.split(",")
+    lines = ["| stream | " + " | ".join(f"{name} | FLOPs" for name in names) + " |"]
+    lines.append("|---" * (2 * len(names) + 1) + "|")
+    for stream in STREAMS:
+        line, records = [], find_records(folder / f"heads-{stream}")
+        for name in names:
+            runs = [record for record in records if record.method == name]
+            values = list(map(headline, runs))
+            text = f"{statistics.fmean(values):.1f} ± {statistics.stdev(values):.1f}"
+            flops = statistics.fmean(run.training_flops for run in runs)
+            line.append(f"{text} | {flops:.2g}")
+        lines.append(f"| {stream} | " + " | ".join(line) + " |")
+    return lines
+
+
 def _gaps(mine: Sequence[RunRecord], theirs: Sequence[RunRecord]) -> dict[int, float]:
     """Return the difference in Class-IL by common seed."""
     first, second = ({r.seed: headline(r) for r in records} for records in (mine, theirs))
@@ -194,6 +211,7 @@ def main() -> None:
             found[name] = cells
             page = replaced(page, f"{name}: accuracy", accuracy_table(cells, stream.lowest))
             page = replaced(page, f"{name}: differences", difference_table(cells, stream.lowest))
+    page = replaced(page, "heads", heads_table(folder))
     page = replaced(page, "all streams: best rival", best_rival_table(found))
     page = replaced(page, "all streams: differences", all_streams_table([*found.values()]))
     write_text(folder / "README.md", page)

@@ -159,6 +159,23 @@ def wrong_rivals(page: str, streams: list[Path]) -> list[str]:
     return found
 
 
+def wrong_heads(page: str, folder: Path) -> list[str]:
+    """Return a line for each row of the table of heads that does not come out as printed."""
+    found = []
+    heads, *rows = table(page, "heads")
+    for name, *cells in rows:
+        lines = (folder / f"heads-{name}" / "runs.jsonl").read_text().splitlines()
+        runs, computed = [json.loads(line) for line in lines], []
+        for method in heads[1::2]:
+            own = [run for run in runs if run["label"] == method]
+            values, flops = [run["class_il"] for run in own], [run["training_flops"] for run in own]
+            computed.append(f"{statistics.fmean(values):.1f} ± {statistics.stdev(values):.1f}")
+            computed.append(f"{statistics.fmean(flops):.2g}")
+        if cells != computed:
+            found.append(f"heads on {name}: printed {cells}, computed {computed}")
+    return found
+
+
 def tasks_of(folder: Path) -> int:
     """Return the number of tasks of a stream."""
     first = json.loads((folder / "runs.jsonl").read_text().splitlines()[0])
@@ -174,6 +191,7 @@ def main() -> None:
             found += wrong(page, each, tasks_of(each))
             streams.append(each)
     found += wrong_together(page, streams) + wrong_rivals(page, streams)
+    found += wrong_heads(page, folder)
     print("\n".join(found) or f"All figures of {len(streams)} streams come out as printed.")
     sys.exit(bool(found) or not streams)
 
