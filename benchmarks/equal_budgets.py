@@ -6,7 +6,7 @@ runs one stream: all methods, budgets and seeds. If it is stopped, the same comm
 ``--levels`` of the budget, ``--methods`` and ``--seeds`` run a part, and ``lord report
 runs/sprites`` then makes the tables of all parts. With ``--steps``, the median step of the second
 task is timed instead, on a machine that does nothing else. ``--out`` is then the JSON file. All
-streams have at most 5,000 training images of 32 x 32 pixels.
+streams have at most 5,000 training images of 32 x 32 pixels, but ``width64`` has 10,000.
 
 Methods, settings and optimizer are those of ``results/baselines-s-cifar10``. They were tuned on
 streams of CIFAR-10 and, a little, on the first hundred classes of Tiny-ImageNet. The ``passes`` of
@@ -32,6 +32,7 @@ LEVELS = 5
 METHODS = (
     "lord",
     "lord+",
+    "lord+:passes=4",
     "er-las",
     "er-las:width=8",
     "er-las:width=6",
@@ -46,7 +47,7 @@ METHODS = (
 )
 """Methods, with their settings."""
 SHARED = (
-    "--width 16 --buffer 500 --precision fp32 --threads 1 --optimizer muon --lr 0.05 "
+    "--width {width} --buffer 500 --precision {precision} --threads 1 --optimizer muon --lr 0.05 "
     "--momentum 0.6 --weight-decay 0.01 --schedule triangle"
 )
 HEADS = "ncm,slda,ranpac"
@@ -57,7 +58,7 @@ HUNDRED = "--preset s-tinyimg --subset 0.1 --test-subset 0.2 --resize 32"
 
 
 class Stream(NamedTuple):
-    """Tasks of a stream, training FLOPs of its lowest budget, and settings.
+    """Tasks of a stream, training FLOPs of its lowest budget, settings, and the networks' width.
 
     More tasks need more FLOPs, because the end of each costs some.
     """
@@ -65,6 +66,8 @@ class Stream(NamedTuple):
     tasks: int
     lowest: float
     settings: str
+    width: int = 16
+    precision: str = "fp32"
 
 
 def split(classes: range, tasks: int) -> str:
@@ -89,6 +92,7 @@ STREAMS = {
     "sprites": Stream(5, 6e11, "--preset images --tasks 5 --resize 32"),
     "spectrograms": Stream(5, 6e11, "--preset images --tasks 5 --resize 32"),
     "photographs": Stream(4, 6e11, "--plugin benchmarks/weekly.py --preset weekly{seed}-32"),
+    "width64": Stream(5, 1e13, "--preset s-cifar10 --subset 0.2", 64, "bf16"),
 }
 UNSEEN = ("spectrograms", "tiny20", "blurry")
 """Streams that were used for no choice."""
@@ -124,7 +128,8 @@ def main() -> None:
     if given.heads:
         settings = settings.replace(" --resize 32", "").replace("{seed}-32", "{seed}-64")
     else:
-        methods, shared = ",".join(variants(given.methods, budgets, stream.tasks)), SHARED
+        methods = ",".join(variants(given.methods, budgets, stream.tasks))
+        shared = SHARED.format(width=stream.width, precision=stream.precision)
     chosen = "{seed}" in stream.settings  # the seed chooses the classes
     if chosen == bool(given.data):
         parser.error("--data: give it with every stream but 'photographs'")

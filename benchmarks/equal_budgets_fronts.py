@@ -12,41 +12,22 @@ Methods and streams that were not timed are left out.
 """
 
 import argparse
-import json
 import statistics
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from equal_budgets import METHODS, STREAMS
-from equal_budgets_page import cells_of, headline
+from equal_budgets_page import Cost, cells_of, headline, seconds_of
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lord.bench import Bench
-from lord.evaluation import RunRecord
 from lord.reporting.pictures import pareto_front
 
 MARKS = "osD^vP*XphH8"
 TITLES = ("training FLOPs, in 10¹²", "seconds of training steps", "MB kept")
-Cost = Callable[[RunRecord], float | None]
 Points = dict[str, list[tuple[float, list[float]]]]
 """Method -> mean cost and accuracies of each budget."""
-
-
-def seconds_of(file: Path) -> Cost:
-    """Return a function from a run to the seconds of its steps; None where they were not timed."""
-    found = json.loads(file.read_text()) if file.is_file() else {}
-    steps = msgspec.convert(found["bench"], Bench).steps if found else []
-    per_flop = {step.method: step.seconds / step.flops for step in steps}
-
-    def seconds(record: RunRecord) -> float | None:
-        rate = per_flop.get(record.label)
-        return rate and rate * (record.training_flops - record.recompute_flops)
-
-    return seconds
 
 
 def points_of(folder: Path, tasks: int, lowest: float, cost: Cost) -> Points:
@@ -70,7 +51,7 @@ def draw(axes: Axes, points: Points) -> None:
             [statistics.fmean(values) for _, values in places],
             [statistics.stdev(values) if len(values) > 1 else 0 for _, values in places],
             label=method,
-            marker=MARKS[place],
+            marker=MARKS[place % len(MARKS)],
             color=f"C{place % 10}",
             capsize=2,
             elinewidth=1,

@@ -8,14 +8,17 @@ stream and seed: Class-IL of ``lord+`` minus that of its rival, as a mean over t
 """
 
 import argparse
+import json
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from equal_budgets import HEADS, LEVELS, METHODS, STREAMS
 
+from lord.bench import Bench
 from lord.evaluation import RunRecord
 from lord.reporting.report import find_records
 from lord.reporting.rows import Row, variant_of
@@ -24,6 +27,7 @@ from lord.storage import write_text
 
 Cells = dict[tuple[str, int], list[RunRecord]]
 """Method with its settings, and level of the budget -> its runs."""
+Cost = Callable[[RunRecord], float | None]
 
 
 def cells_of(folder: Path, tasks: int, lowest: float) -> Cells:
@@ -36,6 +40,19 @@ def cells_of(folder: Path, tasks: int, lowest: float) -> Cells:
         name = re.sub(r":flops_per_task=[^:]*|(?<=^gdumb):passes=[^:]*", "", record.label)
         cells.setdefault((name, level), []).append(record)
     return cells
+
+
+def seconds_of(file: Path) -> Cost:
+    """Return a function from a run to the seconds of its steps; None where they were not timed."""
+    found = json.loads(file.read_text()) if file.is_file() else {}
+    steps = msgspec.convert(found["bench"], Bench).steps if found else []
+    per_flop = {step.method: step.seconds / step.flops for step in steps}
+
+    def seconds(record: RunRecord) -> float | None:
+        rate = per_flop.get(record.label)
+        return rate and rate * (record.training_flops - record.recompute_flops)
+
+    return seconds
 
 
 def headline(record: RunRecord) -> float:
@@ -73,6 +90,21 @@ def accuracy_table(cells: Cells, lowest: float) -> list[str]:
     return lines
 
 
+def seconds_table(cells: Cells, lowest: float, seconds: Cost) -> list[str]:
+    """Return the mean seconds of training steps of timed methods, by method and budget."""
+    levels = sorted({level for _, level in cells})
+    heads = [f"{lowest * 2**level:.2g}" for level in levels]
+    lines = ["| method | " + " | ".join(heads) + " |", "|---" * (len(levels) + 1) + "|"]
+    for method in METHODS:
+        line = []
+        for level in levels:
+            found = [s for run in cells.get((method, level), []) if (s := seconds(run)) is not None]
+            line.append(f"{statistics.fmean(found):.0f}" if found else "")
+        if any(line):
+            lines.append(f"| {method} | " + " | ".join(line) + " |")
+    return lines
+
+
 def holm(values: Sequence[float]) -> list[float]:
     """Return p values after Holm's correction for their number.
 
@@ -86,9 +118,14 @@ def holm(values: Sequence[float]) -> list[float]:
     return found
 
 
-def difference_table(cells: Cells, lowest: float, of: str = "lord+") -> list[str]:
+def ours(cells: Cells) -> str:
+    """Return the variant of ``lord+`` that is compared with the other methods of a stream."""
+    return "lord+" if any(method == "lord+" for method, _ in cells) else "lord+:passes=4"
+
+
+def difference_table(cells: Cells, lowest: float) -> list[str]:
     """Return Class-IL of ``lord+`` minus that of each rival, with intervals and p values."""
-    rows = []
+    rows, of = [], ours(cells)
     for (method, level), records in sorted(cells.items(), key=lambda each: each[0][::-1]):
         if method != of and (of, level) in cells:
             gap = difference(cells[of, level], records)
@@ -129,7 +166,7 @@ def all_streams_table(streams: Sequence[Cells], of: str = "lord+") -> list[str]:
     return lines
 
 
-def best_rival_table(streams: Mapping[str, Cells], of: str = "lord+") -> list[str]:
+def best_rival_table(streams: Mapping[str, Cells]) -> list[str]:
     """Return Class-IL of ``lord+`` minus that of the best other method, by stream and budget.
 
     Methods with fewer runs than ``lord+`` are left out. A star marks a difference whose 95 %
@@ -139,7 +176,7 @@ def best_rival_table(streams: Mapping[str, Cells], of: str = "lord+") -> list[st
     heads = [f"lowest x {2**level}" if level else "lowest budget" for level in levels]
     lines = ["| stream | " + " | ".join(heads) + " |", "|---" * (LEVELS + 1) + "|"]
     for name, cells in streams.items():
-        line = []
+        line, of = [], ours(cells)
         for level in levels:
             mine = cells.get((of, level), [])
             rivals = {m: records for (m, each), records in cells.items()
@@ -162,6 +199,8 @@ def heads_table(folder: Path) -> list[str]:
     lines = ["| stream | " + " | ".join(f"{name} | FLOPs" for name in names) + " |"]
     lines.append("|---" * (2 * len(names) + 1) + "|")
     for stream in STREAMS:
+        if not (folder / f"heads-{stream}").is_dir():
+            continue
         line, records = [], find_records(folder / f"heads-{stream}")
         for name in names:
             runs = [record for record in records if record.method == name]
@@ -211,6 +250,9 @@ def main() -> None:
             found[name] = cells
             page = replaced(page, f"{name}: accuracy", accuracy_table(cells, stream.lowest))
             page = replaced(page, f"{name}: differences", difference_table(cells, stream.lowest))
+            if (steps := folder / name / "steps.json").is_file():
+                timed = seconds_table(cells, stream.lowest, seconds_of(steps))
+                page = replaced(page, f"{name}: seconds", timed)
     page = replaced(page, "heads", heads_table(folder))
     page = replaced(page, "all streams: best rival", best_rival_table(found))
     page = replaced(page, "all streams: differences", all_streams_table([*found.values()]))

@@ -56,6 +56,21 @@ def table(page: str, name: str) -> list[list[str]]:
     return [rows[0], *rows[2:]]
 
 
+def seconds(folder: Path, tasks: int) -> dict[tuple[str, str], float]:
+    """Return the mean seconds of training steps, by method and printed budget."""
+    file, found = folder / "steps.json", dict[tuple[str, str], list[float]]()
+    steps = json.loads(file.read_text())["bench"]["steps"] if file.exists() else []
+    each = {step["method"]: step["seconds"] / step["flops"] for step in steps}
+    for line in (folder / "runs.jsonl").read_text().splitlines():
+        run = json.loads(line)
+        if run["label"] in each:
+            name, budget = run["label"].rsplit(":flops_per_task=", 1)
+            spent = run["training_flops"] - run["recompute_flops"]
+            key = name, f"{float(budget) * tasks:.2g}"
+            found.setdefault(key, []).append(each[run["label"]] * spent)
+    return {key: statistics.fmean(values) for key, values in found.items()}
+
+
 def differing(first: dict[int, float], second: dict[int, float]) -> tuple[str, float]:
     """Return the paired difference as printed, and its exact p value."""
     gaps = [first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())]
@@ -85,12 +100,19 @@ def wrong(page: str, folder: Path, tasks: int) -> list[str]:
             if len(runs) > 1:
                 shown += f" ± {statistics.stdev(runs):.1f}"
             check(f"{method} at {budget}", cell, shown)
-    _, *rows = table(page, f"{name}: differences")
-    computed = []
+    if f"<!-- {name}: seconds -->" in page:
+        timed = seconds(folder, tasks)
+        heads, *rows = table(page, f"{name}: seconds")
+        for method, *cells in rows:
+            for budget, cell in zip(heads[1:], cells, strict=True):
+                known = (method, budget) in timed
+                check(f"s of {method}", cell, f"{timed[method, budget]:.0f}" if known else "")
+    heads, *rows = table(page, f"{name}: differences")
+    computed, of = [], heads[1].removesuffix(" minus")
     for budget, rival, points, p, _ in rows:
-        text, exact = differing(nearest(values, "lord+", budget), nearest(values, rival, budget))
-        check(f"lord+ minus {rival} at {budget}", points, text)
-        check(f"p of lord+ and {rival} at {budget}", p, f"{exact:.2f}")
+        text, exact = differing(nearest(values, of, budget), nearest(values, rival, budget))
+        check(f"{of} minus {rival} at {budget}", points, text)
+        check(f"p of {of} and {rival} at {budget}", p, f"{exact:.2f}")
         computed.append(exact)
     ordered = sorted(computed)
     for row, exact in zip(rows, computed, strict=True):
@@ -140,12 +162,13 @@ def wrong_rivals(page: str, streams: list[Path]) -> list[str]:
     for name, *cells in table(page, "all streams: best rival")[1:]:
         (folder,) = [each for each in streams if each.name == name]
         values, _ = read(folder / "runs.jsonl", tasks_of(folder))
+        names = {method for method, _ in values}
+        of = "lord+" if "lord+" in names else "lord+:passes=4"
         printed = [cell for cell in cells if cell]
         computed = []
         for budget in table(page, f"{name}: accuracy")[0][1:-1]:
-            mine = nearest(values, "lord+", budget)
-            methods = {method for method, _ in values} - {"lord+"}
-            runs = {method: nearest(values, method, budget) for method in methods}
+            mine = nearest(values, of, budget)
+            runs = {method: nearest(values, method, budget) for method in names - {of}}
             full = {m: each for m, each in runs.items() if len(each) >= len(mine) > 0}
             means = {method: statistics.fmean(each.values()) for method, each in full.items()}
             if means:
