@@ -75,7 +75,14 @@ def _data(found: Inspection) -> Iterator[Advice]:
 
 def _accuracy(found: Inspection) -> Iterator[Advice]:
     last = found.sessions[-1]
-    if found.forgetting is not None and found.forgetting >= FORGOTTEN:
+    if found.forgetting is not None and found.forgetting >= FORGOTTEN and not found.network:
+        yield Advice(
+            text=f"Held-out accuracy of earlier sessions fell by {found.forgetting:.1f} points on "
+            f"average, because more classes can be confused. {found.method} forgets nothing, so "
+            "learning again does not help. A new learner with larger images (--backbone-size) may "
+            "do better."
+        )
+    elif found.forgetting is not None and found.forgetting >= FORGOTTEN:
         what = "Earlier sessions were forgotten"
         if 0 < last.steps < SHORT:
             what += f", and the last session had only {last.steps} steps"

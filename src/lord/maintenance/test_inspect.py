@@ -79,6 +79,7 @@ RULES = [
     ({"given": [50, 3]}, ["Few images: dog (3)."]),
     ({"held_out": None}, ["No image is held out"]),
     ({"forgetting": 12.0}, ["Earlier sessions were forgotten"]),
+    ({"forgetting": 12.0, "network": "", "method": "slda"}, ["slda forgets nothing"]),
     (
         {"held_out": evaluation("", ["cat", "dog"], WEAK)},
         ["recognised least: cat (4 of 10)", "6 of 10 held-out images of cat are predicted as dog"],
