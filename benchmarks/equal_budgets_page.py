@@ -42,14 +42,23 @@ def cells_of(folder: Path, tasks: int, lowest: float) -> Cells:
     return cells
 
 
+def evenly(label: str) -> str:
+    """Return a label with its budget written as all others write it.
+
+    >>> evenly("er-las:width=8:flops_per_task=4.8e11")
+    'er-las:width=8:flops_per_task=4.8e+11'
+    """
+    return re.sub(r"(?<=flops_per_task=)[0-9.e+]+", lambda found: f"{float(found[0]):.4g}", label)
+
+
 def seconds_of(file: Path) -> Cost:
     """Return a function from a run to the seconds of its steps; None where they were not timed."""
     found = json.loads(file.read_text()) if file.is_file() else {}
     steps = msgspec.convert(found["bench"], Bench).steps if found else []
-    per_flop = {step.method: step.seconds / step.flops for step in steps}
+    per_flop = {evenly(step.method): step.seconds / step.flops for step in steps}
 
     def seconds(record: RunRecord) -> float | None:
-        rate = per_flop.get(record.label)
+        rate = per_flop.get(evenly(record.label))
         return rate and rate * (record.training_flops - record.recompute_flops)
 
     return seconds

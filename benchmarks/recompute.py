@@ -60,14 +60,17 @@ def seconds(folder: Path, tasks: int) -> dict[tuple[str, str], float]:
     """Return the mean seconds of training steps, by method and printed budget."""
     file, found = folder / "steps.json", dict[tuple[str, str], list[float]]()
     steps = json.loads(file.read_text())["bench"]["steps"] if file.exists() else []
-    each = {step["method"]: step["seconds"] / step["flops"] for step in steps}
+    each = {}
+    for step in steps:
+        name, budget = step["method"].split(":flops_per_task=")
+        each[name, float(budget)] = step["seconds"] / step["flops"]
     for line in (folder / "runs.jsonl").read_text().splitlines():
         run = json.loads(line)
-        if run["label"] in each:
-            name, budget = run["label"].rsplit(":flops_per_task=", 1)
+        name, budget = run["label"].split(":flops_per_task=")
+        if (name, float(budget)) in each:
             spent = run["training_flops"] - run["recompute_flops"]
             key = name, f"{float(budget) * tasks:.2g}"
-            found.setdefault(key, []).append(each[run["label"]] * spent)
+            found.setdefault(key, []).append(each[name, float(budget)] * spent)
     return {key: statistics.fmean(values) for key, values in found.items()}
 
 
