@@ -8,6 +8,7 @@ number of the tables must come out as printed. It names those that do not, and t
 
 import itertools
 import json
+import math
 import re
 import statistics
 import sys
@@ -78,7 +79,10 @@ def differing(first: dict[int, float], second: dict[int, float]) -> tuple[str, f
     """Return the paired difference as printed, and its exact p value."""
     gaps = [first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())]
     mean = sum(gaps) / len(gaps)
-    reach = STUDENT[len(gaps) - 1] * statistics.stdev(gaps) / len(gaps) ** 0.5
+    single = len(gaps) == 1
+    reach = (
+        math.inf if single else STUDENT[len(gaps) - 1] * statistics.stdev(gaps) / len(gaps) ** 0.5
+    )
     signs = list(itertools.product((1, -1), repeat=len(gaps)))
     sums = [abs(sum(s * gap for s, gap in zip(each, gaps, strict=True))) for each in signs]
     p = sum(each >= abs(sum(gaps)) - 1e-9 for each in sums) / len(signs)
@@ -177,7 +181,7 @@ def wrong_rivals(page: str, streams: list[Path]) -> list[str]:
             if means:
                 best = max(means, key=lambda each: means[each])
                 text, _ = differing(mine, runs[best])
-                low, high = map(float, re.findall(r"[-+][0-9.]+", text)[1:])
+                low, high = map(float, re.findall(r"[-+](?:[0-9.]+|inf)", text)[1:])
                 star = "*" if low > 0 or high < 0 else ""
                 computed.append(f"{text.split()[0]}{star} {best}")
         if printed != computed:
