@@ -40,6 +40,7 @@ def test_the_digits_are_learned_within_one_gib(tmp_path):
     assert record.state_bytes < 20e6
 
 
+@pytest.mark.slow
 def test_a_part_of_cifar10_is_learned_within_one_gib(cifar10, tmp_path):
     line = f"run --method lord+ --preset s-cifar10 --data {cifar10} --subset 0.02 --width 16"
     line += " --validation 0.01"  # scores 500 images, not 10,000
