@@ -59,6 +59,7 @@ def draw(axes: Axes, points: Points) -> None:
     means = [(cost, statistics.fmean(v)) for places in points.values() for cost, v in places]
     if means:
         axes.step(*zip(*pareto_front(means), strict=True), where="post", color="0.75", zorder=0)
+        axes.set_xlim(0, 1.05 * max(cost for cost, _ in means))
     else:
         axes.text(0.5, 0.5, "not timed", transform=axes.transAxes, ha="center", color="0.5")
     axes.grid(alpha=0.25)
@@ -71,7 +72,7 @@ def main() -> None:
     given = parser.parse_args()
     streams = [name for name in STREAMS if (given.folder / name).is_dir()]
     figure = Figure(figsize=(10, 0.6 + 2.8 * len(streams)), layout="constrained")
-    panels = figure.subplots(len(streams), len(TITLES), squeeze=False, sharey="row", sharex="col")
+    panels = figure.subplots(len(streams), len(TITLES), squeeze=False, sharey="row")
     legend: dict[str, Any] = {}
     for row, name in zip(panels, streams, strict=True):
         stream, folder = STREAMS[name], given.folder / name
@@ -87,7 +88,6 @@ def main() -> None:
         row[0].set_ylabel(f"{name}: Class-IL, %")
     for axes, title in zip(panels[-1], TITLES, strict=True):
         axes.set_xlabel(title)
-        axes.set_xlim(left=0)
     labels = [method for method in METHODS if method in legend]
     handles = [legend[method] for method in labels]
     figure.legend(handles, labels, loc="outside upper center", ncols=5, frameon=False)
