@@ -54,6 +54,7 @@ MERGE, REMOVE, FORGET, OLD_WEEKS, EVERY = 20, 26, 35, 4, 4
 """Weeks after which classes are merged, one is removed and photographs are forgotten. Weeks learned
 by the older version. Weeks between two fits of logistic regression."""
 DONE = "was learned already"
+"""What ``lord learn`` says of a folder that has nothing new."""
 FORGOTTEN, KILLS, SIDE, PROBES = 40, 20, 64, 40
 """Photographs to forget, kills, side of images in pixels, and test images that are asked for."""
 
@@ -82,8 +83,9 @@ class Keeper:
     ) -> None:
         """Run a command to its end. It is killed once, after some seconds, and started again.
 
-        A session may have ended just before it was killed. Then nothing is new to the next one, and
-        it says so. The older version has no exit code of its own for that.
+        If a session ended just before the kill, the repeated command refuses its folder as learned
+        already. That is no error here. It is known by its text, because the older version has the
+        exit code of any mistake for it.
         """
         line = [sys.executable, "-m", "lord", *map(str, words)]
         source = {"PYTHONPATH": str(self.older)} if old and self.older else {}

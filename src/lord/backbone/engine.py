@@ -26,8 +26,9 @@ def fastest(network: nn.Module, example: Tensor, key: str) -> Callable[[Tensor],
     On a CPU with onnxruntime it is an ONNX file. The file is exported once and cached. Its
     features are compared with those of PyTorch on ``example``. In all other cases, PyTorch runs
     the network channels-last. A GPU computes in bf16 if it can. A CPU never does: its features
-    would be up to 9 % of the largest one apart from those of CPUs without bf16, so a learner that
-    moves there would predict other classes.
+    would be up to 7 % of the largest one apart from those of CPUs without bf16
+    (``results/pretrained/engines.json``), so a learner that moves there could predict other
+    classes.
 
     Args:
         network: from N x C x H x W float32 to one tensor.

@@ -16,9 +16,10 @@ from lord.backbone.engine import onnx_program, quiet
 from lord.config import UserError, first_line
 from lord.storage.files import write_atomic
 
-ALLOWED, CHANCE = 1.0, 0.05
-"""Points of accuracy that int8 may lose on the images given. A larger loss is allowed too if chance
-brings one as large with at least this probability."""
+ALLOWED = 1.0
+"""Points of accuracy that int8 may lose on the images given."""
+CHANCE = 0.05
+"""Probability from which on a larger loss counts as chance."""
 
 
 class Deployed(nn.Module):
