@@ -16,7 +16,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 CONTEXT = get_context("forkserver")
-CONTEXT.set_forkserver_preload(["lord.test_forked", "lord.learner", "lord.studies"])
+CONTEXT.set_forkserver_preload(
+    ["lord.test_forked", "lord.cli.main", "lord.learner", "lord.studies", "lord.reporting.pictures"]
+    + ["torch._dynamo"]  # optimizers import it at their first step
+)
 
 
 class Forked:

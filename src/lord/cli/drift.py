@@ -71,9 +71,9 @@ def in_words(found: "Drift") -> list[str]:
         )
     else:
         lines.append(
-            "The images differ from those the learner knows: by chance, so large a shift comes "
-            f"about in {100 * found.p:.2g} % of cases. The shift runs from 0, no difference, to "
-            "about 1, nothing in common."
+            "The images differ from those the learner knows. If nothing had changed, so large a "
+            f"shift would occur in {100 * found.p:.2g} % of cases. The shift runs from 0, no "
+            "difference, to about 1, nothing in common."
         )
         lines.append(
             "Accuracy may be lower on them. Label some ('lord suggest'), measure it ('lord "

@@ -16,7 +16,7 @@ def forget(state: Path, /, *pictures: Path, plugin: Path | None = None) -> None:
     """Forget pictures that a learner learned, and everything it keeps of them.
 
     Pictures are found by their content. A closed-form head then equals one that never learned them.
-    The weights of a trained network still owe something to them. Later sessions leave them out.
+    The weights of a trained network may still reflect them. Later sessions leave them out.
 
     Parameters
     ----------
@@ -39,12 +39,12 @@ def forget(state: Path, /, *pictures: Path, plugin: Path | None = None) -> None:
     for line in bad_table(unknown) if unknown else ():
         say(line)
     if record is None:
-        say("the pictures that the learner learned were forgotten before")
+        say("nothing to forget: the learner forgot these pictures before")
         return
     names = ", ".join(f"{count} of '{name}'" for name, count in record.classes.items())
     say(f"{record.images} picture{'s' * (record.images != 1)} forgotten: {names}")
     if not record.exact:
         say(
-            f"The weights of '{learner.config.method}' still owe something to them. For an exact "
+            f"The weights of '{learner.config.method}' may still reflect them. For an exact "
             "result, make a new learner from the remaining pictures."
         )

@@ -86,8 +86,8 @@ def learn(
     weights
         File of weights for the backbone, instead of those that come with its name.
     cut
-        Layer of the backbone below which it is frozen, or the share of its FLOPs. A method that
-        trains a network trains what is above.
+        Last frozen layer of the backbone, or the largest share of its FLOPs to freeze, such as 0.6.
+        A method that trains a network trains the layers after it.
     width
         Channels of the network's first stage; 16 by default.
     epochs
@@ -178,7 +178,9 @@ def _in_order(state: Path, folders: Sequence[Path]) -> list[Path]:
         return list(folders)
     tests = [folder for folder in folders if folder.name in TEST]
     for folder in tests:
-        say(f"'{folder}' is skipped, because it is named like a test set; alone it is learned")
+        say(
+            f"'{folder}' is skipped, because it is named like a test set; give it alone to learn it"
+        )
     chosen = [folder for folder in folders if folder not in tests]
     for folder in [*chosen]:
         try:

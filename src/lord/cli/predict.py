@@ -65,8 +65,8 @@ def predict(
     unknown
         Print "unknown" for images that resemble none of the classes learned.
     false_alarms
-        Share of images of known classes that may be called unknown; 0.05 by default. It includes
-        unknown.
+        Share of images of known classes that may be called unknown; 0.05 by default. It
+        implies unknown.
     format
         table for a line an image, csv, or jsonl for a JSON object a line. table by default.
     json

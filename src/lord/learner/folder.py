@@ -131,7 +131,7 @@ def learn_folder(
                 pause=_checkpoints(learner, folder / STATE_FILE, every),
             )
         if intake.waiting:
-            report(f"new images that wait: {intake.waiting}; the same command learns them")
+            report(f"new images still to learn: {intake.waiting}; repeat the command")
     return learner
 
 

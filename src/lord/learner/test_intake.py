@@ -117,7 +117,7 @@ def test_an_interrupted_session_ends_with_its_images_and_new_ones_wait(tmp_path,
     photos(folder, "d3", count=2)
     (folder / "b1" / "000.png").rename(folder / "b1" / "renamed.png")
     learner, lines = learn(folder)
-    assert lines[-1] == "new images that wait: 2; the same command learns them"
+    assert lines[-1] == "new images still to learn: 2; repeat the command"
     assert "continuing the session that was interrupted" in lines
     assert learner.sessions[-1].images == whole.sessions[-1].images
     assert same(learner.method.state_dict(), whole.method.state_dict())

@@ -43,8 +43,8 @@ def forget_pictures(
 
     Pictures are found by their content, whatever their names. They leave the learner, its buffer,
     its held-out images and the learner before each session that can be undone. A closed-form head
-    then equals one that never learned them, up to rounding. Weights of a trained network still owe
-    something to them. A digest of each stays, so that it is not learned again by mistake.
+    then equals one that never learned them, up to rounding. Weights of a trained network may still
+    reflect them. A digest of each stays, so that it is not learned again by mistake.
 
     Args:
         folder: the learner's folder.

@@ -59,7 +59,7 @@ def forget_images(method: AnyMethod, images: Tensor, labels: Tensor) -> None:
     """Forget images that a method learned.
 
     A closed-form head subtracts them, exactly up to rounding. The buffer loses them. The weights of
-    a trained network stay, and so does what they owe to the images.
+    a trained network stay as they are, and may still reflect the images.
 
     Args:
         method: between tasks.

@@ -35,7 +35,7 @@ class LoRDConfig(BufferConfig, frozen=True):
     pace: NonNegative | Literal["auto"] | None = None
     """Levels gained before the first task (r). None: as in the paper, by the number of tasks.
     auto: the level follows the images seen so far, for any number of tasks. With FLOPs
-    given for each task, it is the highest level at which they pay for `passes`."""
+    given for each task, it is the highest level at which they pay for that many `passes`."""
     passes: NonNegative = 8.0
     """With `pace` auto: passes over a task's images that its budget of FLOPs must pay for. More
     passes make a narrower student that takes more steps."""

@@ -17,7 +17,7 @@ def missed_budgets(rows: Iterable[Row]) -> str | None:
         return None
     return (
         "Not all tasks have spent their FLOPs to 1 %, because a step costs more than that. Largest "
-        f"difference: {', '.join(parts)}. Larger `flops_per_task` are kept more closely."
+        f"difference: {', '.join(parts)}. A larger `flops_per_task` is met more closely."
     )
 
 

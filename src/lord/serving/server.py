@@ -71,7 +71,7 @@ def serve(
         if current.problem:
             raise UserError(current.problem)
         if current.served is None:
-            report("no session has ended yet; requests are answered from the first one's end on")
+            report("no session has ended yet; predictions get status 503 until the first one ends")
         log = report if verbose else None
         app = make_app(current, limits=limits, token=token, threads=threads, log=log, report=report)
         shown = f"[{host}]" if ":" in host else host

@@ -37,7 +37,7 @@ class StreamConfig(Config, frozen=True):
     """Order of the classes, or of the tasks if they are given or from 'split': as they stand, or
     shuffled by the run's seed."""
     order_seed: Natural | None = None
-    """Seed that shuffles what 'order' does, in place of the run's seed. It also decides
+    """Seed of the shuffled order, in place of the run's seed. It also decides
     permutations, rotations and drift. By default, the run's seed decides them."""
     split: Groups | None = None
     """Classes of each task by number or name, such as 0,1/2,3 or 'cat,dog;ant,bee'. Replaces

@@ -167,7 +167,7 @@ class FlopBudget(Epochs):
         """Check that the budget is enough for a step, and warn if it is only just enough."""
         if self.steps == 1 and -left > TOLERANCE * self.flops:
             raise UserError(
-                f"is less than one step of task {len(self.spent)}, its search and its end cost",
+                f"is less than task {len(self.spent)} needs for its search, one step and its end",
                 field="flops_per_task",
                 given=self.flops,
                 allowed=f"at least {self.spent[-1] + self.reserve:.4g}",

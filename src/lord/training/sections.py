@@ -25,10 +25,11 @@ class TrainingConfig(Config, frozen=True):
     """Training FLOPs to spend on each task, instead of a number of epochs. Search and recomputed
     statistics count. With 'joint', its only task has the FLOPs of all tasks."""
     realtime: bool = False
-    """The stream does not wait: a method twice as dear as plain SGD learns half of the batches."""
+    """The stream does not wait: a method that costs twice as much as plain SGD learns half of the
+    batches."""
     bytes: Positive | None = None
     """Most bytes to keep between steps: models, averages, optimizer, images and stored logits. The
-    buffer gets what the rest leaves, and replaces `buffer`."""
+    buffer gets what is left, and `buffer` is ignored."""
     batch: AtLeastTwo = 32
     """Number of images in a step."""
     precision: Literal["fp32", "bf16"] = "fp32"
