@@ -17,8 +17,14 @@ from pathlib import Path
 
 CONTEXT = get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["lord.test_forked", "lord.cli.main", "lord.learner", "lord.studies", "lord.reporting.pictures"]
-    + ["torch._dynamo"]  # optimizers import it at their first step
+    [
+        "lord.test_forked",
+        "lord.cli.main",
+        "lord.learner",
+        "lord.studies",
+        "lord.reporting.pictures",
+        "torch._dynamo",  # optimizers import it at their first step
+    ]
 )
 
 
