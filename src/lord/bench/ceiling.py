@@ -22,7 +22,7 @@ class Convolution(NamedTuple):
     weights: tuple[int, ...]
     """Shape of the weight."""
     stride: tuple[int, ...]
-    padding: tuple[int, ...] | str
+    padding: tuple[int, ...]
     dilation: tuple[int, ...]
     groups: int
     input_grad: bool

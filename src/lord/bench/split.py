@@ -117,6 +117,14 @@ class StepProfile:
             setattr(owner, method, original)
 
 
+def _padding(layer: nn.Conv2d) -> Any:
+    """Return the padding of each side in pixels. PyTorch can also have "same" or "valid" there."""
+    if layer.padding == "same":
+        sides = zip(layer.kernel_size, layer.dilation, strict=True)
+        return tuple(dilation * (side - 1) // 2 for side, dilation in sides)
+    return (0, 0) if layer.padding == "valid" else layer.padding
+
+
 def _hashable(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
@@ -132,7 +140,7 @@ def convolution_calls(run: Callable[[], object]) -> dict[Convolution, int]:
                 tuple(x.shape),
                 tuple(layer.weight.shape),
                 _hashable(layer.stride),
-                _hashable(layer.padding),
+                _hashable(_padding(layer)),
                 _hashable(layer.dilation),
                 layer.groups,
                 input_grad=back and x.requires_grad,

@@ -1,5 +1,6 @@
 """Time the training steps of several methods, and measure the limit of the hardware."""
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -82,8 +83,8 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
         return sum(pick(step) for step in self.steps if step.method == method)
 
     def share(self, method: str, reference: str, pick: Callable[[StepCost], float]) -> float:
-        """Return a cost of a method divided by that of the reference."""
-        return self.total(method, pick) / self.total(reference, pick)
+        """Return a cost of a method divided by that of the reference; NaN if that is 0."""
+        return _ratio(self.total(method, pick), self.total(reference, pick))
 
     def realisation(self, method: str, reference: str) -> tuple[float, float]:
         """Compare the saving in seconds with the saving in FLOPs; 1 is ideal.
@@ -95,7 +96,11 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
         flops = self.share(method, reference, lambda step: step.flops)
         whole = self.share(method, reference, lambda step: step.seconds)
         bare = self.share(method, reference, lambda step: step.bare_s)
-        return whole / flops, bare / flops
+        return _ratio(whole, flops), _ratio(bare, flops)
+
+
+def _ratio(cost: float, reference: float) -> float:
+    return cost / reference if reference else math.nan
 
 
 def bench(

@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 
@@ -108,3 +109,14 @@ def test_errors_of_the_command_are_one_line(flags, said, capsys):
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "made", [configs("ncm", "er"), configs("sgd", "er", network="mlp")], ids=["ncm", "mlp"]
+)
+def test_shares_of_nothing_are_no_number(made):
+    one, other = (config.label for config in made)
+    found = bench(made, steps=2, task=1)
+    whole, bare = found.realisation(other, one)
+    assert math.isnan(bare)
+    assert math.isnan(whole) == (one == "ncm")

@@ -105,7 +105,7 @@ def run_study(
         given=arguments.recorded,
         against=against.label if against else None,
     )
-    report_on(out, records)
+    report_on(out, records, against.label if against else None)
     if more := len(find_records(out)) - len(records):
         say(f"{more} more finished runs are in {out}; 'lord report {out}' includes them.")
     return records

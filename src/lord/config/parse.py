@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from numbers import Integral, Real
@@ -100,6 +101,8 @@ def _plain(value: object, kind: object) -> object:
         return int(value)
     if isinstance(value, str) and value.lower() == "none" and NoneType in get_args(kind):
         return None
+    if isinstance(value, str) and re.fullmatch(r"-?\.\d+(e-?\d+)?", value):
+        return float(value)  # msgspec needs a digit before the point
     if isinstance(value, str) and Groups in (kind, *get_args(kind)):
         # Names of classes may have a slash, so a semicolon can stand in its place.
         groups = value.split(";" if ";" in value else "/")

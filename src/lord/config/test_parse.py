@@ -17,6 +17,7 @@ class Example(Config, frozen=True):
 
 def test_text_from_a_command_line_or_yaml_is_converted():
     assert build(Example, {"lr": "1e-3", "epochs": "4"}) == Example(lr=0.001, epochs=4)
+    assert build(Example, {"lr": ".5e-2"}).lr == 0.005
 
 
 @pytest.mark.parametrize(

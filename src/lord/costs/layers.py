@@ -66,7 +66,7 @@ class LayerCount:
         kind = self._kinds.get(layer.__class__)
         if kind is None:
             kind = self._kinds[layer.__class__] = _kind(layer)
-        if kind is SKIPPED or self.hidden or not inputs:
+        if kind is SKIPPED or self.hidden or not inputs or not isinstance(inputs[0], Tensor):
             return
         if kind is ATTENTION:
             self.total += _attention_products(layer, inputs[0])

@@ -139,6 +139,8 @@ PRODUCTS = [
     (lambda: rows(30, 4) @ torch.randn(4), 2 * 30 * 4),
     (lambda: torch.randn(9) @ torch.randn(9), 2 * 9),
     (lambda: torch.addmv(torch.randn(30), rows(30, 4), torch.randn(4)), 2 * 30 * 4),
+    (lambda: torch.zeros(30, 7).addmm_(rows(30, 4, False), torch.randn(4, 7)), 2 * 30 * 4 * 7),
+    (lambda: torch.zeros(2, 3, 3).baddbmm_(*torch.ones(2, 2, 3, 3)), 2 * 2 * 3 * 3 * 3),
     (lambda: torch.cdist(rows(30, 4), rows(40, 4)), 2 * 30 * 40 * 4),
     (lambda: torch.cdist(rows(3, 4), rows(5, 4), p=1), 2 * 3 * 5 * 4),
     (lambda: nn.Bilinear(3, 4, 5)(rows(7, 3), rows(7, 4)), 2 * 7 * 3 * 4 * 5),

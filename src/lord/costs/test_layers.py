@@ -121,6 +121,13 @@ class Scaled(nn.Linear):
         return super().forward(x) * scale
 
 
+class Pair(nn.Linear):
+    """A layer of a user's kind, which takes a tuple."""
+
+    def forward(self, pair):
+        return super().forward(pair[0]) + pair[1]
+
+
 def test_layers_called_in_unusual_ways_do_not_stop_the_run():
     layer = nn.Conv2d(3, 6, 3)
     layer.stride, layer.padding = [2, 2], [1, 1]
@@ -134,4 +141,5 @@ def test_layers_called_in_unusual_ways_do_not_stop_the_run():
     with LayerCount():
         linear(input=torch.zeros(2, 3))
         Scaled(3, 5)(torch.zeros(2, 3), 2.0)
+        Pair(3, 5)((torch.zeros(2, 3), torch.zeros(2, 5)))
         vmap(grad(loss), in_dims=(None, 0))(weights, torch.zeros(2, 3))

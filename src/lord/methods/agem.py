@@ -48,8 +48,9 @@ class AGEM(Rehearsal[AGEMConfig]):
             for p in self.student.parameters():
                 p.grad = None
             self.optimizer.backward(loss)
+            trained = [p for p in self.student.parameters() if p.grad is not None]
             allowed = projected(self._gradients(), reference)
-            for p, gradient in zip(self.student.parameters(), allowed, strict=True):
+            for p, gradient in zip(trained, allowed, strict=True):
                 p.grad = gradient
         else:
             self.optimizer.backward(loss)

@@ -62,12 +62,14 @@ class EWC(Method[EWCConfig]):
     def end_task(self, task: Task) -> None:
         parameters = list(self.student.parameters())
         squares = [torch.zeros_like(p) for p in parameters]
+        trained = [place for place, p in enumerate(parameters) if p.requires_grad]
         self.student.eval()
         for image, label in zip(task.images.split(1), task.labels.split(1), strict=True):
             likelihood = -F.cross_entropy(self.student(self.augment.normalise(image)), label)
-            gradients = torch.autograd.grad(likelihood, parameters)
-            for square, gradient in zip(squares, gradients, strict=True):
-                square.addcmul_(gradient, gradient * likelihood.detach().exp())
+            inputs = [parameters[place] for place in trained]
+            gradients = torch.autograd.grad(likelihood, inputs, materialize_grads=True)
+            for place, gradient in zip(trained, gradients, strict=True):
+                squares[place].addcmul_(gradient, gradient * likelihood.detach().exp())
         self.student.train()
         count = len(task.labels)
         pairs = zip(self.fisher, squares, strict=True)

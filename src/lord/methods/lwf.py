@@ -58,7 +58,7 @@ class LwF(Method[LwFConfig]):
             return
         if self.seen > self.old:
             self._train_head(task)
-        self.recorded = self.outputs(task.images)[:, : self.old]
+        self.recorded = self.outputs(task.images)[:, : self.old].clone()
 
     def step(self, batch: Batch, progress: Progress) -> Scalars:
         logits = self.student(self.augment(batch.images))

@@ -52,7 +52,9 @@ class SI(Method[SIConfig]):
         before = [p.detach().clone() for p in parameters]
         gradients = []
         for p, importance, anchor in zip(parameters, self.importance, self.anchor, strict=True):
-            assert p.grad is not None
+            if p.grad is None:  # frozen or unused
+                gradients.append(torch.zeros_like(p))
+                continue
             gradients.append(p.grad.clone())
             p.grad.add_(2 * self.config.c * importance * (p.detach() - anchor)).clamp_(-1, 1)
         self.optimizer.step(progress)

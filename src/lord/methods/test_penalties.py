@@ -157,3 +157,19 @@ def test_fdr_returns_towards_the_stored_outputs(make):
     for step in range(30):
         take(method, stream.train[1], step)
     assert distance() < 0.7 * away
+
+
+@pytest.mark.parametrize("name", ["a-gem", "ewc-on", "si"])
+def test_frozen_and_unused_weights_do_not_change(make, name):
+    method, stream = make(name)
+    frozen = next(method.student.parameters()).requires_grad_(False)
+    before = frozen.clone()
+    learn(method, stream, 2)
+    assert torch.equal(frozen, before)
+
+
+def test_lwf_keeps_the_outputs_of_the_old_classes_only(make):
+    method, stream = make("lwf")
+    learn(method, stream, 1)
+    method.begin_task(stream.train[1])
+    assert method.recorded.untyped_storage().nbytes() == method.recorded.nbytes

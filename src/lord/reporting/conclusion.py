@@ -9,9 +9,9 @@ from lord.reporting.rows import Row, reference_of, summarise
 def conclusion(records: Sequence[RunRecord]) -> str:
     """Return one sentence about the cheapest method that is as accurate as the reference.
 
-    The reference is the most expensive der++; without der++, the cheapest method. If no cheaper
-    method is as accurate, the sentence says that. If all methods had the same FLOPs to spend, the
-    sentence names the most accurate one.
+    The reference is the most expensive der++; without der++, the most accurate method. If no
+    cheaper method is as accurate, the sentence says that. If all methods had the same FLOPs to
+    spend, the sentence names the most accurate one.
     """
     rows = summarise(records)
     if len(rows) > 1 and (budget := _shared_budget(records)):
@@ -21,6 +21,8 @@ def conclusion(records: Sequence[RunRecord]) -> str:
             f"({_accuracy(best)}), before {others[0].name} ({_accuracy(others[0])})."
         )
     reference = reference_of(rows)
+    if reference.variant.method != "der++":
+        reference = max(rows, key=_headline)
     number = len(reference.records)
     seeds = f"{number} seed{'s' if number > 1 else ''}"
     if len(rows) == 1:

@@ -136,7 +136,11 @@ def _kind(record: RunRecord, known: Collection[str]) -> Kind:
     """
     own: dict[str, object] = {n: v for n, v in record.settings.items() if n in known}
     own |= {"preset": record.preset, "tasks": len(record.matrices.class_il)}
-    own |= {"epochs": record.epochs, "parameters": record.params}
+    own |= {"epochs": record.epochs}
+    if own.get("bytes") is not None:
+        own.pop("buffer", None)  # it was fitted to the images, which differ between seeds
+    if "network" not in own:  # a record of an old version; a student's size can depend on the seed
+        own["parameters"] = record.params
     return frozenset(own.items())
 
 

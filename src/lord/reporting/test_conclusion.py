@@ -10,6 +10,11 @@ def test_it_names_the_cheapest_method_that_is_as_accurate_as_the_reference():
     )
 
 
+def test_without_derpp_the_most_accurate_method_is_the_reference():
+    runs = [record("sgd", 0, 20.0, 1e12), record("er", 0, 60.0, 2e12)]
+    assert conclusion(runs) == "No cheaper method was as accurate as er (60.0 %, 1 seed)."
+
+
 def test_it_says_if_no_cheaper_method_is_as_accurate():
     worse = record("er", 0, 50.0, 1e12)
     assert conclusion([*RECORDS[:2], worse]) == (

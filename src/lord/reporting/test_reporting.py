@@ -97,6 +97,21 @@ def test_runs_with_other_settings_and_repeated_runs_get_separate_rows():
     assert [len(row.records) for row in summarise(mixed)] == [2]
 
 
+def test_seeds_with_other_image_counts_are_one_row():
+    grown = {"network": "resnet18", "width": 16, "bytes": 6e5}
+    runs = [
+        record("lord+", seed, 60.0, 1e12, params=100 + seed, settings=grown | {"buffer": 90 + seed})
+        for seed in range(3)
+    ]
+    (row,) = summarise(runs)
+    assert (row.name, len(row.records)) == ("lord+", 3)
+
+
+def test_a_reference_without_flops_has_no_ratio():
+    table = markdown(summarise([record("ncm", 0, 60.0, 0), record("er", 0, 60.0, 1e12)]))
+    assert "| 1e+12 | - |" in table
+
+
 def test_a_warning_names_the_share_of_flops_that_is_not_counted():
     (row,) = summarise([record("er", 0, 60.0, 1e12, uncounted=0.56)])
     assert "Missing share of a step's operations: er 56%." in page("x", [row], None, [])

@@ -113,6 +113,13 @@ class Search:
         assert self.plan.flops is not None
         if not self.good:
             return self.running == 0
+        if not self.dearest:
+            raise UserError(
+                "the trials cost no FLOPs, so a budget of FLOPs does not end",
+                field="flops",
+                given=self.plan.flops,
+                hint="give a number of `trials` instead",
+            )
         return self.spent + (self.running + 1) * self.dearest <= self.plan.flops
 
     def exhausted(self) -> bool:

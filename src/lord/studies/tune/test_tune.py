@@ -203,6 +203,13 @@ def test_few_settings_are_each_tried_once_even_if_a_search_is_continued(tmp_path
     assert search.exhausted()
 
 
+def test_a_budget_of_flops_is_refused_if_trials_cost_none(tmp_path):
+    search = Search(import_optuna(), plan_of("ncm", flops=1e9), "ncm", tmp_path)
+    search.tell(search.ask(), 50.0, None)  # as long as nothing is added, a trial cost 0 FLOPs
+    with refused("flops", given=1e9, hint=re.compile("`trials`")):
+        search.affordable()
+
+
 def test_no_settings_are_tried_twice_among_thousands(tmp_path):
     given = {name: value for name, value in SMALL.items() if name != "epochs"}
     space = parse_space(["replay=16..115", "epochs=1..11"])
