@@ -36,9 +36,9 @@ class FeatureStore:
     def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the values of the keys that are in the store."""
         found: dict[bytes, bytes] = {}
-        if not self.path.exists():
-            return found
         try:
+            if not self.path.exists():
+                return found
             with closing(self._open()) as table:
                 for start in range(0, len(keys), ASKED):
                     part = keys[start : start + ASKED]

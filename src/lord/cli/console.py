@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lord.evaluation import RunRecord
 
-console = Console(markup=False)
+console = Console(markup=False, emoji=False)
 WIDEST = 1_000_000
 """Columns of a table that does not go to a terminal, at most."""
 
@@ -34,13 +34,15 @@ def show(table: "Table") -> None:
         return
     wide = console.options.update(max_width=WIDEST)
     width = Measurement.get(console, wide, table).maximum
-    Console(markup=False, width=width).print(table)
+    Console(markup=False, emoji=False, width=width).print(table)
 
 
 def print_error(text: str) -> None:
     """Print an error to the error stream, in one line."""
     line = " ".join(text.splitlines())
-    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"error: {line}")
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False).print(
+        f"error: {line}"
+    )
 
 
 def command_line() -> str:

@@ -46,9 +46,9 @@ def drift(
     found = measure_drift(load_learner(state, plugin), folder)
     name_bad(found.unreadable)
     if json:
-        from msgspec.json import encode
+        from lord.storage import json_text
 
-        print(encode(found).decode())
+        print(json_text(found))
         return
     table = Table("most different images", "predicted as", "distance")
     for each in found.moved:

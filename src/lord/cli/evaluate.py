@@ -57,9 +57,9 @@ def evaluate(
     found = evaluate_images(learner, folder, pictures=html is not None)
     name_bad(found.unreadable)
     if json:
-        from msgspec.json import encode
+        from lord.storage import json_text
 
-        print(encode(found).decode())
+        print(json_text(found))
     elif html is None:
         _print(found)
     if html is not None:

@@ -57,9 +57,9 @@ def inspect(
     learner = load_learner(state, plugin)
     found = inspect_learner(learner, state, pictures=html is not None)
     if json:
-        from msgspec.json import encode
+        from lord.storage import json_text
 
-        print(encode(found).decode())
+        print(json_text(found))
     elif html is None:
         _print(found, learner)
     if html is not None:
@@ -150,6 +150,9 @@ def _write_sheet(learner: "Learner", file: Path) -> None:
     if learner.method is None or learner.method.buffer is None or not len(learner.method.buffer):
         raise UserError("cannot be written: the learner has no buffer", field="sheet", given=file)
     held = learner.method.buffer.held
+    if held["images"].shape[1] not in (1, 3):
+        problem = "cannot be written: the buffer holds features, not images"
+        raise UserError(problem, field="sheet", given=file)
     order = held["labels"].argsort(stable=True)
     sheet = contact_sheet(held["images"][order], 20)
     with writing(file):

@@ -201,9 +201,10 @@ def _may_be_skipped(path: Path) -> bool:
 
 def _asked(question: str) -> bool:
     from rich.prompt import Confirm
+    from rich.text import Text
 
     try:
-        return Confirm.ask(question, default=False)
+        return Confirm.ask(Text(question), default=False)
     except EOFError:  # Ctrl-D
         return False
 

@@ -32,7 +32,7 @@ def load_learner(state: Path, plugin: Path | None = None) -> "Learner":
 @contextmanager
 def warnings_printed() -> Iterator[None]:
     """Inside, warnings are printed to the error stream as plain lines."""
-    errors = Console(stderr=True, markup=False)
+    errors = Console(stderr=True, markup=False, emoji=False)
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
         errors.print(str(message), highlight=False, soft_wrap=True)
@@ -63,7 +63,7 @@ def name_bad(files: "Sequence[Unreadable]") -> None:
 
     if not files:
         return
-    errors = Console(stderr=True, markup=False)
+    errors = Console(stderr=True, markup=False, emoji=False)
     count = f"{len(files)} file{'s' * (len(files) > 1)}"
     errors.print(f"{count} could not be used:", highlight=False)
     for line in bad_table([BadFile(each.file, each.reason) for each in files]):

@@ -130,6 +130,13 @@ def _named(paths: Iterable[Path]) -> Iterator[Path | UserError]:
     from lord.data import pictures_below
 
     for path in paths:
+        try:
+            path.stat()
+        except PermissionError as error:
+            yield UserError(f"'{path}': {error.strerror}")
+            continue
+        except OSError:
+            pass  # it does not exist, or is a pattern
         if str(path) == "-":
             lines = (line.rstrip(b"\r\n") for line in sys.stdin.buffer)
             yield from _named(Path(os.fsdecode(line)) for line in lines if line)

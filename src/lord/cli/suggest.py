@@ -49,10 +49,10 @@ def suggest(
     found = suggest_images(load_learner(state, plugin), folder, count)
     name_bad(found.unreadable)
     if json:
-        from msgspec.json import encode
+        from lord.storage import json_text
 
         for each in found.chosen:
-            print(encode(each).decode())
+            print(json_text(each))
         return
     table = Table("file", "why to label it")
     for each in found.chosen:

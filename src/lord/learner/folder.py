@@ -253,7 +253,7 @@ def _check_settings(
     if learner.shape and resize:
         names.append("resize")
         was["resize"], now["resize"] = learner.shape[1], resize
-    for name in names:
+    for name in sorted(names, key=lambda name: name != "method"):  # others depend on it
         if now[name] != was[name]:
             raise UserError(
                 f"differs from {was[name]}, with which the learner in '{folder}' was made",

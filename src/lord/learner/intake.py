@@ -119,6 +119,8 @@ def _fresh(
     kept = [row for row in first if digests[row] not in gone]
     first, forgotten = kept, len(first) - len(kept)
     rows = first if again else [row for row in first if known[row] is not True]
+    if again and not rows:
+        raise NothingNewError(f"all images of '{source}' were forgotten on request")
     if not again:
         _check_new(learner, rows, digests, given, source)
     notes, copies = list[str](), total - len(first) - forgotten

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from lord.backbone import BackboneConfig, default_size
-from lord.config import choose, fields
+from lord.config import choose, convert, fields
+from lord.config.types import Count
 from lord.data import typical_side
 from lord.methods import METHODS
 
@@ -66,5 +67,6 @@ def side_to_start(
     own, fixed = typical_side(source, without)
     if fixed:  # arrays are not resized before the backbone sees them
         return dict(settings), resize or own
-    side = resize or settings.get("backbone_size") or default_size(own)
+    given = settings.get("backbone_size")
+    side = resize or (convert("backbone_size", given, Count) if given else default_size(own))
     return {"backbone_size": side, **settings}, side

@@ -50,7 +50,7 @@ def _unfinished(found: Inspection) -> Iterator[Advice]:
     where = f"of '{opened.source}' " if opened.source else ""
     yield Advice(
         text=f"The session {where}was interrupted after {opened.steps} steps. The same command "
-        "continues it; with `abandon`, it is dropped.",
+        "continues it; 'lord learn --abandon' drops it.",
         command=f"lord learn {source} --state {state}",
     )
 
@@ -79,8 +79,8 @@ def _accuracy(found: Inspection) -> Iterator[Advice]:
         yield Advice(
             text=f"Held-out accuracy of earlier sessions fell by {found.forgetting:.1f} points on "
             f"average, because more classes can be confused. {found.method} forgets nothing, so "
-            "learning again does not help. A new learner with larger images (`resize`) may "
-            "do better."
+            "learning again does not help. A new learner with larger images ('lord learn "
+            "--resize') may do better."
         )
     elif found.forgetting is not None and found.forgetting >= FORGOTTEN:
         what = "Earlier sessions were forgotten"

@@ -47,6 +47,9 @@ def change_folder(
         for file in snapshots(folder).values():
             earlier = Learner.load(file, network)
             change(earlier)
+            if len(earlier.classes) < 2:  # it could not predict
+                file.unlink()
+                continue
             save_state({"learner": earlier.state_dict()}, file, before=False)
         save_state({"learner": learner.state_dict()}, folder / STATE_FILE, before=False)
     return learner

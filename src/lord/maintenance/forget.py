@@ -110,7 +110,10 @@ class _Request:
                 forget_images(learner.method, learner._given(learned), outputs)
         learner.held_out.forget(images)
         learner.seen.forget(images)
-        if self.record is not None:
+        known = forgotten_digests(learner.forgotten)  # a killed command may have noted them
+        if self.record is not None and not known.issuperset(
+            map(bytes.fromhex, self.record.digests)
+        ):
             learner.forgotten.append(self.record)
 
     def _pictures(self, learner: Learner) -> Iterator[tuple[str, Tensor]]:

@@ -6,7 +6,7 @@ import torch
 from lord.conftest import refused
 from lord.learner import Learner, Model, load_model, save_model
 from lord.learner.conftest import digits
-from lord.learner.snapshots import snapshot
+from lord.learner.snapshots import snapshot, snapshots
 from lord.maintenance import merge_classes, remove_class, rename_class, undo_sessions
 from lord.maintenance.conftest import learn
 from lord.methods import deployable, trained_part
@@ -134,3 +134,13 @@ def test_two_classes_must_be_left(state):
     with refused("into", given="2"):
         merge_classes(folder, "2", "2")
     assert Learner.load(folder).classes == ["2", "3"]
+
+
+def test_a_learner_of_fewer_than_two_classes_is_not_kept_for_undo(state):
+    folder = state("head")
+    first = Learner.load(snapshot(folder, 1)).classes
+    kept = len(snapshots(folder))
+    for name in first[1:]:
+        remove_class(folder, name)
+    assert len(snapshots(folder)) == kept - 1
+    assert all(len(Learner.load(file).classes) >= 2 for file in snapshots(folder).values())

@@ -9,6 +9,7 @@ from torch import nn
 
 from lord.backbone import register_backbone
 from lord.backbone.sources import REGISTERED
+from lord.config import NothingNewError
 from lord.conftest import refused
 from lord.data.cache import cache_folder
 from lord.learner import STATE_FILE, Learner, learn_folder
@@ -138,3 +139,10 @@ def test_a_student_beside_a_head_forgets_thumbnails_and_kept_images(tmp_path):
 def rows_of(images, some):
     """Return the places of some images among all."""
     return [row for row, image in enumerate(images) if (some == image).flatten(1).all(1).any()]
+
+
+def test_a_folder_of_forgotten_pictures_is_not_learned_again(state, weeks):
+    folder = state("head")
+    forget_pictures(folder, [weeks[1] / "1", weeks[1] / "3"])
+    with pytest.raises(NothingNewError, match="forgotten on request"):
+        learn(folder, weeks[1], again=True)

@@ -1,5 +1,7 @@
 """Sessions are taken back exactly, as far as they are kept."""
 
+import re
+
 import pytest
 
 from lord.conftest import refused
@@ -87,3 +89,13 @@ def test_what_an_earlier_version_kept_is_used(state):
     undo_sessions(folder)
     assert (answers(folder) == before).all()
     assert not (folder / OLD_NAME).exists()
+
+
+def test_nothing_is_taken_back_if_the_last_checkpoint_is_damaged(state):
+    folder = state("head")
+    (folder / STATE_FILE).write_bytes(b"damaged")
+    before = sorted(folder.iterdir())
+    hint = re.compile(re.escape(str(snapshot(folder, 2))))
+    with refused(None, problem=re.compile("is damaged"), hint=hint):
+        undo_sessions(folder)
+    assert sorted(folder.iterdir()) == before

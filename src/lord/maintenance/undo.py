@@ -6,7 +6,7 @@ from torch import nn
 
 from lord.config import UserError, as_path, convert
 from lord.config.types import Count
-from lord.learner import Learner
+from lord.learner import STATE_FILE, Learner
 from lord.learner.session import learner_file
 from lord.learner.snapshots import (
     rename_old_snapshot,
@@ -14,7 +14,7 @@ from lord.learner.snapshots import (
     snapshot,
     snapshots,
 )
-from lord.storage import locked
+from lord.storage import load_state, locked
 
 
 def undo_sessions(
@@ -41,6 +41,7 @@ def undo_sessions(
     learner_file(folder)  # there is one
     with locked(folder, "taking sessions back"):
         rename_old_snapshot(folder)
+        _check_whole(folder)
         learner = Learner.load(folder, network)
         left = len(learner.sessions) + (learner.unfinished is not None) - sessions
         _check_kept(learner, folder, sessions, left)
@@ -51,6 +52,22 @@ def undo_sessions(
             )
         restore_snapshot(folder, left)
     return earlier
+
+
+def _check_whole(folder: Path) -> None:
+    """Check that the last checkpoint can be read. An older one may have fewer sessions.
+
+    Raises:
+        UserError: if not.
+    """
+    file = folder / STATE_FILE
+    _, note = load_state(file)
+    if note:
+        whole = [str(kept) for kept in snapshots(folder).values()]
+        raise UserError(
+            f"'{file}' is damaged, so its number of sessions is not known",
+            hint=f"replace it by '{whole[-1]}'" if whole else None,
+        )
 
 
 def _check_kept(learner: Learner, folder: Path, sessions: int, left: int) -> None:

@@ -100,7 +100,8 @@ def _listener(host: str, port: int) -> socket.socket:
 
 def _server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
     # Messages about malformed requests would let anybody fill the log.
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    for name in ("uvicorn.error", "python_multipart"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     _Protocol.seconds = limits.seconds
     return uvicorn.Server(
         uvicorn.Config(

@@ -10,13 +10,14 @@ from lord.storage.checkpoint import (
     remove_state,
     save_state,
 )
-from lord.storage.files import is_locked, locked, write_atomic, write_json, write_text
+from lord.storage.files import is_locked, json_text, locked, write_atomic, write_json, write_text
 
 __all__ = [
     "checked_target",
     "digest_of",
     "has_state",
     "is_locked",
+    "json_text",
     "link_state",
     "load_state",
     "locked",

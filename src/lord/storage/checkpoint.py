@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,12 @@ def save_state(state: Any, path: Path, *, before: bool = True) -> None:
     text = json.dumps({"format": FORMAT, "state": _pack(state, tensors, known)})
     header = {"lord": text, "digest": _digest(text, tensors)}
     try:
-        if not before:
+        if not before and _is_whole(path):
             previous(path).unlink(missing_ok=True)
         keep = previous(path) if before else None
         write_atomic(path, lambda draft: save_file(tensors, draft, header), keep=keep)
+        if not before:
+            previous(path).unlink(missing_ok=True)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(f"cannot write the checkpoint '{path}': {reason}") from None
@@ -78,6 +81,13 @@ def link_state(path: Path, name: Path) -> None:
         link(file, name)
     except OSError as error:
         raise UserError(f"cannot write the checkpoint '{name}': {error.strerror}") from None
+
+
+def _is_whole(path: Path) -> bool:
+    with suppress(FileNotFoundError, UserError):
+        _read(path)
+        return True
+    return False
 
 
 def _last_whole(path: Path) -> tuple[Path, Any, str | None]:

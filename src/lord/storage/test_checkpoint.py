@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import re
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from lord.conftest import refused
-from lord.storage import files, link_state, load_state, previous, save_state
+from lord.storage import files, json_text, link_state, load_state, previous, save_state
 from lord.storage.checkpoint import FORMAT, READABLE, _digest
 
 plain = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False)
@@ -183,6 +184,21 @@ def test_a_full_disk_does_not_damage_the_existing_checkpoint(tmp_path, monkeypat
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_the_only_whole_checkpoint_stays_until_another_is_written(tmp_path, monkeypatch):
+    file, replace, found = saved_twice(tmp_path), Path.replace, []
+    file.write_bytes(b"damaged")
+
+    def watched(self, target):
+        found.append(load_state(file)[0]["step"])
+        replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    save_state({"step": 3}, file, before=False)
+    assert found == [1]
+    assert load_state(file)[0]["step"] == 3
+    assert not previous(file).exists()
+
+
 def test_there_is_a_whole_file_at_every_moment(tmp_path, monkeypatch):
     file, replace, steps = saved_twice(tmp_path), Path.replace, []
 
@@ -193,3 +209,9 @@ def test_there_is_a_whole_file_at_every_moment(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "replace", watched)
     save_state({"step": 3}, file)
     assert [(state["step"], note) for state, note in steps] == [(2, None), (3, None)]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX only")
+def test_names_that_are_not_utf_8_are_written_as_json():
+    assert json_text({"file": "a.png"}) == '{"file":"a.png"}'
+    assert json_text({os.fsdecode(b"caf\xe9"): (1, None)}) == '{"caf?":[1,null]}'

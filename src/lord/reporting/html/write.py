@@ -11,7 +11,7 @@ import msgspec
 from lord.config import UserError
 from lord.reporting.html.gather import gather
 from lord.reporting.report import not_ours
-from lord.storage import write_atomic
+from lord.storage import json_text, write_atomic
 
 FILE = "report.html"
 MADE = b'<meta name="generator" content="lord report">'
@@ -55,7 +55,7 @@ def write_html(file: Path, text: str) -> None:
 
 def encoded(page: object) -> str:
     """Return the data of a page as JSON, with numbers of six digits."""
-    return msgspec.json.encode(_rounded(msgspec.to_builtins(page))).decode()
+    return json_text(_rounded(msgspec.to_builtins(page)))
 
 
 def render(
