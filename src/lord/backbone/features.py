@@ -111,8 +111,11 @@ class Backbone:
     def prepared(self, images: Tensor) -> Tensor:
         """Return uint8 images as the network takes them: N x 3 x size x size, 0 to 255 float32."""
         x = images.float()
-        if x.shape[1] != self.pretrained.channels:
-            x = x[:, :1].expand(-1, self.pretrained.channels, -1, -1)
+        channels = self.pretrained.channels
+        if x.shape[1] > channels:  # the last one is transparency
+            x = x[:, :channels]
+        elif x.shape[1] < channels:
+            x = x[:, :1].expand(-1, channels, -1, -1)
         if x.shape[2:] != (self.size, self.size):
             mode, sides = self.pretrained.interpolation, (self.size, self.size)
             x = F.interpolate(x, sides, mode=mode, antialias=True).clamp(0, 255)

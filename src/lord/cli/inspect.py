@@ -54,7 +54,7 @@ def inspect(
         if sheet.suffix.lower() not in ("", ".png"):
             raise UserError(field="sheet", given=sheet, allowed="a name that ends in .png")
         check_new("sheet", sheet)
-    learner = load_learner(state, plugin)
+    learner = load_learner(state, plugin, latest=True)
     found = inspect_learner(learner, state, pictures=html is not None)
     if json:
         from lord.storage import json_text

@@ -16,9 +16,14 @@ if TYPE_CHECKING:
     from lord.learner import Learner
 
 
-def load_learner(state: Path, plugin: Path | None = None) -> "Learner":
-    """Load a plug-in and the learner in a folder."""
+def load_learner(state: Path, plugin: Path | None = None, *, latest: bool = False) -> "Learner":
+    """Load a plug-in and the learner in a folder, as its last finished session left it.
+
+    Args:
+        latest: load the last checkpoint instead, which can be of an unfinished session.
+    """
     from lord.learner import Learner
+    from lord.learner.snapshots import kept_before
     from lord.storage import previous
 
     if not (state.exists() or previous(state).exists()):
@@ -26,7 +31,11 @@ def load_learner(state: Path, plugin: Path | None = None) -> "Learner":
     if plugin:
         load_plugin(plugin)
     with warnings_printed():
-        return Learner.load(state)
+        learner = Learner.load(state)
+        before = kept_before(state, len(learner.sessions))
+        if latest or learner.unfinished is None or not before.exists():
+            return learner
+        return Learner.load(before)
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def predict(
     from lord.learner.images import BATCH, read_pictures
 
     for path in paths:
-        if str(path).startswith("-") and str(path) != "-":
+        if str(path).startswith("-") and str(path) != "-" and not path.exists():
             raise UserError(f"unknown option '{path}'")
     if not paths:
         raise UserError("names no image", field="paths", allowed="at least one")

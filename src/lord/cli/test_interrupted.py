@@ -1,5 +1,6 @@
 """Sessions of a learner killed, gone on with and abandoned: real processes."""
 
+import json
 import os
 import random
 import time
@@ -140,3 +141,12 @@ def test_abandoning_the_first_session_leaves_nothing_of_it(lord, tmp_path):
     assert (code, "at least two classes in the first session" in error) == (2, True)
     assert Learner.load(state).unfinished
     assert lord(f"learn {one} --state {state} --abandon {MAKE} --set lr=0.05")[0] == 0
+
+
+def test_a_model_of_half_a_session_answers_nothing(lord, tmp_path):
+    folders, state = weeks(tmp_path), tmp_path / "state"
+    learn_one_and_a_half(lord, folders, state)
+    assert Learner.load(state).unfinished
+    code, out, error = lord(f"predict {state} {folders[1]}/2/0.png --probabilities --json")
+    assert code == 0, error
+    assert json.loads(out)["probabilities"].keys() == {"0", "1"}

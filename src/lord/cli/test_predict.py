@@ -119,3 +119,9 @@ def test_names_that_are_not_utf_8_are_printed_as_they_are(lord, files, tmp_path)
     assert done.stdout.startswith(b"caf\xe9.png  ")
     _, out, _ = lord("predict memory . --json")
     assert os.fsencode(json.loads(out.splitlines()[0])["file"]) == b"caf\xe9.png"
+
+
+def test_a_file_may_have_a_name_like_an_option(lord, files, tmp_path):
+    (tmp_path / "known.png").rename(tmp_path / "-k.png")
+    code, out, error = lord("predict memory -- -k.png")
+    assert (code, out.split()[:2]) == (0, ["-k.png", files[0]]), error

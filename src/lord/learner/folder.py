@@ -87,6 +87,8 @@ def learn_folder(
             not fit.
     """
     folder, source = as_path("folder", folder), as_path("source", source)
+    if given.get("weights"):  # later commands may run in another folder
+        given = {**given, "weights": str(Path(given["weights"]).absolute())}
     tolerance = convert("tolerance", tolerance, NonNegative)
     _check_budget(given, seconds, flops)
     with locked(folder, "learning"):

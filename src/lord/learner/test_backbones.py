@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import lord
-from lord.backbone import BackboneConfig, load_pretrained, register_backbone
+from lord.backbone import Backbone, BackboneConfig, load_pretrained, register_backbone
 from lord.backbone.sources import REGISTERED
 from lord.config import UserError, seeded
 from lord.conftest import refused
@@ -140,3 +140,12 @@ def test_a_head_over_the_real_backbone_is_exported(tmp_path):
     assert export_onnx(deployed, learner.classes, images, tmp_path / "m.onnx") < 1e-3
     with torch.no_grad():
         assert deployed(images).numpy() == pytest.approx(learner.predict_proba(images), abs=1e-3)
+
+
+def test_arrays_with_transparency_keep_their_colours():
+    layers = [nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5)]
+    register_backbone("rgb", nn.Sequential(*layers), mean=(0.4,) * 3, std=(0.3,) * 3, size=16)
+    backbone = Backbone(BackboneConfig(backbone="rgb", backbone_size=16), 16)
+    images = torch.randint(0, 256, (2, 4, 16, 16), dtype=torch.uint8)
+    assert torch.equal(backbone.prepared(images), images[:, :3].float())
+    assert torch.equal(backbone.prepared(images[:, :1]), images[:, [0, 0, 0]].float())

@@ -81,10 +81,12 @@ class _Request:
             UserError: if it learned none of them.
         """
         before, names = forgotten_digests(learner.forgotten), []
+        noted = set(range(len(learner.sessions))) <= set(learner.seen.sessions.tolist())
+        reason = "was not learned" if noted else "is not among the images known"  # an old state
         for name, image in self._pictures(learner):
             digest, row = digest_of(image), int(learner.seen.rows(image[None])[0])
             if row < 0 and digest not in before:
-                self.unknown.append(BadFile(name, "was not learned"))
+                self.unknown.append(BadFile(name, reason))
                 continue
             if row >= 0 and digest not in self.images:
                 names.append(learner.classes[learner.seen.labels[row]])
