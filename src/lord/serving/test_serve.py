@@ -104,6 +104,7 @@ def huge_png(side):
 
 
 FORM = "multipart/form-data; boundary=xx"
+FILE = '--xx\r\nContent-Disposition: form-data; name=a; filename="\\ud800"\r\n\r\nx'
 POST_SCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n"
 
 
@@ -114,6 +115,9 @@ POST_SCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n
         (400, b"no form", FORM),
         (400, b"--xx\r\nContent-Disposition: form-data; name=a\r\n\r\ntext\r\n--xx--\r\n", FORM),
         (400, b"--xx\r\n" * 1000, "multipart/form-data"),
+        (400, f"{FILE}\r\n--xx\r\nContent-".encode(), FORM),
+        (422, f"{FILE}\r\n--xx--\r\n".encode(), f"{FORM}; charset=raw_unicode_escape"),
+        (400, f"{FILE}\r\n--xx--\r\n".encode(), f"{FORM}; charset=undefined"),
         (413, b"x" * 100_001, "image/png"),
         (415, b"{]", "application/json"),
         (415, b"a=b", "application/x-www-form-urlencoded"),

@@ -51,6 +51,15 @@ async def read_uploads(request: Request, limits: Limits) -> list[Upload]:
     if kind != "multipart/form-data":
         given = f"'{kind[:50]}'" if kind else "no content type"
         raise HTTPException(415, f"got {given}; expected {TYPES}")
+    if not (await request.body()).rstrip(b"\r\n").endswith(b"--"):
+        raise HTTPException(400, "the form is incomplete; its last boundary is missing")
+    try:
+        return await _files(request, limits)
+    except (UnicodeError, LookupError):
+        raise HTTPException(400, "the form has names that its charset cannot hold") from None
+
+
+async def _files(request: Request, limits: Limits) -> list[Upload]:
     # One file more than allowed is read, to tell too many images from a malformed body.
     async with request.form(max_files=limits.images + 1, max_fields=FIELDS) as form:
         files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
@@ -58,7 +67,8 @@ async def read_uploads(request: Request, limits: Limits) -> list[Upload]:
             raise HTTPException(413, f"too many images; expected at most {limits.images}")
         if not files:
             raise HTTPException(400, "the form has no file; use curl -F image=@cat.jpg")
-        return [Upload(part.filename or "", await part.read()) for part in files]
+        names = [(part.filename or "").encode(errors="replace").decode() for part in files]
+        return [Upload(name, await part.read()) for name, part in zip(names, files, strict=True)]
 
 
 def decode_upload(upload: Upload, shape: tuple[int, int, int], limits: Limits) -> Tensor:
