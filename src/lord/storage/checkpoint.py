@@ -95,7 +95,7 @@ def _last_whole(path: Path) -> tuple[Path, Any, str | None]:
     problems = []
     for file in (path, previous(path)):
         try:
-            state = _read(file)
+            state = _read_settled(file)
         except FileNotFoundError:
             continue
         except UnreadableError:
@@ -108,6 +108,20 @@ def _last_whole(path: Path) -> tuple[Path, Any, str | None]:
     if problems:
         raise UserError("; ".join(problems))
     raise UserError(f"there is no checkpoint at '{path}'")
+
+
+def _read_settled(file: Path) -> Any:
+    """Read a checkpoint. Read it again if another process replaced it meanwhile."""
+    while True:
+        before = file.stat()
+        try:
+            return _read(file)
+        except UnreadableError:
+            raise
+        except UserError:
+            after = file.stat()
+            if (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns):
+                raise
 
 
 def digest_of(file: Path) -> str:

@@ -215,3 +215,17 @@ def test_there_is_a_whole_file_at_every_moment(tmp_path, monkeypatch):
 def test_names_that_are_not_utf_8_are_written_as_json():
     assert json_text({"file": "a.png"}) == '{"file":"a.png"}'
     assert json_text({os.fsdecode(b"caf\xe9"): (1, None)}) == '{"caf?":[1,null]}'
+
+
+def test_a_checkpoint_that_is_replaced_while_it_is_read_is_not_damaged(tmp_path, monkeypatch):
+    file, map_file, written = saved_twice(tmp_path), torch.UntypedStorage.from_file, []
+
+    def meanwhile(*args, **kwargs):  # safetensors opens the file again to map its tensors
+        if not written:
+            written.append(3)
+            save_state({"step": 3, "weights": torch.full((70,), 3.0)}, file)
+        return map_file(*args, **kwargs)
+
+    monkeypatch.setattr(torch.UntypedStorage, "from_file", meanwhile)
+    state, note = load_state(file)
+    assert (written, state["step"], note) == ([3], 3, None)
