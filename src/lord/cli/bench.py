@@ -1,6 +1,7 @@
 """``lord bench``: how fast a training step is."""
 
 from collections.abc import Callable
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,12 +75,15 @@ def _show(found: "Bench", names: list[str]) -> None:
     console.print(_steps(found))
     console.print(_parts(found))
     for name in names[1:]:
-        whole, bare = found.realisation(name, names[0])
-        flops = found.share(name, names[0], lambda step: step.flops)
-        seconds = found.share(name, names[0], lambda step: step.seconds)
+        costs = [
+            found.share(name, names[0], lambda step: step.flops),
+            found.share(name, names[0], lambda step: step.seconds),
+            *found.realisation(name, names[0]),
+        ]
+        flops, seconds, whole, bare = ("-" if isnan(cost) else f"{cost:.2f}" for cost in costs)
         say(
-            f"{name} takes {flops:.2f} of {names[0]}'s FLOPs and {seconds:.2f} of its seconds: "
-            f"ratio {whole:.2f}; of the bare convolutions, {bare:.2f}"
+            f"{name} takes {flops} of {names[0]}'s FLOPs and {seconds} of its seconds: "
+            f"ratio {whole}; of the bare convolutions, {bare}"
         )
     threads = f"{found.threads} thread{'s' * (found.threads > 1)}"
     say(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def load_learner(state: Path, plugin: Path | None = None, *, latest: bool = False) -> "Learner":
     """Load a plug-in and the learner in a folder, as its last finished session left it.
 
+    If that is not kept, as in the first session, the last checkpoint is loaded with a warning.
+
     Args:
         latest: load the last checkpoint instead, which can be of an unfinished session.
     """
@@ -33,9 +35,12 @@ def load_learner(state: Path, plugin: Path | None = None, *, latest: bool = Fals
     with warnings_printed():
         learner = Learner.load(state)
         before = kept_before(state, len(learner.sessions))
-        if latest or learner.unfinished is None or not before.exists():
+        if latest or learner.unfinished is None:
             return learner
-        return Learner.load(before)
+        if before.exists():
+            return Learner.load(before)
+        warnings.warn(f"'{state}' has learned only a part of a session", stacklevel=2)
+        return learner
 
 
 @contextmanager

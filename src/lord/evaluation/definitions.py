@@ -15,11 +15,11 @@ DEFINITIONS: dict[str, str] = {
     "as a mean over all tasks but the last (Chaudhry et al. 2018)",
     "backward_transfer": "change of the Class-IL accuracy on a task since it ended, as a mean over "
     "all tasks but the last (Lopez-Paz and Ranzato 2017)",
-    "forward_transfer": "Task-IL accuracy on a task just before training on it, minus that of the "
-    "network as initialised, as a mean over all tasks but the first",
-    "forward_transfer_class_il": "Class-IL accuracy on a task just before training on it, minus "
-    "that of the network as initialised, as a mean over all tasks but the first (Lopez-Paz and "
-    "Ranzato 2017)",
+    "forward_transfer": "gain in Task-IL accuracy over the untrained network, just before training "
+    "on a task, as a mean over all tasks but the first",
+    "forward_transfer_class_il": "gain in Class-IL accuracy over the untrained network, just "
+    "before training on a task, as a mean over all tasks but the first (Lopez-Paz and Ranzato "
+    "2017)",
     "minimum_accuracy": "lowest Class-IL accuracy on a task since it ended, as a mean over all "
     "tasks but the last (De Lange et al. 2023)",
     "stability_gap": "drop of the mean Class-IL accuracy on earlier tasks while a task is trained, "

@@ -6,6 +6,9 @@ from torch import Tensor
 from lord.methods.closed_form import ClosedForm, ClosedFormConfig, oas_shrinkage
 from lord.methods.sums import Sums
 
+ROUNDING = 1e-12
+"""Variance within classes, as a share of their squared means, that can be rounding."""
+
 
 class SLDAConfig(ClosedFormConfig, frozen=True):
     """Settings of SLDA."""
@@ -31,7 +34,11 @@ class SLDA(ClosedForm[SLDAConfig]):
 
     def fit(self, sums: Sums, candidate: float) -> tuple[Tensor, Tensor]:
         means, rows = sums.means(), float(sums.counts.sum() + sums.spread)
-        covariance = shrunk(sums.within(), rows, candidate)
+        covariance = sums.within()
+        if float(covariance.trace()) > ROUNDING * float(means.square().sum()):
+            covariance = shrunk(covariance, rows, candidate)
+        else:  # one image a class: the nearest mean decides
+            covariance = torch.eye(len(covariance), dtype=covariance.dtype)
         weight = torch.cholesky_solve(means.T, torch.linalg.cholesky(covariance)).T
         return weight, -(weight * means).sum(1) / 2
 

@@ -16,6 +16,7 @@ from lord.data import Augment
 from lord.methods import METHODS, Batch, Inputs, Progress, build_method, first_student
 from lord.methods.closed_form import oas_shrinkage
 from lord.methods.optim import OptimizerConfig
+from lord.methods.sums import Sums
 from lord.networks import NetworkConfig
 from lord.streams import Task
 
@@ -181,3 +182,13 @@ def test_memory_does_not_grow_with_sessions():
         method.learn(*images_of(40, seed))
         sizes.append(sum(t.nbytes for t in (*vars(method.sums).values(), *method.kept.values())))
     assert sizes[-1] == sizes[14]
+
+
+@given(st.integers(0, 1000))
+def test_one_image_a_class_is_classified_by_the_nearest_mean(seed):
+    features = torch.randn(3, 40, generator=torch.Generator().manual_seed(seed))
+    sums = Sums(classes=3, width=40)
+    sums.add(features, torch.arange(3))
+    sums = sums.without(features[:1], torch.arange(1))  # what is left can be negative by rounding
+    weight, bias = head("slda").fit(sums, 0.0)
+    assert (features.double() @ weight.T + bias)[1:, 1:].argmax(1).tolist() == [0, 1]

@@ -11,12 +11,12 @@ from lord.config import UserError, as_path
 from lord.evaluation import DEFINITIONS, RunRecord
 from lord.reporting.fairness import trained
 from lord.reporting.page import against
-from lord.reporting.report import find_studies, not_ours, readable
+from lord.reporting.report import find_studies, not_ours
 from lord.reporting.rows import Pick, Row, flops_of, summarise
 from lord.reporting.statistics import caution, paired
 from lord.reporting.tables import UNCOUNTED, marked, missing, pretrained, share_missed
 from lord.reporting.units import size
-from lord.storage import write_text
+from lord.storage import readable, write_text
 
 if TYPE_CHECKING:
     from pandas import DataFrame

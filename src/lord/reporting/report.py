@@ -1,6 +1,5 @@
 """Write the report of a comparison: the table of its runs, a page and pictures."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from lord.evaluation import (
 )
 from lord.reporting.page import against, page
 from lord.reporting.rows import Row, summarise
-from lord.storage import write_text
+from lord.storage import readable, write_text
 
 PICTURES = ("accuracy_against_flops.png", "accuracy_over_tasks.png", "accuracy_matrices.png")
 """The pictures of a report. Functions of the same names draw them."""
@@ -53,11 +52,6 @@ def check_folder(folder: Path) -> None:
     """
     if not folder.is_dir():
         raise UserError("does not exist", field="folder", given=folder)
-
-
-def readable(name: str) -> str:
-    """Return the name of a file as valid text; names need not be UTF-8."""
-    return os.fsencode(name).decode(errors="replace")
 
 
 def find_records(folder: Path) -> list[RunRecord]:

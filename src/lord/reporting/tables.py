@@ -1,6 +1,5 @@
 """Tables with a row for each variant: means and standard deviations over seeds."""
 
-import math
 from collections.abc import Callable, Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -36,7 +35,7 @@ def share_missed(row: Row) -> float:
 
 def _cells(rows: Sequence[Row], reference: Row, how: Trained) -> tuple[list[str], list[list[str]]]:
     """Return the head and the body of the table."""
-    base = reference.mean(flops_of) or math.nan
+    base = reference.mean(flops_of)
     plain = reference.name == reference.variant.method
     name = reference.name if plain else "reference"
     columns: dict[str, Callable[[Row], str]] = {
@@ -50,7 +49,7 @@ def _cells(rows: Sequence[Row], reference: Row, how: Trained) -> tuple[list[str]
         "Task-IL re": lambda row: row.show(lambda r: r.task_il_recomputed),
         "forgetting": lambda row: row.show(lambda r: r.forgetting),
         "training FLOPs": lambda row: f"{row.mean(flops_of) or 0:.3g}",
-        f"of {name}": lambda row: f"{(row.mean(flops_of) or 0) / base:.3f}".replace("nan", "-"),
+        f"of {name}": lambda row: f"{(row.mean(flops_of) or 0) / base:.3f}" if base else "-",
         "seconds": lambda row: f"{row.mean(lambda r: r.wall_s):.0f}",
         "state": lambda row: size(row.mean(lambda r: r.state_bytes) or 0),
     }

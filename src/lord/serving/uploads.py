@@ -13,6 +13,7 @@ from lord.config import UserError, first_line
 from lord.data import pixels_of
 from lord.learner.images import matched
 from lord.serving.limits import Limits
+from lord.storage import readable
 
 FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Formats that are decoded, if Pillow can. Others may run programs, as PostScript does."""
@@ -67,8 +68,7 @@ async def _files(request: Request, limits: Limits) -> list[Upload]:
             raise HTTPException(413, f"too many images; expected at most {limits.images}")
         if not files:
             raise HTTPException(400, "the form has no file; use curl -F image=@cat.jpg")
-        names = [(part.filename or "").encode(errors="replace").decode() for part in files]
-        return [Upload(name, await part.read()) for name, part in zip(names, files, strict=True)]
+        return [Upload(readable(part.filename or ""), await part.read()) for part in files]
 
 
 def decode_upload(upload: Upload, shape: tuple[int, int, int], limits: Limits) -> Tensor:

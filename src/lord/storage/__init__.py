@@ -10,7 +10,15 @@ from lord.storage.checkpoint import (
     remove_state,
     save_state,
 )
-from lord.storage.files import is_locked, json_text, locked, write_atomic, write_json, write_text
+from lord.storage.files import (
+    is_locked,
+    json_text,
+    locked,
+    readable,
+    write_atomic,
+    write_json,
+    write_text,
+)
 
 __all__ = [
     "checked_target",
@@ -22,6 +30,7 @@ __all__ = [
     "load_state",
     "locked",
     "previous",
+    "readable",
     "remove_state",
     "save_state",
     "write_atomic",

@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, and locks between processes."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -146,16 +147,21 @@ def _to_disk(path: Path) -> None:
 
 
 def json_text(value: object) -> str:
-    """Return a value as JSON. Bytes of a file name that are not UTF-8 become question marks."""
+    """Return a value as JSON, with readable names of files."""
     try:
         return msgspec.json.encode(value).decode()
     except UnicodeEncodeError:
-        return msgspec.json.encode(_readable(msgspec.to_builtins(value))).decode()
+        return msgspec.json.encode(_with_readable(msgspec.to_builtins(value))).decode()
 
 
-def _readable(value: Any) -> Any:
+def readable(name: str) -> str:
+    """Return the name of a file as valid text; names need not be UTF-8."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", name)
+
+
+def _with_readable(value: Any) -> Any:
     if isinstance(value, dict):
-        return {_readable(key): _readable(each) for key, each in value.items()}
+        return {_with_readable(key): _with_readable(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_readable(each) for each in value]
-    return value.encode(errors="replace").decode() if isinstance(value, str) else value
+        return [_with_readable(each) for each in value]
+    return readable(value) if isinstance(value, str) else value

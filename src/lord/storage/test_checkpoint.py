@@ -214,7 +214,7 @@ def test_there_is_a_whole_file_at_every_moment(tmp_path, monkeypatch):
 @pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX only")
 def test_names_that_are_not_utf_8_are_written_as_json():
     assert json_text({"file": "a.png"}) == '{"file":"a.png"}'
-    assert json_text({os.fsdecode(b"caf\xe9"): (1, None)}) == '{"caf?":[1,null]}'
+    assert json_text({os.fsdecode(b"caf\xe9"): (1, None)}) == '{"caf\ufffd":[1,null]}'
 
 
 def test_a_checkpoint_that_is_replaced_while_it_is_read_is_not_damaged(tmp_path, monkeypatch):

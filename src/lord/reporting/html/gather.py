@@ -37,10 +37,11 @@ from lord.reporting.html.command import repeat_from_file, repeat_from_settings
 from lord.reporting.html.configuration import read_config
 from lord.reporting.html.shown import Page, ShownRun, ShownStudy
 from lord.reporting.names import Shown, full_name, read_text, short_names
-from lord.reporting.report import check_folder, find_records, readable
+from lord.reporting.report import check_folder, find_records
 from lord.reporting.rows import Row, label_of, summarise, variant_of, without_epochs
 from lord.reporting.statistics import caution
 from lord.reporting.tables import CONVENTION, missing, pretrained
+from lord.storage import readable
 
 LOSSES = 150
 """Points of a loss curve."""
