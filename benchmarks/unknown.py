@@ -34,7 +34,8 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from lord.data import decode
-from lord.learner import Learner, match_channels
+from lord.learner import Learner
+from lord.learner.images import matched
 from lord.methods.closed_form import ClosedForm
 from lord.methods.slda import shrunk
 from lord.storage import write_text
@@ -171,7 +172,7 @@ def measured(arguments: argparse.Namespace, choice: int) -> dict[str, dict[str, 
         **{name: read(some(files)) for name, files in far.items()},
         "digits": digits(),
     }
-    images = {name: match_channels(pixels(each), learner) for name, each in pictures.items()}
+    images = {name: matched(pixels(each), learner.shape[0]) for name, each in pictures.items()}
     score = Scores(head)
     sets = {name: score(each) for name, each in images.items()}
     sets["kept"] = score(learner.held_out.columns["images"])

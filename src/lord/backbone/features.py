@@ -109,9 +109,19 @@ class Backbone:
         self._store.remove([_key(image) for image in images.cpu()])
 
     def prepared(self, images: Tensor) -> Tensor:
-        """Return uint8 images as the network takes them: N x 3 x size x size, 0 to 255 float32."""
+        """Return uint8 images as the network takes them: N x 3 x size x size, 0 to 255 float32.
+
+        Raises:
+            UserError: if they have more channels than the network, without transparency.
+        """
         x = images.float()
         channels = self.pretrained.channels
+        if x.shape[1] > channels + 1:
+            raise UserError(
+                f"images have {x.shape[1]} channels, and '{self.pretrained.name}' takes {channels}",
+                field="backbone",
+                hint="leave the backbone out",
+            )
         if x.shape[1] > channels:  # the last one is transparency
             x = x[:, :channels]
         elif x.shape[1] < channels:

@@ -144,6 +144,9 @@ def bench(
             say(f"task {each.index + 1} of {len(stream.train)}")
             if task is None or each.index + 1 == task:
                 found += _timed(timers, steps)
+            if each is not stream.train[:task][-1]:
+                for timer in timers:
+                    timer.end()
         return Bench(
             preset=configs[0].preset,
             precision=first.precision,
@@ -229,6 +232,15 @@ class _Timer:
             self.steps(1)
             wait(self.device)
             self.seconds.append(time.perf_counter() - start)
+
+    def end(self) -> None:
+        """End the task, which can fill a buffer or change later steps.
+
+        Methods that learn when a task ends are left out: their steps stay the same.
+        """
+        if self.method.traits.by_steps:
+            with self._precision():
+                self.method.end_task(self.task)
 
     def result(self) -> StepCost:
         """Return the median of the recorded seconds, with the other costs of a step."""

@@ -59,6 +59,11 @@ def test_realisation_is_the_ratio_of_seconds_to_flops(found):
     assert found.realisation("der++", "der++") == pytest.approx((1, 1))
 
 
+def test_tasks_end_before_the_next_begins():
+    steps = bench(configs("icarl"), steps=1, task=2).steps
+    assert steps[0].state_bytes > 500 * 64  # its buffer is filled at the end of a task
+
+
 def test_a_single_task_can_be_timed():
     found = bench(configs("er", width=4, precision="bf16"), steps=1, task=3)
     assert [s.task for s in found.steps] == [3]

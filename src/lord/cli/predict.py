@@ -141,13 +141,14 @@ def _named(paths: Iterable[Path]) -> Iterator[Path | UserError]:
             lines = (line.rstrip(b"\r\n") for line in sys.stdin.buffer)
             yield from _named(Path(os.fsdecode(line)) for line in lines if line)
         elif path.is_dir():
-            try:
-                found = pictures_below(path)
-                first = next(found, UserError(f"'{path}' has no images"))
+            errors: list[UserError] = []  # such as a folder that the user must not read
+            found = pictures_below(path, errors.append)
+            if first := next(found, None):
                 yield first
                 yield from found
-            except UserError as error:  # such as a folder that the user must not read
-                yield error
+            elif not errors:
+                yield UserError(f"'{path}' has no images")
+            yield from errors
         elif not path.exists() and glob.has_magic(str(path)):
             matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207
             if "**" in path.parts:  # it names folders and the files in them

@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache, partial
 from importlib.util import find_spec
 
@@ -57,9 +58,7 @@ def decode_readable(
     """
     out, rows, bad = np.empty((0, 1, 1, 1), np.uint8), list[int](), list[BadFile]()
     sides = (resize, resize) if resize else None
-    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        # Pillow warns of a decompression bomb from about 90 million pixels on. Refuse the image.
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with _strict(), ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(pictures), CHUNK):
             decoded = pool.map(partial(_attempt, sides=sides), pictures[start : start + CHUNK])
             for row, pixels in enumerate(decoded, start):
@@ -87,8 +86,7 @@ def decode_each(pictures: Sequence[Encoded], sides: tuple[int, int]) -> list[np.
         pictures: encoded images.
         sides: height and width in pixels to resize to.
     """
-    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with _strict(), ThreadPoolExecutor(os.cpu_count()) as pool:
         decoded = list(pool.map(partial(_attempt, sides=sides), pictures))
     pairs = zip(pictures, decoded, strict=True)
     return [BadFile(name, each) if isinstance(each, str) else each for (name, _), each in pairs]
@@ -112,6 +110,18 @@ def pixels_of(picture: Image.Image, sides: tuple[int, int] | None) -> np.ndarray
         image = image.resize(sides[::-1], Image.Resampling.BILINEAR)
     pixels = np.asarray(image)
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+
+@contextmanager
+def _strict() -> Iterator[None]:
+    """Inside, images of more than about 90 million pixels are refused.
+
+    Pillow only warns of them. Its other warnings, as of odd metadata, are not shown.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
 
 
 def _attempt(picture: Encoded, sides: tuple[int, int] | None) -> np.ndarray | str:
@@ -168,7 +178,7 @@ def sizes_of(pictures: Iterable[Encoded]) -> Iterator[tuple[int, int]]:
     """Return height and width of each image, from its header. Unreadable images are left out."""
     for _, read in pictures:
         try:
-            with _opened(read()) as opened:
+            with _strict(), _opened(read()) as opened:
                 size = (opened.height, opened.width)
                 turned = opened.getexif().get(0x0112, 1) > 4  # by 90 degrees
         except Exception:  # decoders raise all kinds of errors for damaged files

@@ -109,7 +109,7 @@ def typical_side(path: Path, without: Collection[str] = ()) -> tuple[int, bool]:
         The side, and whether the images are arrays of pixels, all of one size.
 
     Raises:
-        UserError: if there is no picture that can be read.
+        BadFilesError: if there is no picture that can be read.
     """
     images = recognise(path)[1].read(path).train.images
     if isinstance(images, np.ndarray):
@@ -117,7 +117,8 @@ def typical_side(path: Path, without: Collection[str] = ()) -> tuple[int, bool]:
     rest = (each for each in images if each[0] not in without)
     sides = [max(size) for size in islice(sizes_of(rest), SAMPLE)]
     if not sides:
-        raise UserError(f"no image of '{path}' can be read")
+        bad = decode_readable(images, None)[2]
+        raise BadFilesError(bad, f"no image of '{path}' can be used:")
     return int(np.median(sides)), False
 
 

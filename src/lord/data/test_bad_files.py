@@ -1,6 +1,7 @@
 """Files that cannot be used are all listed, each with a reason, and the others are read."""
 
 import io
+import re
 import subprocess
 import sys
 
@@ -102,5 +103,5 @@ def test_bad_files_do_not_count_for_the_typical_size(photos):
     assert sides_of(photos)[1] == {(8, 8)}
     for file in photos.rglob("*.png"):
         file.write_bytes(b"")
-    with refused(None, problem=f"no image of '{photos}' can be read"):
+    with refused(None, problem=re.compile("can be used")):
         typical_side(photos)

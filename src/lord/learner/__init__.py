@@ -1,7 +1,7 @@
 """A classifier that you keep: its sessions and its state, trained models, and exports."""
 
 from lord.learner.export import Deployed, export_int8, export_onnx, export_pt2
-from lord.learner.folder import learn_folder, match_channels
+from lord.learner.folder import learn_folder
 from lord.learner.learner import Learner
 from lord.learner.model import Model, Prediction, load_model, save_model
 from lord.learner.session import STATE_FILE, Session, holds_learner
@@ -21,6 +21,5 @@ __all__ = [
     "holds_learner",
     "learn_folder",
     "load_model",
-    "match_channels",
     "save_model",
 ]

@@ -6,15 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from lord.config import GuardRailError, NothingNewError, UserError, as_path, convert
 from lord.config.types import NonNegative
-from lord.data import check_not_nested, load_readable
+from lord.data import BadFile, check_not_nested, load_readable
 from lord.learner.corrections import correct_held_out, forget_old_labels
 from lord.learner.guard import Guard
-from lord.learner.images import matched
-from lord.learner.intake import choose_rows, read_to_start, report_bad
+from lord.learner.intake import choose_rows, match_channels, read_to_start, report_bad
 from lord.learner.learner import Learner
 from lord.learner.names import check_names
 from lord.learner.session import STATE_FILE, holds_learner
@@ -46,6 +45,7 @@ def learn_folder(
     new_classes: bool | None = None,
     ask: Callable[[str], bool] | None = None,
     only: Collection[str] | None = None,
+    clashes: list[BadFile] | None = None,
     report: Callable[[str], None] = print,
 ) -> Learner:
     """Learn images with the learner in a folder. The first call makes the learner.
@@ -73,6 +73,7 @@ def learn_folder(
             be a known one spelled differently is refused.
         ask: asks a person about a doubtful name, and returns whether it is a class of its own.
         only: files to learn, for a folder of pictures; None for all of them.
+        clashes: receives the files whose picture is in several classes. They are not learned.
         report: receives lines of text about what is learned and what is not.
 
     Returns:
@@ -104,10 +105,16 @@ def learn_folder(
             side = learner.shape[1] if learner.shape else resize or RESIZE
             loaded = load_readable(source, side, only)
         check_not_nested(source, loaded.labels, learner.classes)
+        loaded = match_channels(loaded, learner)
         report_bad(loaded.bad, source, strict=strict, report=report)
-        images = match_channels(loaded.images, learner)
-        intake = choose_rows(learner, images, loaded, source, again=again)
-        report_bad(intake.clashes, source, strict=strict, report=report)
+
+        def clashed(files: list[BadFile]) -> None:
+            report_bad(files, source, strict=strict, report=report)
+            if clashes is not None:
+                clashes.extend(files)
+
+        images = loaded.images
+        intake = choose_rows(learner, loaded, source, again=again, clashed=clashed)
         images, labels = images[intake.rows], [loaded.labels[row] for row in intake.rows]
         new = sorted(set(labels) - set(learner.classes))
         check_names(new, learner.classes, intake.renamed, allowed=new_classes, ask=ask)
@@ -193,15 +200,6 @@ def _check_budget(given: Mapping[str, Any], seconds: float | None, flops: float 
             given=seconds or flops,
             hint="leave one of them out",
         )
-
-
-def match_channels(images: Tensor, learner: Learner) -> Tensor:
-    """Return images with the channels that a learner's images have, where that loses nothing.
-
-    Raises:
-        UserError: for colour images, if the learner has learned grey ones.
-    """
-    return matched(images, learner.shape[0]) if learner.shape else images
 
 
 def _opened(

@@ -20,6 +20,7 @@ BATCH = 256
 """Images that are predicted at a time, to bound memory."""
 SMALLEST = 4
 """Pixels of the shorter side of an image, at least."""
+COLOUR = "it is in colour; this learner has learned grey images"
 Images = Tensor | NDArray[np.uint8]
 """N x C x H x W or N x H x W x C uint8, a tensor or a NumPy array.
 
@@ -175,7 +176,7 @@ def matched(images: Tensor, channels: int) -> Tensor:
     if channels == 1 and images.shape[1] == 3:
         if (images == images[:, :1]).all():  # grey, in three channels
             return images[:, :1].contiguous()
-        raise UserError("it is in colour; this learner has learned grey images", field="images")
+        raise UserError(COLOUR, field="images")
     if channels == 3 and images.shape[1] == 1:
         return images.expand(-1, 3, -1, -1).contiguous()
     problem = f"it has {images.shape[1]} channels, not {channels}"

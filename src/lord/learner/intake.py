@@ -1,16 +1,16 @@
 """What a session learns of a folder: readable pictures, each once, and only those that are new."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import torch
 
 from lord.config import NothingNewError, UserError
 from lord.data import BadFile, BadFilesError, Labelled, bad_table, load_readable
 from lord.learner.forgotten import forgotten_digests
-from lord.learner.images import fingerprint
+from lord.learner.images import COLOUR, fingerprint, matched
 from lord.learner.learner import Learner
 from lord.learner.seen import digest_of
 from lord.learner.start import side_to_start
@@ -26,7 +26,6 @@ class Intake:
         rows: numbers of rows, in the order of learning.
         key: key of the session.
         notes: lines of text for people.
-        clashes: files whose picture is in several classes. They are not learned.
         renamed: new names of classes with pictures that were learned under another name, which is
             told for each.
         waiting: number of new images that the session does not learn.
@@ -35,7 +34,6 @@ class Intake:
     rows: list[int]
     key: str
     notes: list[str] = field(default_factory=list)
-    clashes: list[BadFile] = field(default_factory=list)
     renamed: dict[str, str] = field(default_factory=dict)
     waiting: int = 0
 
@@ -77,8 +75,38 @@ def report_bad(
         raise BadFilesError(bad, hint="repair or remove them, or leave `strict` out")
 
 
+def match_channels(given: Labelled, learner: Learner) -> Labelled:
+    """Return images with the channels that a learner's images have, where that loses nothing.
+
+    Colour images among grey ones become files that cannot be used, if the learner's are grey.
+
+    Raises:
+        UserError: if no image can have these channels.
+    """
+    if learner.shape is None:
+        return given
+    images, channels = given.images, learner.shape[0]
+    grey = (images == images[:, :1]).flatten(1).all(1) if channels == 1 else torch.ones(1).bool()
+    if grey.all() or not grey.any():
+        return replace(given, images=matched(images, channels))
+    rows = grey.nonzero().flatten().tolist()
+    bad = [BadFile(given.files[row], COLOUR) for row in (~grey).nonzero().flatten().tolist()]
+    return Labelled(
+        matched(images[grey], channels),
+        [given.labels[row] for row in rows],
+        [given.files[row] for row in rows],
+        (*given.bad, *bad),
+        None,
+    )
+
+
 def choose_rows(
-    learner: Learner, images: Tensor, given: Labelled, source: Path, *, again: bool
+    learner: Learner,
+    given: Labelled,
+    source: Path,
+    *,
+    again: bool,
+    clashed: Callable[[list[BadFile]], None],
 ) -> Intake:
     """Choose the images of a session.
 
@@ -87,34 +115,42 @@ def choose_rows(
 
     Args:
         learner: the learner before the session.
-        images: the images of ``given`` as the learner gets them.
-        given: images, labels and files of the folder.
+        given: images as the learner gets them, labels and files of the folder.
         source: the folder.
         again: choose images that were learned before, too.
+        clashed: called with the files whose picture is in several classes. They are not learned.
 
     Raises:
         NothingNewError: if all images were learned before.
         UserError: if a session was interrupted, and the folder does not hold its images.
     """
-    digests = [digest_of(image) for image in images]
+    digests = [digest_of(image) for image in given.images]
     if learner.unfinished is not None:
         return _interrupted(learner, digests, given, source)
-    return _fresh(learner, images, digests, given, source, again=again)
+    first, clashes = _each_once(digests, given)
+    if not first:
+        raise BadFilesError(clashes, f"no image of '{source}' can be used:")
+    clashed(clashes)
+    return _fresh(learner, digests, given, source, first, len(digests) - len(clashes), again=again)
 
 
 def _fresh(
     learner: Learner,
-    images: Tensor,
     digests: Sequence[bytes],
     given: Labelled,
     source: Path,
+    first: list[int],
+    total: int,
     *,
     again: bool,
 ) -> Intake:
-    first, clashes = _each_once(digests, given)
-    if not first:
-        raise BadFilesError(clashes, f"no image of '{source}' can be used:")
-    known, total = _known(learner, digests, given.labels), len(digests) - len(clashes)
+    """Return those of the first rows that are new, or all of them.
+
+    Args:
+        first: the first row of each image.
+        total: number of images, with copies.
+    """
+    known = _known(learner, digests, given.labels)
     gone = forgotten_digests(learner.forgotten)
     kept = [row for row in first if digests[row] not in gone]
     first, forgotten = kept, len(first) - len(kept)
@@ -134,7 +170,7 @@ def _fresh(
     relabelled = [row for row in rows if known[row] is False]
     if relabelled:
         notes.append(f"{len(relabelled)} of them had another label; the new label replaces it")
-    content = fingerprint(images[rows], [given.labels[row] for row in rows])
+    content = fingerprint(given.images[rows], [given.labels[row] for row in rows])
     times = sum(each.key.startswith(content) for each in learner.sessions)
     places = learner.seen.find(digests[row] for row in relabelled)
     renamed = {
@@ -143,7 +179,7 @@ def _fresh(
         if given.labels[row] not in learner.classes
     }
     key = f"{content}-{times + 1}" if times else content
-    return Intake(rows, key, notes, clashes, renamed)
+    return Intake(rows, key, notes, renamed)
 
 
 def _check_new(

@@ -149,3 +149,5 @@ def test_arrays_with_transparency_keep_their_colours():
     images = torch.randint(0, 256, (2, 4, 16, 16), dtype=torch.uint8)
     assert torch.equal(backbone.prepared(images), images[:, :3].float())
     assert torch.equal(backbone.prepared(images[:, :1]), images[:, [0, 0, 0]].float())
+    with refused("backbone", problem="images have 5 channels, and 'rgb' takes 3"):
+        backbone.prepared(images[:, [0, 1, 2, 3, 3]])

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -75,6 +76,37 @@ def test_copies_are_learned_once_and_a_picture_in_two_classes_never(tmp_path, le
     with pytest.raises(BadFilesError) as error:
         learn(folder, strict=True, state=tmp_path / "other")
     assert len(error.value.files) == 2
+
+
+def test_a_colour_picture_among_grey_ones_is_left_out(tmp_path, learn):
+    folder = photos(tmp_path / "one", "a0", "b1")
+    learn(folder)
+    photos(folder, "a0", start=12, count=3)
+    Image.new("RGB", (8, 8), "red").save(folder / "a0" / "red.png")
+    learner, lines = learn(folder)
+    assert learner.sessions[-1].images == 3
+    assert any("red.png" in line and "in colour" in line for line in lines)
+
+
+def test_pictures_in_two_classes_are_named_even_if_nothing_else_is_new(tmp_path, learn):
+    folder = photos(tmp_path / "one", "a0", "b1")
+    learn(folder)
+    shutil.copy(folder / "a0" / "001.png", folder / "b1" / "clash.png")
+    lines, clashes = [], []
+    with pytest.raises(NothingNewError):
+        learn_folder(tmp_path / "state", folder, {}, clashes=clashes, report=lines.append)
+    assert any("clash.png" in line for line in lines)
+    assert [Path(each.file).name for each in clashes] == ["001.png", "clash.png"]
+
+
+def test_a_first_session_without_a_readable_picture_says_why(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "one" / name).mkdir(parents=True)
+        (tmp_path / "one" / name / "1.png").write_bytes(b"no image")
+    settings = {"backbone": "efficientnet-lite0"}
+    with pytest.raises(BadFilesError) as error:
+        learn_folder(tmp_path / "state", tmp_path / "one", settings, report=lambda _: None)
+    assert [each.reason for each in error.value.files] == ["unknown format"] * 2
 
 
 def test_a_picture_moved_to_another_class_is_learned_under_its_new_label(tmp_path, learn):

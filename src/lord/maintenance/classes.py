@@ -105,7 +105,10 @@ def remove_class(folder: str | Path, name: str, network: nn.Module | None = None
         number = learner.classes.index(name)
         if learner.method is not None:
             remove_output(learner.method, learner.outputs[number])
-        learner.held_out.keep(learner.held_out.labels != number)
+        held = learner.held_out.labels == number
+        if held.any():  # never learned under any label
+            learner.seen.forget(learner.held_out.columns["images"][held])
+        learner.held_out.keep(~held)
         _drop_name(learner, number, None)
 
     return change_folder(as_path("folder", folder), "removing a class", check, change, network)

@@ -126,6 +126,9 @@ class _Request:
         assert learner.shape
         for path in self.paths:
             files = list(pictures_below(path)) if path.is_dir() else [path]
+            if path.is_dir() and not any(each.is_file() for each in path.rglob("[!.]*")):
+                self.unknown.append(BadFile(str(path), "an empty folder"))
+                continue
             if not files or path.suffix.lower() == ARRAYS:
                 images = matched(load_labelled(path, learner.shape[1])[0], learner.shape[0])
                 yield from ((f"{path}, image {row}", each) for row, each in enumerate(images))

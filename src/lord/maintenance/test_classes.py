@@ -6,6 +6,7 @@ import torch
 from lord.conftest import refused
 from lord.learner import Learner, Model, load_model, save_model
 from lord.learner.conftest import digits
+from lord.learner.seen import digest_of
 from lord.learner.snapshots import snapshot, snapshots
 from lord.maintenance import merge_classes, remove_class, rename_class, undo_sessions
 from lord.maintenance.conftest import learn
@@ -122,6 +123,18 @@ def test_a_removed_class_is_never_predicted_and_leaves_no_images(each, weeks, tm
     assert learner.class_numbers(torch.tensor([4, 1, 2])).tolist() == [3, 1, 2]
     check_forms(learner, tmp_path)
     assert undo_sessions(each, 2).classes == ["0", "1", "2"]
+
+
+def test_a_removed_class_leaves_nothing_of_held_out_images_that_changed_their_class(state):
+    folder = state("head")
+    learner = Learner.load(folder)
+    row = int((learner.held_out.labels == 0).nonzero()[0])
+    image = learner.held_out.columns["images"][row][None]
+    learner.seen.add(image, torch.tensor([3]), session=2)
+    learner.held_out.columns["labels"][row] = 3
+    learner.save(folder / "state.safetensors")
+    seen = remove_class(folder, "3").seen
+    assert digest_of(image[0]) not in {bytes(each.tolist()) for each in seen.earlier}
 
 
 def test_two_classes_must_be_left(state):

@@ -141,6 +141,14 @@ def rows_of(images, some):
     return [row for row, image in enumerate(images) if (some == image).flatten(1).all(1).any()]
 
 
+def test_an_empty_folder_beside_pictures_is_listed(state, weeks, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / ".DS_Store").write_bytes(b"x")
+    found = forget_pictures(state("head"), [tmp_path / "empty", weeks[0] / "0" / "0.png"])
+    assert found.record.images == 1
+    assert [each.reason for each in found.unknown] == ["an empty folder"]
+
+
 def test_a_folder_of_forgotten_pictures_is_not_learned_again(state, weeks):
     folder = state("head")
     forget_pictures(folder, [weeks[1] / "1", weeks[1] / "3"])

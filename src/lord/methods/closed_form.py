@@ -206,6 +206,14 @@ class ClosedForm(Method[C]):
         bias = torch.where(sums.counts > 0, bias, -1e6)
         return self.kept["features"].double() @ weight.T + bias
 
+    def bytes_to_come(self, images: int) -> int:
+        """Return the bytes of the rows that may still be kept, and of ``added``."""
+        image = torch.zeros(1, *self.context.shape, dtype=torch.uint8)
+        columns = self.columns(image, torch.zeros(1, self.head.in_features))
+        row = 16 + sum(column.nbytes for column in columns.values())  # checksum and label: 16
+        rows = self.config.kept * self.head.out_features - len(self.kept["labels"])
+        return rows * row + images - len(self.added)
+
     def columns(self, images: Tensor, lifted: Tensor) -> dict[str, Tensor]:
         """Return what is kept of some images, in addition to checksums and labels."""
         return {"features": lifted}

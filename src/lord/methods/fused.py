@@ -55,7 +55,7 @@ class LoRDFused(LoRD):
     """
 
     name = "lord-fused"
-    traits = Traits(waits=True, features="beside")
+    traits = Traits(ahead=True, waits=True, features="beside")
     Config = FusedConfig
     config: FusedConfig
     STATE = ("level", "head", "held", "training", "weights")
@@ -112,6 +112,11 @@ class LoRDFused(LoRD):
             return head
         student = super().predict(self.small(images))
         return fusion(head.log_softmax(1), self._seen(student).log_softmax(1))
+
+    def bytes_to_come(self, images: int) -> int:
+        """Return the bytes of head and student, and of ``held``."""
+        held = images - len(self.held)
+        return super().bytes_to_come(images) + self.head.bytes_to_come(images) + held
 
     def features(self, images: Tensor) -> Tensor:
         return self.head.features(images)

@@ -220,7 +220,7 @@ class LoRD(Rehearsal[LoRDConfig]):
             self.buffer.offer(images=batch.images, labels=y, logits=stored)
         return {"loss": torch.stack(terms).sum()}
 
-    def bytes_to_come(self) -> int:
+    def bytes_to_come(self, images: int) -> int:
         """Return the bytes of growth to full width, and of a teacher as large as the student."""
         full, now = _bytes(self.elastic.full), _bytes(tensors_of(self.student))
         states = sum(_bytes(values) for values in self.optimizer.torch.state.values())

@@ -61,6 +61,7 @@ class Traits:
             look inside the network.
         widens: its state can move into a network with more classes, which a learner needs.
         by_steps: it learns during its steps, so a budget of time or FLOPs can limit it.
+        ahead: it uses all images of a task before its first step.
         waits: a step waits for the device, because values computed on it decide what to store.
         features: "only": it learns a linear layer over the backbone's features, or over pixels
             without a backbone. "beside": it uses features, and trains a network on images.
@@ -71,6 +72,7 @@ class Traits:
     splits: bool = True
     widens: bool = True
     by_steps: bool = True
+    ahead: bool = False
     waits: bool = False
     features: Literal["none", "only", "beside"] = "none"
 
@@ -161,10 +163,11 @@ class Method(ABC, Generic[C]):
     def end_task(self, task: Task) -> None:
         """Finish a task. Most methods have nothing to do."""
 
-    def bytes_to_come(self) -> int:
+    def bytes_to_come(self, images: int) -> int:
         """Return the most bytes by which the state may still grow, without the buffer.
 
-        It is called in the last task, after a step. A run with limited bytes pays for them first.
+        Args:
+            images: number of images of the run's largest task.
         """
         return 0
 

@@ -1,6 +1,7 @@
 """A watch: what it learns, what it leaves for later, and how it stops."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,6 +76,16 @@ def test_bad_files_are_told_once_and_left_out(inbox, capsys):
     assert watch(inbox, "--once") == 0
     assert "bad.png" not in capsys.readouterr().out
     assert [each.images for each in sessions(inbox)] == [20, 10, 10]
+
+
+def test_a_picture_that_was_in_two_classes_is_learned_once_one_of_them_is_deleted(inbox):
+    arrive(inbox, "1", start=10)
+    shutil.copy(inbox / "1" / "10.png", inbox / "0" / "clash.png")
+    assert watch(inbox, "--once") == 0
+    (inbox / "0" / "clash.png").unlink()
+    arrive(inbox, "0", start=20)
+    assert watch(inbox, "--once") == 0
+    assert [each.images for each in sessions(inbox)] == [20, 9, 11]
 
 
 def test_a_refused_session_is_tried_again_only_when_the_folder_changes(inbox, capsys):

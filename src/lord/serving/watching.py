@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lord.config import LockedError, NothingNewError, UserError, first_line
-from lord.data import BadFilesError
+from lord.data import BadFile, BadFilesError
 from lord.learner import Learner, holds_learner, learn_folder
 from lord.serving.arrivals import Arrivals
 
@@ -101,7 +101,7 @@ class Watch:
 
     def _learn_files(self, files: list[Path]) -> None:
         """Learn one session, and note what became of its pictures."""
-        continues = self._interrupted()
+        continues, clashes = self._interrupted(), list[BadFile]()
         try:
             learner = learn_folder(
                 self.state,
@@ -109,11 +109,12 @@ class Watch:
                 {},
                 only={str(file) for file in files},
                 new_classes=self.new_classes,
+                clashes=clashes,
                 report=self.report,
             )
         except NothingNewError:
             if not continues:
-                self.arrivals.note(files)
+                self._note(files, clashes)
             raise NothingNewError(f"{len(files)} new pictures were all learned before") from None
         except BadFilesError:
             self.arrivals.note(files)
@@ -125,8 +126,14 @@ class Watch:
                 self.arrivals.note(files, refused=True)
             raise
         if not continues:  # else some of the files wait for a session of their own
-            self.arrivals.note(files)
+            self._note(files, clashes)
         self.report(summary(learner))
+
+    def _note(self, files: list[Path], clashes: list[BadFile]) -> None:
+        """Note files as learned, but offer those again whose picture is in several classes."""
+        self.arrivals.note(files)
+        if clashes:
+            self.arrivals.note([Path(each.file) for each in clashes], refused=True)
 
     def _interrupted(self) -> bool:
         """Whether a session has begun and not ended, such as for a full disk."""

@@ -163,14 +163,14 @@ def _check_names(variant: Variant, given: object) -> None:
 
 
 def _check_limit(method: str, training: TrainingConfig) -> None:
-    """Check that FLOPs can limit the method, if they are to."""
-    limited = training.realtime or training.flops_per_task is not None
-    if limited and not METHODS[method].method.traits.by_steps:
-        raise UserError(
-            f"cannot be used with '{method}', which does not learn in its steps",
-            field="realtime" if training.realtime else "flops_per_task",
-            hint="leave out that method",
-        )
+    """Check that a method learns in its steps, as some settings need."""
+    by_steps, ahead = METHODS[method].method.traits.by_steps, METHODS[method].method.traits.ahead
+    why = "uses all images of a task before them" if ahead else "does not learn in them"
+    refused = {"realtime": ahead or not by_steps, "flops_per_task": not by_steps}
+    for field, cannot in (refused | {"prequential": ahead}).items():
+        if cannot and getattr(training, field):
+            problem = f"needs a method that learns in its steps; '{method}' {why}"
+            raise UserError(problem, field=field, hint="leave out that method")
 
 
 def _concerning(

@@ -88,7 +88,8 @@ def _measured(
             columns: dict[str, Tensor] = (state.pop("buffer") or {}).get("columns", {})
             row = max(row, sum(column[0].nbytes for column in columns.values()))
             largest = max(largest, tensor_bytes(state))
-    return largest + method.bytes_to_come(), row
+    images = max(len(task.labels) for task in stream.train)
+    return largest + method.bytes_to_come(images), row
 
 
 def _tiny_tasks(stream: Stream, batch: int) -> Iterator[Task]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from lord.config import UserError
 from lord.conftest import refused
 from lord.evaluation import read_record
 from lord.streams import Cursor
@@ -119,6 +120,10 @@ def test_limits_that_contradict_each_other_or_the_method_are_refused():
         compose("er", {"realtime": True, "flops_per_task": 1e9})
     with refused("flops_per_task", hint=re.compile("leave out")):
         compose("gdumb", {"flops_per_task": 1e9})
+    for method in ("lwf", "lord-fused"):
+        for field in ("realtime", "prequential"):
+            with refused(field, hint=re.compile("leave out")):
+                compose(method, {field: True})
 
 
 def kept_by(method, limit):
@@ -140,6 +145,17 @@ def test_no_method_keeps_more_bytes_than_allowed(method):
 def test_no_kind_of_method_keeps_more_bytes_than_allowed(method):
     record = run(limited(method, bytes=80_000, momentum=0.9, stop_after=5))
     assert 0.6 * 80_000 < record.state_bytes <= 80_000
+
+
+@pytest.mark.parametrize("method", ["lwf", "slda", "ranpac", "lord-fused"])
+def test_the_least_bytes_of_a_method_without_a_fitted_buffer_are_enough(method):
+    own = LORD if method == "lord-fused" else {}
+    given = TINY | own | {"stop_after": 5, "subset": 0.5}
+    with pytest.raises(UserError) as error:
+        run(compose(method, given | {"bytes": 1000}))
+    least = int(re.search(r"\d+", error.value.allowed)[0])
+    record = run(compose(method, given | {"bytes": least}))
+    assert 0.5 * least < record.state_bytes <= least
 
 
 def test_models_that_need_more_bytes_are_refused():

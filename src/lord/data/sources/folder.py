@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,13 +35,19 @@ def has_pictures(folder: Path) -> bool:
     return any(file.suffix.lower() in ENDINGS and file.is_file() for file in _shown(folder))
 
 
-def pictures_below(folder: Path) -> Iterator[Path]:
+def pictures_below(
+    folder: Path, failed: Callable[[UserError], None] | None = None
+) -> Iterator[Path]:
     """Yield all files below a folder that are images by their endings, in a fixed order.
 
+    Args:
+        folder: a folder.
+        failed: called for each folder that cannot be read.
+
     Raises:
-        UserError: if a folder cannot be read.
+        UserError: if a folder cannot be read, without ``failed``.
     """
-    for file in _below(folder):
+    for file in _below(folder, failed=failed):
         if file.suffix.lower() in ENDINGS | UNKNOWN and file.is_file():
             yield file
 
@@ -155,14 +161,25 @@ def _shown(folder: Path) -> list[Path]:
         raise UserError(f"cannot read '{folder}': {error.strerror}") from None
 
 
-def _below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+def _below(
+    folder: Path,
+    above: tuple[Path, ...] = (),
+    failed: Callable[[UserError], None] | None = None,
+) -> Iterator[Path]:
     """Walk over all files below a folder. Links are followed, except in circles."""
     above = (*above, folder.resolve())
-    for file in _shown(folder):
+    try:
+        shown = _shown(folder)
+    except UserError as error:
+        if failed is None:
+            raise
+        failed(error)
+        return
+    for file in shown:
         if not file.is_dir():
             yield file
         elif file.resolve() not in above:
-            yield from _below(file, above)
+            yield from _below(file, above, failed)
 
 
 def _pictures(root: Path, without: Sequence[str] = ()) -> Iterator[tuple[str, Path]]:
