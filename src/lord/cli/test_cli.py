@@ -50,7 +50,7 @@ def test_flags_come_before_the_file_and_the_file_before_presets(lord, tmp_path):
     for text in ("lr: 0.1\ner.lr: 0.2\n", "er.lr: 0.2\nlr: 0.1\n"):
         (tmp_path / "c.yaml").write_text(text)
         for flag, wanted in (("", 0.2), ("--lr 0.5", 0.5), ("--set er.lr=0.7", 0.7)):
-            line = f"run --method er --config c.yaml {flag} --width 4 --epochs 1 --threads 1"
+            line = f"run --method er --config c.yaml {flag} --width 4 --subset 0.1 --threads 1"
             assert lord(f"{line} --quiet --overwrite --out a")[0] == 0
             assert f"lr: {wanted}\n" in (tmp_path / "a" / "config.yaml").read_text()
 
@@ -77,6 +77,7 @@ def test_a_file_may_give_classes_of_tasks_as_they_are_typed(lord, tmp_path):
     assert "split:\n- - 7\n  - 1\n- - 0\n  - 2\n" in again
 
 
+@pytest.mark.slow
 def test_a_terminal_without_unicode_shows_tables(tmp_path):
     line = f"run --method sgd {QUICK.partition(' --set')[0]} --out {tmp_path / 'a'}"
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
@@ -154,6 +155,7 @@ def test_the_example_method_runs_beside_ours_and_counts_its_extra_pass(lord, tmp
     assert hard.training_flops > small.training_flops > plain.training_flops
 
 
+@pytest.mark.slow
 def test_the_example_that_adjusts_by_expected_shares_runs(lord, tmp_path):
     example = Path(__file__).parents[3] / "examples" / "expected_shares.py"
     given = f"--set distill=0 --set admission=0 --set tau=1 --seeds 1 {QUICK} --out p"
@@ -164,6 +166,7 @@ def test_the_example_that_adjusts_by_expected_shares_runs(lord, tmp_path):
     assert ours.matrices.class_il != plain.matrices.class_il
 
 
+@pytest.mark.slow
 def test_an_ablation_compares_with_the_whole_method(lord, tmp_path):
     code, _, error = lord(f"ablate --method lord+ --study rehearsal --seeds 1 {QUICK} --out a")
     assert code == 0, error
@@ -266,6 +269,7 @@ def test_a_mistake_costs_no_results(lord, tmp_path):
     assert (tmp_path / "a" / "summary.json").read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_a_terminal_shows_a_bar_a_task_and_a_pipe_a_line(tmp_path):
     command = [

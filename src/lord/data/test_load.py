@@ -277,6 +277,7 @@ def test_labels_beyond_the_class_names_are_refused(tmp_path, pixels):
         load(tmp_path / "p")
 
 
+@pytest.mark.slow
 def test_the_real_cifar10_is_read(cifar10):
     data = load(cifar10)
     assert data.train_images.shape == (50_000, 3, 32, 32)

@@ -17,10 +17,11 @@ def round_channels(channels: float, multiple: int) -> int:
     The result is the nearest multiple above zero. If it is less than 90 % of ``channels``, the next
     multiple is taken.
 
-    >>> round_channels(51.2, 8), round_channels(3.2, 8), round_channels(19.2, 16)
-    (48, 8, 32)
+    >>> [round_channels(each, 8) for each in (51.2, 3.2, 360 * 0.7)]
+    [48, 8, 256]
     """
-    kept = max(multiple, int(channels + multiple / 2) // multiple * multiple)
+    nearest = int(channels + multiple / 2 + 1e-9)  # 360 * 0.7 is a little below 252
+    kept = max(multiple, nearest // multiple * multiple)
     return kept + multiple if kept < 0.9 * channels else kept
 
 

@@ -150,7 +150,7 @@ def test_no_kind_of_method_keeps_more_bytes_than_allowed(method):
 @pytest.mark.parametrize("method", ["lwf", "slda", "ranpac", "lord-fused"])
 def test_the_least_bytes_of_a_method_without_a_fitted_buffer_are_enough(method):
     own = LORD if method == "lord-fused" else {}
-    given = TINY | own | {"stop_after": 5, "subset": 0.5}
+    given = TINY | own | {"stop_after": 3, "subset": 0.3}
     with pytest.raises(UserError) as error:
         run(compose(method, given | {"bytes": 1000}))
     least = int(re.search(r"\d+", error.value.allowed)[0])

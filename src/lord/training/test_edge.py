@@ -33,6 +33,7 @@ def run_within(limit, line, out):
     return read_record(out)
 
 
+@pytest.mark.slow
 def test_the_digits_are_learned_within_one_gib(tmp_path):
     record = run_within(GIB, "run --method lord+ --epochs 3", tmp_path / "a")
     assert len(record.matrices.class_il) == 5

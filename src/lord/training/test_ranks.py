@@ -119,6 +119,7 @@ def test_two_processes_give_the_same_weights_as_one_with_every_method(tmp_path, 
     assert alike(tmp_path, method) < 1e-3
 
 
+@pytest.mark.slow
 def test_a_model_with_recomputed_statistics_is_written(tmp_path):
     line = ["-m", "lord", "run", "--method", "er:statistics=recomputed", "--epochs", 1]
     assert start(*line, "--width", 8, "--quiet", "--out", tmp_path / "run").wait() == 0
@@ -126,11 +127,13 @@ def test_a_model_with_recomputed_statistics_is_written(tmp_path):
     assert (tmp_path / "run" / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_running_statistics_are_the_mean_over_shares(tmp_path):
     (tmp_path / "check.py").write_text(STATISTICS)
     assert start(tmp_path / "check.py").wait() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds threads by /proc")
 def test_no_thread_of_a_process_group_outlives_the_run(tmp_path):
     # A thread that is left can abort the process when the interpreter exits, once in 100 runs.
@@ -142,6 +145,7 @@ def errors_in(log):
     return [row for row in log.read_text().splitlines() if row.startswith("error:")]
 
 
+@pytest.mark.slow
 def test_a_method_that_reads_gradients_is_refused_in_one_line(tmp_path):
     with (tmp_path / "log").open("wb") as log:
         line = ("-m", "lord", "run", "--method", "si", "--epochs", 1, "--out", tmp_path / "run")

@@ -81,14 +81,15 @@ def test_training_flops_are_the_sum_of_their_parts_and_of_known_size():
 
 
 def test_lord_costs_less_than_the_same_rehearsal_at_full_width():
-    wide = SMALL | {"width": 32}
+    wide = SMALL | {"width": 32, "subset": 0.4}
     lord, derpp = run(compose("lord", wide | {"candidates": 8})), run(compose("der++", wide))
     assert lord.training_flops < 0.9 * derpp.training_flops
     assert 0 < lord.search_flops < lord.training_flops
 
 
 def test_equal_seeds_give_equal_runs_and_others_do_not():
-    first, again, other = (run(compose("lord", SMALL, seed=seed)) for seed in (1, 1, 2))
+    short = SMALL | {"candidates": 8, "stop_after": 3}
+    first, again, other = (run(compose("lord", short, seed=seed)) for seed in (1, 1, 2))
     assert first.matrices == again.matrices
     assert first.training_flops == again.training_flops
     assert first.matrices != other.matrices
@@ -119,7 +120,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_the_error_names_the_step(
 
 def test_the_number_of_threads_is_restored():
     before = torch.get_num_threads()
-    run(compose("sgd", SMALL | {"threads": before + 1}))
+    run(compose("sgd", SMALL | {"threads": before + 1, "subset": 0.1, "stop_after": 1}))
     assert torch.get_num_threads() == before
 
 
@@ -142,6 +143,7 @@ def test_colour_presets_refuse_grey_images():
         run(config)
 
 
+@pytest.mark.slow
 def test_real_images_run_through_every_level(cifar10):
     config = compose(
         "lord",
@@ -176,6 +178,7 @@ def test_evaluation_within_tasks_adds_only_the_stability_gap():
     assert close.eval_flops > plain.eval_flops
 
 
+@pytest.mark.slow
 def test_forward_transfer_is_positive_for_similar_tasks():
     turned = run(compose("er", SMALL | {"epochs": 2, "lr": 0.1}, preset="rotated-digits"))
     assert len(turned.matrices.before) == len(turned.matrices.untrained) == 10

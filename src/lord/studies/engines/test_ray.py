@@ -40,6 +40,7 @@ def order(config, files, **changed):
     return Order(files=files, plugin={}, **(fields | changed))
 
 
+@pytest.mark.slow
 def test_a_run_that_moves_to_another_node_has_the_same_results(tmp_path):
     given = {"network": "cnn", "stop_after": 2, "epochs": 1, "checkpoint_every": 0}
     config = compose("er", SETTINGS | given)

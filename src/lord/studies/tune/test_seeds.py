@@ -20,6 +20,7 @@ GIVEN = {"width": 4, "epochs": 1, "threads": 1, "network": "cnn", "buffer": 32}
 SPACE = parse_space(("lr=0.01,0.1",))
 
 
+@pytest.mark.slow
 def test_the_accuracy_of_a_trial_is_the_mean_over_its_seeds(tmp_path):
     data = images(TRAIN, TEST)
     plan = make_plan(["er"], GIVEN, SPACE, seeds=(7, 9), trials=1, images=data)

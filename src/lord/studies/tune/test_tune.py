@@ -232,6 +232,7 @@ def test_a_users_file_is_not_replaced_by_the_best_settings(tmp_path):
     assert (tmp_path / "best.yaml").read_text() == "lr: 0.1"
 
 
+@pytest.mark.slow
 def test_without_a_successful_trial_no_best_settings_are_written(tmp_path):
     space = ["sgd.lr=1e29,1e30", "er.lr=0.03,0.04"]
     plan = plan_of("er", "sgd", space=space, given={"epochs": 9, "subset": 0.1}, trials=4)
@@ -242,6 +243,7 @@ def test_without_a_successful_trial_no_best_settings_are_written(tmp_path):
     assert not (tmp_path / "best.yaml").exists()
 
 
+@pytest.mark.slow
 def test_settings_that_exclude_each_other_are_a_failed_trial(tmp_path):
     space = ["buffer=32,64", "replay=16,64"]
     plan = plan_of("er:nesterov=true:momentum=0.5", space=space, trials=4)
