@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 STEPS = 50
-"""Iterations of Newton's method."""
+"""Iterations of Newton's method, at most."""
 
 
 class Fusion(NamedTuple):
@@ -53,7 +53,10 @@ def fit_fusion(head: Tensor, student: Tensor, labels: Tensor) -> Fusion:
         slope = (mean - right).mean(0) + pull * (weights - start)
         second = torch.einsum("nc,nci,ncj->ij", shares, x, x) - mean.T @ mean
         curve = second / len(labels) + pull * torch.eye(2).double()
-        weights = _improved(x, labels, weights, torch.linalg.solve(curve, slope), pull, start)
+        step = torch.linalg.solve(curve, slope)
+        before, weights = weights, _improved(x, labels, weights, step, pull, start)
+        if weights is before:  # the loss cannot fall further
+            break
     return Fusion(*weights.tolist())
 
 
