@@ -61,7 +61,7 @@ def outcome(folder):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_run_stopped_twice_has_the_results_of_one_never_stopped(tmp_path, monkeypatch, method):
     own = {name: {"candidates": 8} for name in ("lord", "lord+", "lord-fused")}
-    own |= {"gdumb": {"passes": 3}, "ranpac": {"projection": 64}}
+    own |= {"gdumb": {"passes": 3}, "ranpac": {"projection": 64}, "er-tricks": {"fits": 3}}
     own |= {"ewc-on": {"subset": 0.1}}  # after a task, a backward pass an image
     config = compose(method, SMALL | {"subset": 0.3, "stop_after": 3} | own.get(method, {}))
     run(config, tmp_path / "whole")
