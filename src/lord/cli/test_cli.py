@@ -50,7 +50,7 @@ def test_flags_come_before_the_file_and_the_file_before_presets(lord, tmp_path):
     for text in ("lr: 0.1\ner.lr: 0.2\n", "er.lr: 0.2\nlr: 0.1\n"):
         (tmp_path / "c.yaml").write_text(text)
         for flag, wanted in (("", 0.2), ("--lr 0.5", 0.5), ("--set er.lr=0.7", 0.7)):
-            line = f"run --method er --config c.yaml {flag} --width 4 --subset 0.1 --threads 1"
+            line = f"run --method er --config c.yaml {flag} --width 4 --subset 0.1 --stop-after 1"
             assert lord(f"{line} --quiet --overwrite --out a")[0] == 0
             assert f"lr: {wanted}\n" in (tmp_path / "a" / "config.yaml").read_text()
 
@@ -129,6 +129,7 @@ def test_a_comparison_leaves_a_table_and_pictures_and_report_makes_them_again(lo
     assert "2 more finished runs are in c; 'lord report c' includes them." in out
 
 
+@pytest.mark.slow
 def test_variants_of_a_method_are_compared_side_by_side(lord, tmp_path):
     methods = "er,er:epochs=2:replay=16,narrow=er:width=4"
     code, _, error = lord(f"compare --methods {methods} --seeds 1 {QUICK} --out v")
@@ -142,6 +143,7 @@ def test_variants_of_a_method_are_compared_side_by_side(lord, tmp_path):
     assert f"    lord compare --methods {methods} --seeds 1" in page
 
 
+@pytest.mark.slow
 def test_the_example_method_runs_beside_ours_and_counts_its_extra_pass(lord, tmp_path):
     example = Path(__file__).parents[3] / "examples" / "hard_er.py"
     assert len(example.read_text().splitlines()) < 60

@@ -227,6 +227,7 @@ def test_names_are_printed_as_they_are_and_notes_apart_from_results(lord, tmp_pa
     assert "the checkpoint before it was read instead" in error
 
 
+@pytest.mark.slow
 def test_an_exported_learner_agrees_and_runs_without_torch(lord, tmp_path):
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     one, state = photos(tmp_path / "one", "0", "1", "2", count=100), tmp_path / "state"
@@ -317,6 +318,7 @@ def test_a_first_session_abandoned_leaves_the_settings_and_no_drafts(lord, tmp_p
     assert not list(state.glob(".*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.onnx", "a.pt2"])
 def test_a_transformer_is_exported_too(lord, tmp_path, name):
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")

@@ -77,7 +77,11 @@ def test_predicting_changes_nothing(name, make):
 @every_method
 @pytest.mark.parametrize(
     ("reached", "optimizer", "momentum"),
-    [((0, 1), "sgd", 0.0), ((1, 3), "muon", 0.6), ((2, 2), "sgd", 0.9)],
+    [
+        pytest.param((0, 1), "sgd", 0.0, marks=pytest.mark.slow),
+        ((1, 3), "muon", 0.6),
+        pytest.param((2, 2), "sgd", 0.9, marks=pytest.mark.slow),
+    ],
 )
 def test_it_continues_bit_for_bit_from_a_saved_state(name, make, reached, optimizer, momentum):
     settings = {"optimizer": optimizer, "momentum": momentum, "schedule": "cosine"}

@@ -71,6 +71,7 @@ def test_two_comparisons_cannot_use_a_folder_at_the_same_time(tmp_path):
         compare(configs("sgd"), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_finished_run_on_other_images_is_refused(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (40, 8, 8), dtype=np.uint8)
     settings = {"data": str(tmp_path / "a.npz"), "network": "cnn", "tasks": 1}
@@ -88,6 +89,7 @@ def test_a_run_given_twice_is_refused(tmp_path):
         compare(configs("er") * 2, tmp_path)
 
 
+@pytest.mark.slow
 def test_one_failed_run_is_named_and_does_not_stop_the_others(tmp_path):
     wild = compose("sgd", SMALL | {"lr": 1e30, "epochs": 9, "subset": 0.2})
     first = "1 of 2 runs failed, the first: sgd-seed0: .*loss.*; lower `lr` "

@@ -105,6 +105,7 @@ def alike(tmp_path, method):
     return max((weights[name] - split[name]).abs().max().item() for name in weights)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_same_weights_as_one(tmp_path):
     assert alike(tmp_path, "lord:candidates=8") < 1e-4
 

@@ -58,7 +58,11 @@ def outcome(folder):
     return kept, classes, {n: t.numpy().tobytes() for n, t in weights.items()}, lines
 
 
-@pytest.mark.parametrize("method", METHODS)
+QUICK = ("lord", "lord+", "lord-fused", "der++", "er-all", "icarl", "gdumb", "slda", "joint")
+EVERY = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in METHODS]
+
+
+@pytest.mark.parametrize("method", EVERY)
 def test_a_run_stopped_twice_has_the_results_of_one_never_stopped(tmp_path, monkeypatch, method):
     own = {name: {"candidates": 8} for name in ("lord", "lord+", "lord-fused")}
     own |= {"gdumb": {"passes": 3}, "ranpac": {"projection": 64}, "er-tricks": {"fits": 3}}

@@ -110,6 +110,7 @@ def test_each_method_gets_the_same_flops_and_no_trial_exceeds_them(tmp_path):
     assert all(0.5 < flops / (2.5 * once) <= 1 for flops in spent.values())
 
 
+@pytest.mark.slow
 def test_a_trial_below_the_median_after_a_task_is_stopped_and_counted(tmp_path):
     plan = plan_of("er", given={"stop_after": 3, "checkpoint_every": 0}, trials=9)
     search = Search(import_optuna(), plan, "er", tmp_path)
