@@ -1,6 +1,7 @@
 """Mapping, narrowing, reordering and growing for every family of networks."""
 
 import copy
+from functools import cache
 
 import pytest
 import torch
@@ -41,7 +42,12 @@ def make(name, width=16):
     return network
 
 
-KNOWN = {name: (make(name), trace(make(name), IMAGES)) for name in GROUPS}
+@cache
+def known(name):
+    """Return a network of a family, and its channel map."""
+    return make(name), trace(make(name), IMAGES)
+
+
 every_family = pytest.mark.parametrize("name", GROUPS)
 
 
@@ -51,7 +57,7 @@ def test_every_family_is_listed():
 
 @every_family
 def test_all_parameters_but_the_heads_bias_belong_to_groups(name):
-    network, channels = KNOWN[name]
+    network, channels = known(name)
     assert len(channels.groups) == GROUPS[name]
     mapped = {tensor for tensor, axes in channels.axes.items() if axes}
     assert {name for name, _ in network.named_parameters()} - mapped <= {"head.bias"}
@@ -61,7 +67,7 @@ def test_all_parameters_but_the_heads_bias_belong_to_groups(name):
 @given(st.data())
 @every_family
 def test_a_random_selection_equals_the_full_network_with_the_others_masked(name, data):
-    network, channels = KNOWN[name]
+    network, channels = known(name)
     counts = [data.draw(st.integers(1, group.size)) for group in channels.groups]
     source = torch.Generator().manual_seed(data.draw(st.integers(0, 99)))
     orders = [
@@ -88,7 +94,7 @@ def test_a_random_selection_equals_the_full_network_with_the_others_masked(name,
 @given(st.integers(0, 99))
 @every_family
 def test_reordering_channels_keeps_the_function(name, seed):
-    network, channels = KNOWN[name]
+    network, channels = known(name)
     twin, source = copy.deepcopy(network), torch.Generator().manual_seed(seed)
     orders = {i: torch.randperm(g.size, generator=source) for i, g in enumerate(channels.groups)}
     permute(channels, twin, orders)
@@ -106,7 +112,7 @@ def trained(network):
 
 @every_family
 def test_narrowing_training_and_growing_keep_all_weights(name):
-    network, channels = KNOWN[name]
+    network, channels = known(name)
     elastic = Elastic(copy.deepcopy(network), channels)
     before = {n: t.clone() for n, t in elastic.full.items()}
     small = [max(group.size // 2, 1) for group in channels.groups]
@@ -133,7 +139,7 @@ def test_narrowing_training_and_growing_keep_all_weights(name):
 
 @pytest.mark.parametrize("name", [name for name in GROUPS if name not in LAYER_NORM])
 def test_function_preserving_growth_keeps_the_logits(name):
-    network, channels = KNOWN[name]
+    network, channels = known(name)
     elastic = Elastic(copy.deepcopy(network), channels)
     small = elastic.resize([max(group.size // 2, 1) for group in channels.groups])
     wanted = small.eval()(IMAGES)
@@ -143,7 +149,7 @@ def test_function_preserving_growth_keeps_the_logits(name):
 
 @every_family
 def test_flops_of_the_map_equal_those_of_the_network_without_attention(name):
-    network, channels = KNOWN[name]
+    network, channels = known(name)
     counts = [max(group.size // 2, 1) for group in channels.groups]
     narrow = assemble(skeleton_of(network), channels.take(tensors_of(network), counts))
     with FlopCounterMode(display=False) as counter, torch.no_grad():

@@ -62,6 +62,7 @@ def check_kills(tmp_path, kills, seed):
     print(f"{done} kills in {runs} learners, each of which ended the same")
 
 
+@pytest.mark.slow
 def test_a_learner_killed_in_its_sessions_ends_as_if_it_was_not(tmp_path):
     check_kills(tmp_path, 1, seed=0)
 

@@ -105,6 +105,7 @@ def test_a_table_of_comma_separated_values_has_what_was_asked_for(lord, files, t
     check_one_line(error, "--format", "'csv'", "--json")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX only")
 def test_names_that_are_not_utf_8_are_printed_as_they_are(lord, files, tmp_path):
     name = os.fsdecode(b"caf\xe9.png")

@@ -76,6 +76,7 @@ def test_pages_of_commands_are_found():
     }
 
 
+@pytest.mark.slow
 def test_a_method_runs_in_a_loop_of_ones_own(tmp_path):
     code, out, error = forked(["-c", (ROOT / "examples" / "own_loop.py").read_text()], tmp_path)
     assert code == 0, error

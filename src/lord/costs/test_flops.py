@@ -221,6 +221,7 @@ def test_compiled_networks_are_counted_uncompiled():
     assert passes(compiled, X) == costs
 
 
+@pytest.mark.slow
 def test_the_first_conditional_of_a_process_runs_and_is_counted_with_its_gradients():
     code = """
         import sys, torch

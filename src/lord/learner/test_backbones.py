@@ -71,7 +71,12 @@ def model_of(learner):
     return Model(network.eval(), classes, learner.shape, mean, std, CONFIG, kind, frozen)
 
 
-@pytest.mark.parametrize("name", KINDS)
+SLOW = ("projected head", "latents", "pixels")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in KINDS]
+)
 def test_every_form_of_a_model_predicts_what_its_learner_predicts(name, tmp_path):
     learner, images = taught(name), larger(digits(*NAMES, train=False)[0][:40])
     wanted = learner.predict_proba(images)

@@ -66,9 +66,15 @@ def test_adding_classes_does_not_change_the_logits_of_old_ones(method):
     learner.learn(*digits("2", "3"))
 
 
-@pytest.mark.parametrize(
-    "method", [name for name, recipe in RECIPES.items() if recipe.method.traits.widens]
-)
+QUICK = ("lord+", "lord-fused", "der++", "gdumb", "icarl", "ranpac")
+WIDENING = [
+    pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+    for name, recipe in RECIPES.items()
+    if recipe.method.traits.widens
+]
+
+
+@pytest.mark.parametrize("method", WIDENING)
 def test_every_method_that_widens_learns_new_classes_and_old_ones_again(method):
     settings = {"buffer": 64} if "buffer" in RECIPES[method].settings else {}
     settings |= {"passes": 4} if method == "gdumb" else {}
@@ -81,6 +87,7 @@ def test_every_method_that_widens_learns_new_classes_and_old_ones_again(method):
     assert logits.isfinite().all()
 
 
+@pytest.mark.slow
 def test_a_budget_of_flops_chooses_the_width_and_the_student_never_shrinks():
     learner = small(method="lord+", epochs=1, width=8)
     for names, flops in ((("0", "1"), 1e8), (("2", "3"), 2e10), (("4", "5"), 1e8), (("6",), None)):
@@ -102,7 +109,17 @@ def test_a_budget_that_ends_a_session_ends_its_schedule_too(method):
 
 
 @pytest.mark.parametrize(
-    ("method", "optimizer"), [*((name, "muon") for name in METHODS), ("er", "sgd"), ("lord", "sgd")]
+    ("method", "optimizer"),
+    [
+        ("lord+", "muon"),
+        ("lord-fused", "muon"),
+        ("er", "sgd"),
+        *(
+            pytest.param(n, "muon", marks=pytest.mark.slow)
+            for n in ("lord", "er-las", "er", "der++")
+        ),
+        pytest.param("lord", "sgd", marks=pytest.mark.slow),
+    ],
 )
 def test_a_learner_continues_exactly_from_what_was_saved(tmp_path, method, optimizer):
     def sessions(learner, stop_at=None):

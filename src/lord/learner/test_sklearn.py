@@ -137,6 +137,7 @@ def data():
     return images.numpy()[:240], np.array(labels)[:240]
 
 
+@pytest.mark.slow
 def test_cross_validation_and_search_take_a_learner():
     images, labels = data()
     learner = small(method="er", epochs=8, lr=0.1)

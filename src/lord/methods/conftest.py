@@ -19,6 +19,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "lord-fused": {"candidates": 8},
     "ranpac": {"projection": 64},
     "gdumb": {"anytime": True, "passes": 31, "buffer": 64},
+    "ewc-on": {"subset": 0.3},  # after a task, a backward pass an image
+    "er-tricks": {"fits": 5},
     "mean-er": {"rate": 1.0, "decay": 0.9},
     "cls-er": {"rate": 0.9, "decay": 0.9},
 }

@@ -1,5 +1,6 @@
 """Settings that switch parts of LoRD off, or replace them."""
 
+import pytest
 import torch
 
 from lord.conftest import refused
@@ -33,6 +34,7 @@ def test_a_merged_pass_normalises_stream_and_draw_together(make):
         make("lord", merged=True)
 
 
+@pytest.mark.slow
 def test_a_balanced_buffer_is_more_even_than_a_reservoir(make):
     def spread(**settings):
         method, stream = make("lord", buffer=40, admission=0, **settings)

@@ -21,6 +21,7 @@ for side in (48, 64, 96, 128):
 """
 
 
+@pytest.mark.slow
 def test_the_backward_pass_of_a_narrow_network_does_not_crash():
     assert subprocess.run([sys.executable, "-c", LARGE], check=False).returncode == 0
 

@@ -177,6 +177,7 @@ class Dropping(Mine):
         self.body.append(nn.Dropout(0.5))
 
 
+@pytest.mark.slow
 def test_dropout_depends_on_the_seed_and_resumes_exactly(tmp_path):
     register_network("dropping", Dropping())
     config = lord.compose("er", {"epochs": 1, "network": "dropping", "threads": 1})

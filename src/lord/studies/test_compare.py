@@ -23,7 +23,7 @@ from lord.studies.engines.forks import Forks
 from lord.studies.engines.job import prepare
 from lord.studies.engines.local import FORKS
 from lord.test_forked import Forked
-from lord.training import compose, read_yaml
+from lord.training import compose, read_yaml, run
 from lord.training.folder import CHECKPOINT, CONFIG
 
 SMALL = {"epochs": 1, "width": 8, "threads": 1}
@@ -41,7 +41,7 @@ def test_two_variants_of_one_name_are_refused(tmp_path):
 
 def test_finished_runs_are_kept_and_those_with_other_settings_refused(tmp_path):
     lines = []
-    compare(configs("sgd"), tmp_path, jobs=1, report=lines.append)
+    run(configs("sgd")[0], tmp_path / "sgd-seed0")
     stamp = (tmp_path / "sgd-seed0" / "summary.json").stat().st_mtime_ns
     records = compare(configs("sgd", "er"), tmp_path, jobs=2, report=lines.append)
     assert (tmp_path / "sgd-seed0" / "summary.json").stat().st_mtime_ns == stamp
@@ -49,8 +49,8 @@ def test_finished_runs_are_kept_and_those_with_other_settings_refused(tmp_path):
     assert "sgd-seed0: finished before, kept" in lines
     with refused("lr", given=0.2, problem=re.compile("differs from 0.03")):
         compare(configs("sgd", lr=0.2), tmp_path)
-    for run in tmp_path.glob("*-seed0"):
-        (run / "environment.json").unlink()  # a study is described all the same
+    for folder in tmp_path.glob("*-seed0"):
+        (folder / "environment.json").unlink()  # a study is described all the same
     write_study(tmp_path, configs("sgd"), "lord compare", given={"width": 8})
     study = read_study(tmp_path)
     assert study.commits == []
@@ -175,6 +175,7 @@ def test_after_ctrl_c_no_process_is_left_and_the_same_command_continues(lord, tm
     assert "sgd-seed0: finished before, kept" in out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_killed_run_is_reported_and_repeated_by_the_same_command(lord, tmp_path):
     process = lord(f"{COMPARE} {tmp_path}")

@@ -49,6 +49,7 @@ def test_a_method_that_computes_outside_layers_is_counted_right_and_says_so(proj
     assert record.class_il == plain.class_il
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_counts_of_an_uninterrupted_one(projecting, plain, tmp_path):
     config = compose(projecting.name, SMALL | {"checkpoint_every": 0})
     projecting.stop_at = 5

@@ -50,6 +50,7 @@ def test_a_stream_in_memory_keeps_its_tasks():
     assert (record.settings["tasks"], record.settings["scenario"]) == (3, "given")
 
 
+@pytest.mark.slow
 def test_a_comparison_reads_images_in_memory_from_the_cache(tmp_path):
     configs = [compose("er", SMALL)]
     (record,) = lord.compare(configs, tmp_path, jobs=1, stream=domains(2), report=lambda _: None)

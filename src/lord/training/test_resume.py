@@ -23,7 +23,7 @@ from lord.training import compose, run
 from lord.training.folder import CHECKPOINT
 from lord.training.loop import Loop
 
-SMALL = {"width": 8, "threads": 1, "epochs": 2, "checkpoint_every": 0}
+SMALL = {"width": 8, "threads": 1, "epochs": 2, "subset": 0.4, "checkpoint_every": 0}
 TIMES = ("wall_s", "step_s", "search_s", "recompute_s", "eval_s", "images_per_s", "peak_bytes")
 
 
@@ -58,7 +58,7 @@ def outcome(folder):
     return kept, classes, {n: t.numpy().tobytes() for n, t in weights.items()}, lines
 
 
-QUICK = ("lord", "lord+", "lord-fused", "der++", "er-all", "icarl", "gdumb", "slda", "joint")
+QUICK = ("lord", "lord-fused", "icarl", "slda")
 EVERY = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in METHODS]
 
 
@@ -108,7 +108,7 @@ def test_other_images_are_refused_when_resuming(tmp_path, monkeypatch):
     arrays = {"x_train": pixels, "x_test": pixels, "y_test": np.arange(40) % 2}
     np.savez(tmp_path / "a.npz", y_train=np.arange(40) % 2, **arrays)
     settings = {"data": str(tmp_path / "a.npz"), "network": "cnn", "width": 8, "tasks": 1}
-    config = compose("er", SMALL | settings)
+    config = compose("er", SMALL | settings | {"subset": 1})
     stopped_after(2, config, tmp_path / "out", monkeypatch)
     np.savez(tmp_path / "a.npz", y_train=(np.arange(40) + 1) % 2, **arrays)
     with refused("data"):
@@ -192,6 +192,7 @@ def check_kills(tmp_path, kills, seed):
     print(f"{done} kills in {runs} runs, each of which ended the same")
 
 
+@pytest.mark.slow
 def test_a_killed_run_that_is_resumed_has_the_same_results(tmp_path):
     check_kills(tmp_path, 2, seed=0)
 

@@ -18,7 +18,7 @@ from lord.streams import StreamConfig, make_stream
 from lord.training import compose, run
 from lord.training.classes import write_classes
 
-SMALL = {"epochs": 1, "width": 8, "threads": 1}
+SMALL = {"epochs": 1, "width": 8, "threads": 1, "subset": 0.5}
 
 
 @pytest.mark.parametrize("method", ["lord", "sgd", "joint"])
@@ -80,6 +80,7 @@ def test_training_flops_are_the_sum_of_their_parts_and_of_known_size():
     assert er.eval_flops == pytest.approx(sgd.eval_flops * (2 * seen + unseen) / (seen + unseen))
 
 
+@pytest.mark.slow
 def test_lord_costs_less_than_the_same_rehearsal_at_full_width():
     wide = SMALL | {"width": 32, "subset": 0.4}
     lord, derpp = run(compose("lord", wide | {"candidates": 8})), run(compose("der++", wide))
@@ -95,6 +96,7 @@ def test_equal_seeds_give_equal_runs_and_others_do_not():
     assert first.matrices != other.matrices
 
 
+@pytest.mark.slow
 def test_bf16_learns_too():
     assert run(compose("der++", SMALL | {"precision": "bf16", "epochs": 2})).task_il > 80
 

@@ -131,8 +131,15 @@ def test_the_page_of_a_learner_shows_all_and_makes_no_requests(opened, address):
     assert [url for url in opened.asked if not url.startswith("data:")] == [address]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", WIDTHS)
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [
+        ("desktop", "light"),
+        ("phone", "dark"),
+        pytest.param("desktop", "dark", marks=pytest.mark.slow),
+        pytest.param("phone", "light", marks=pytest.mark.slow),
+    ],
+)
 def test_the_page_of_a_learner_fits_and_is_accessible(opened, address, size, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
     page = opened(address, viewport=WIDTHS[size], color_scheme=scheme)

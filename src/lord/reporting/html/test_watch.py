@@ -57,6 +57,7 @@ def test_a_damaged_file_is_reported_and_does_not_stop_it(served, tmp_path):
     assert answer(address)[0] == 200
 
 
+@pytest.mark.slow
 def test_runs_in_progress_are_followed(served, opened, tmp_path):
     _, address = served
     page = opened(address, offline=False)

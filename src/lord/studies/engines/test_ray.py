@@ -71,6 +71,7 @@ def test_a_node_with_another_version_refuses_the_run(tmp_path):
     assert "the study was started with 1.0" in report.error
 
 
+@pytest.mark.slow
 def test_an_error_on_a_node_is_reported_where_the_study_runs(tmp_path):
     config = compose("sgd", {"network": "cnn", "epochs": 9, "width": 8, "threads": 1, "lr": 1e30})
     prepare(Job(config, tmp_path, None), 1)
