@@ -5,8 +5,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from lord.config import NothingNewError, UserError
 from lord.data import BadFile, BadFilesError, Labelled, bad_table, load_readable
 from lord.learner.forgotten import forgotten_digests
@@ -86,18 +84,18 @@ def match_channels(given: Labelled, learner: Learner) -> Labelled:
     if learner.shape is None:
         return given
     images, channels = given.images, learner.shape[0]
-    grey = (images == images[:, :1]).flatten(1).all(1) if channels == 1 else torch.ones(1).bool()
-    if grey.all() or not grey.any():
-        return replace(given, images=matched(images, channels))
-    rows = grey.nonzero().flatten().tolist()
-    bad = [BadFile(given.files[row], COLOUR) for row in (~grey).nonzero().flatten().tolist()]
-    return Labelled(
-        matched(images[grey], channels),
-        [given.labels[row] for row in rows],
-        [given.files[row] for row in rows],
-        (*given.bad, *bad),
-        None,
-    )
+    grey = (images == images[:, :1]).flatten(1).all(1)
+    if channels == 1 and grey.any() and not grey.all():
+        shown = list(zip(grey.tolist(), given.labels, given.files, strict=True))
+        images = images[grey]
+        given = replace(
+            given,
+            labels=[label for ours, label, _ in shown if ours],
+            files=[file for ours, _, file in shown if ours],
+            bad=(*given.bad, *(BadFile(file, COLOUR) for ours, _, file in shown if not ours)),
+            key=None,
+        )
+    return replace(given, images=matched(images, channels))
 
 
 def choose_rows(
