@@ -27,6 +27,16 @@ write_study(out, configs, "lord compare --methods er,lord --seeds 2")
 write_report(out, records)
 """
 """Makes a comparison in one process, which is faster than ``lord compare``."""
+WIDTHS = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+every_look = pytest.mark.parametrize(
+    ("size", "scheme"),
+    [
+        ("desktop", "light"),
+        ("phone", "dark"),
+        pytest.param("desktop", "dark", marks=pytest.mark.slow),
+        pytest.param("phone", "light", marks=pytest.mark.slow),
+    ],
+)
 
 
 @pytest.fixture(scope="session")

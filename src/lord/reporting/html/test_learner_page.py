@@ -12,8 +12,8 @@ from lord.evaluation.inspection import (
     Unfinished,
 )
 from lord.evaluation.kept import Answer, Drift, Mistake, Moved, Unreadable, evaluation
+from lord.reporting.html.conftest import WIDTHS, every_look
 from lord.reporting.html.learner import LearnerPage, write_learner_page
-from lord.reporting.html.test_page import WIDTHS
 
 EVIL = "</script><img src=x onerror=\"document.title='broken out'\">"
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
@@ -131,15 +131,7 @@ def test_the_page_of_a_learner_shows_all_and_makes_no_requests(opened, address):
     assert [url for url in opened.asked if not url.startswith("data:")] == [address]
 
 
-@pytest.mark.parametrize(
-    ("size", "scheme"),
-    [
-        ("desktop", "light"),
-        ("phone", "dark"),
-        pytest.param("desktop", "dark", marks=pytest.mark.slow),
-        pytest.param("phone", "light", marks=pytest.mark.slow),
-    ],
-)
+@every_look
 def test_the_page_of_a_learner_fits_and_is_accessible(opened, address, size, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
     page = opened(address, viewport=WIDTHS[size], color_scheme=scheme)

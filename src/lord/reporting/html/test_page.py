@@ -8,8 +8,7 @@ import pytest
 
 from lord.evaluation import Classes, read_classes, read_record
 from lord.reporting.html import write_page
-
-WIDTHS = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+from lord.reporting.html.conftest import WIDTHS, every_look
 
 
 @pytest.fixture(scope="module")
@@ -156,15 +155,7 @@ def test_each_run_has_the_command_that_repeats_it(opened, address, study):
     page.get_by_role("button", name="Copy the command of lord, seed 1").get_by_text("copied")
 
 
-@pytest.mark.parametrize(
-    ("size", "scheme"),
-    [
-        ("desktop", "light"),
-        ("phone", "dark"),
-        pytest.param("desktop", "dark", marks=pytest.mark.slow),
-        pytest.param("phone", "light", marks=pytest.mark.slow),
-    ],
-)
+@every_look
 def test_it_fits_and_is_accessible(opened, address, size, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
     page = opened(address, viewport=WIDTHS[size], color_scheme=scheme)
