@@ -83,6 +83,7 @@ def learn_one_and_a_half(lord, folders, state):
     process.wait()
 
 
+@pytest.mark.slow
 def test_a_session_that_cannot_be_finished_can_be_abandoned(lord, tmp_path):
     folders, state = weeks(tmp_path), tmp_path / "state"
     learn_one_and_a_half(lord, folders, state)

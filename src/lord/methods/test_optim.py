@@ -117,7 +117,7 @@ def test_the_first_updates_of_new_channels_are_not_larger_than_the_learning_rate
     assert (weight.detach() - before)[4:].abs().max() < 10 * config.lr
 
 
-@pytest.mark.parametrize("kind", ["adamw", "rmsprop"])
+@pytest.mark.parametrize("kind", ["adamw", pytest.param("rmsprop", marks=pytest.mark.slow)])
 def test_a_growing_student_trains_with_any_optimizer(kind):
     given = {"width": 4, "subset": 0.1, "epochs": 1, "candidates": 8}
     given |= {"optimizer": kind, "lr": 0.005}

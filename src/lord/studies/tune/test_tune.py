@@ -62,6 +62,7 @@ def test_a_run_of_the_first_tasks_has_the_results_of_the_whole_run(tmp_path):
         run(compose("er", SMALL | {"stop_after": 6}))
 
 
+@pytest.mark.slow
 def test_the_best_settings_configure_a_comparison_despite_a_failed_trial(tmp_path):
     plan = plan_of("sgd", "er", space=["lr=0.03,1e30"], given={"epochs": 9}, trials=6)
     lines = []
