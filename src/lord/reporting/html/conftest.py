@@ -20,7 +20,8 @@ from lord.training import compose, run
 from lord.training.config import folder_name
 
 out, names = Path("{}"), ("er", "lord")
-given = dict(network="cnn", width=4, epochs=1, threads=1, subset=0.5) | dict([("lord.candidates", 10)])
+given = dict(network="cnn", width=4, epochs=1, threads=1, subset=0.5)
+given |= dict([("lord.candidates", 10)])
 configs = [compose(name, given, seed=seed, beside=names) for name in names for seed in (0, 1)]
 records = [run(config, out / folder_name(config)) for config in configs]
 write_study(out, configs, "lord compare --methods er,lord --seeds 2")
