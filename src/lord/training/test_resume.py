@@ -171,7 +171,7 @@ def test_overwriting_removes_the_checkpoint(tmp_path, monkeypatch):
 
 def killed_and_resumed(folder, kills, source):
     """Run a command. Kill and resume it at random moments until it ends. Return the kills."""
-    line = "run --method lord --set candidates=8 --width 8 --epochs 2 --threads 1"
+    line = "run --method lord --set candidates=8 --width 8 --epochs 2 --subset 0.4 --threads 1"
     line += f" --checkpoint-every 0 --quiet --resume --out {folder}"
     done = 0
     while done < kills and not (folder / "summary.json").exists():
