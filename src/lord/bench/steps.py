@@ -144,7 +144,7 @@ def bench(
             say(f"task {each.index + 1} of {len(stream.train)}")
             if task is None or each.index + 1 == task:
                 found += _timed(timers, steps)
-            if each is not stream.train[:task][-1]:
+            if each.index + 1 < (task or len(stream.train)):  # another one begins
                 for timer in timers:
                     timer.end()
         return Bench(

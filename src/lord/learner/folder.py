@@ -113,9 +113,8 @@ def learn_folder(
             if clashes is not None:
                 clashes.extend(files)
 
-        images = loaded.images
         intake = choose_rows(learner, loaded, source, again=again, clashed=clashed)
-        images, labels = images[intake.rows], [loaded.labels[row] for row in intake.rows]
+        images, labels = loaded.images[intake.rows], [loaded.labels[row] for row in intake.rows]
         new = sorted(set(labels) - set(learner.classes))
         check_names(new, learner.classes, intake.renamed, allowed=new_classes, ask=ask)
         for note in intake.notes:

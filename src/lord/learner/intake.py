@@ -84,8 +84,10 @@ def match_channels(given: Labelled, learner: Learner) -> Labelled:
     if learner.shape is None:
         return given
     images, channels = given.images, learner.shape[0]
+    if channels > 1:
+        return replace(given, images=matched(images, channels))
     grey = (images == images[:, :1]).flatten(1).all(1)
-    if channels == 1 and grey.any() and not grey.all():
+    if grey.any() and not grey.all():
         shown = list(zip(grey.tolist(), given.labels, given.files, strict=True))
         images = images[grey]
         given = replace(
