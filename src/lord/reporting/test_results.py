@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -84,3 +85,30 @@ def test_the_list_needs_only_the_standard_library(evidence):
     command = [sys.executable, "-I", "-S", evidence.__file__]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert len(done.stdout.splitlines()) == len(list(evidence.studies(RESULTS)))
+
+
+@pytest.mark.slow
+def test_each_quoted_figure_follows_from_the_records_and_a_wrong_one_is_named(tmp_path):
+    for path in ("benchmarks", "docs", "results"):
+        shutil.copytree(ROOT / path, tmp_path / path)
+    page = tmp_path / "README.md"
+    shutil.copy(ROOT / "README.md", page)
+
+    def answer(*command):
+        whole = [sys.executable, "-I", "-S", *command]
+        done = subprocess.run(whole, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+    tables = "benchmarks/recompute.py", "results/equal-budgets"
+    assert answer(*tables)[0] == 0
+    assert answer("benchmarks/recompute_quotes.py")[0] == 0
+    page.write_text(page.read_text() + "\nIt has 12.3 ± 4.5, which is 6.7 more (5.6 to 7.8).\n")
+    code, said = answer("benchmarks/recompute_quotes.py")
+    assert code == 1
+    assert "12.3 ± 4.5 is in no study" in said
+    assert "6.7 (5.6 to 7.8) is in no study" in said
+    study = tmp_path / "results" / "equal-budgets" / "README.md"
+    study.write_text(study.read_text().replace("| lord+ | 86.2 ±", "| lord+ | 86.3 ±"))
+    code, said = answer(*tables)
+    assert code == 1
+    assert "printed 86.3 ± 3.1, computed 86.2 ± 3.1" in said
