@@ -35,10 +35,10 @@ class LoRDConfig(BufferConfig, frozen=True):
     pace: NonNegative | Literal["auto"] | None = None
     """Levels gained before the first task (r). None: as in the paper, by the number of tasks.
     auto: the level follows the images seen so far, for any number of tasks. With FLOPs
-    given for each task, it is the highest level at which they pay for that many `passes`."""
-    passes: NonNegative = 8.0
-    """With `pace` auto: passes over a task's images that its budget of FLOPs must pay for. More
-    passes make a narrower student that takes more steps."""
+    given for each task, it is the highest level at which they pay for the `passes` it needs."""
+    passes: NonNegative = 50.0
+    """With `pace` auto and FLOPs given for each task: passes over its images that the full width
+    needs: 50, as in the paper. A narrower student needs fewer, in proportion to its FLOPs."""
     growth: Literal["plain", "preserving", "none"] = "plain"
     """How the student grows. plain: as in the paper. preserving: growth does not change the
     function that it computes. none: it has full width from the first task on."""
@@ -274,9 +274,8 @@ Cross-entropies are logit-adjusted (``tau``). A step draws once from the buffer 
 passes the draw through the student together with the batch (``merged``). Growth preserves the
 function that the student computes (``growth``). The student lacks half of its levels in the first
 task. What it lacks is halved each time the images seen have doubled. No number of tasks is needed
-(``pace``). With a budget of FLOPs, it has the largest width at which they pay for eight passes over
-a task's images (``passes``). Distillation is off (``distill``). ``alpha`` is the same for every
-stream and buffer size.
+(``pace``). With a budget of FLOPs, it has the largest width that they can train (``passes``).
+Distillation is off (``distill``). ``alpha`` is the same for every stream and buffer size.
 
 >>> import lord
 >>> lord.compose("lord+").settings.tau, lord.compose("lord+:tau=0").settings.tau

@@ -71,7 +71,11 @@ def level_by_images(first: int, seen: int, top: int) -> int:
 
 
 def level_by_flops(flops: float, step_flops: Sequence[float], steps: float) -> int:
-    """Return the highest level at which a task's FLOPs pay for a number of steps, or level 1.
+    """Return the highest level at which a task's FLOPs pay for the steps it needs, or level 1.
+
+    A narrower student needs fewer steps, in proportion to its FLOPs. So its size and the number of
+    its steps grow equally with the budget. For language models, Hoffmann et al. (2022,
+    arXiv:2203.15556) found that this is best.
 
     >>> level_by_flops(4e6, step_flops=[1e4, 5e4, 1e5, 2e5], steps=40)
     3
@@ -79,7 +83,8 @@ def level_by_flops(flops: float, step_flops: Sequence[float], steps: float) -> i
     Args:
         flops: training FLOPs of the task.
         step_flops: FLOPs of a step at each level.
-        steps: steps to pay for.
+        steps: steps that the highest level needs.
     """
-    paid = [level for level, each in enumerate(step_flops, 1) if steps * each <= flops]
+    needed = [steps * each / step_flops[-1] * each for each in step_flops]
+    paid = [level for level, each in enumerate(needed, 1) if each <= flops]
     return max(paid, default=1)

@@ -6,7 +6,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lord.channels import assemble, skeleton_of, trace
 from lord.networks import ResNet18
-from lord.student import Ladder, growth_steps, level_by_images, levels_over, round_channels
+from lord.student import (
+    Ladder,
+    growth_steps,
+    level_by_flops,
+    level_by_images,
+    levels_over,
+    round_channels,
+)
 
 with torch.device("meta"):
     NETWORK = ResNet18(10, 64)
@@ -51,6 +58,13 @@ def test_levels_by_images_start_at_half_and_never_fall(sizes, top):
 @pytest.mark.parametrize("top", [SHORT.top, LONG.top])
 def test_levels_by_images_reach_full_width_in_a_long_stream(top):
     assert level_by_images(first=500, seen=10 * 500, top=top) == top
+
+
+@given(st.floats(1e5, 1e6), st.integers(2, 9))
+def test_size_and_steps_of_a_student_grow_equally_with_its_budget(flops, factor):
+    costs = [1.01**each for each in range(800)]
+    less, more = (costs[level_by_flops(f, costs, 1e5) - 1] for f in (flops, factor**2 * flops))
+    assert more / less == pytest.approx(factor, rel=0.02)
 
 
 @given(st.floats(0.1, 600), st.sampled_from([4, 8, 16]))
