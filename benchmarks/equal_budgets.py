@@ -9,10 +9,10 @@ task is timed instead, on a machine that does nothing else. ``--out`` is then th
 streams have at most 5,000 training images of 32 x 32 pixels, but ``width64`` has 10,000.
 
 Methods, settings and optimizer are those of ``results/baselines-s-cifar10``. They were tuned on
-streams of CIFAR-10 and, a little, on the first hundred classes of Tiny-ImageNet. The ``passes`` of
-``lord+`` were chosen on the first seed of ``cifar10`` and ``sprites``, and the width of 6 on that
-of ``cifar10``. No choice was made on the streams of ``UNSEEN``. In the stream ``photographs``, the
-seed chooses the classes (``weekly.py``).
+streams of CIFAR-10 and, a little, on the first hundred classes of Tiny-ImageNet. How ``lord+``
+chooses its width (``passes``) was decided on the first seed of ``cifar10`` and the first two of
+``sprites``, and the width of 6 on the first seed of ``cifar10``. No choice was made on the streams
+of ``UNSEEN``. In the stream ``photographs``, the seed chooses the classes (``weekly.py``).
 
 With ``--heads``, closed-form heads run over a frozen network with ImageNet weights. They pass each
 image once, so they have no budget. They see the images of 64 x 64 pixels where these are as large.
