@@ -36,6 +36,7 @@ METHODS = (
     "er-las",
     "er-las:width=8",
     "er-las:width=6",
+    "er-las:width=4",
     "er-ace",
     "der++:tau=1",
     "der++:tau=1:width=6",

@@ -3,8 +3,9 @@
     python benchmarks/equal_budgets_page.py results/equal-budgets
 
 The folder has a study for each stream of ``equal_budgets.py``, and README.md. Each table replaces
-what stands between its two marks in that page. The table of all streams has a pair of runs for each
-stream and seed: Class-IL of ``lord+`` minus that of its rival, as a mean over their common budgets.
+what stands between its two marks in that page. A table of several streams has a pair of runs for
+each stream and seed: Class-IL of ``lord+`` minus that of its rival, as a mean over their common
+budgets.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from equal_budgets import HEADS, LEVELS, METHODS, STREAMS
+from equal_budgets import HEADS, LEVELS, METHODS, STREAMS, UNSEEN
 
 from lord.bench import Bench
 from lord.evaluation import RunRecord
@@ -149,7 +150,7 @@ def difference_table(cells: Cells, lowest: float) -> list[str]:
     return lines
 
 
-def all_streams_table(streams: Sequence[Cells], of: str = "lord+") -> list[str]:
+def streams_table(streams: Sequence[Cells], of: str = "lord+") -> list[str]:
     """Return Class-IL of ``lord+`` minus that of each rival over the pairs of all streams."""
     rows = []
     for rival in METHODS:
@@ -264,7 +265,9 @@ def main() -> None:
                 page = replaced(page, f"{name}: seconds", timed)
     page = replaced(page, "heads", heads_table(folder))
     page = replaced(page, "all streams: best rival", best_rival_table(found))
-    page = replaced(page, "all streams: differences", all_streams_table([*found.values()]))
+    page = replaced(page, "all streams: differences", streams_table([*found.values()]))
+    unseen = [found[name] for name in UNSEEN]
+    page = replaced(page, "unseen streams: differences", streams_table(unseen))
     write_text(folder / "README.md", page)
 
 
