@@ -32,7 +32,6 @@ LEVELS = 5
 METHODS = (
     "lord",
     "lord+",
-    "lord+:passes=4",
     "er-las",
     "er-las:width=8",
     "er-las:width=6",

@@ -28,6 +28,8 @@ from lord.storage import write_text
 
 Cells = dict[tuple[str, int], list[RunRecord]]
 """Method with its settings, and level of the budget -> its runs."""
+OURS = "lord+"
+"""The method that is compared with the others."""
 Cost = Callable[[RunRecord], float | None]
 
 
@@ -128,21 +130,16 @@ def holm(values: Sequence[float]) -> list[float]:
     return found
 
 
-def ours(cells: Cells) -> str:
-    """Return the variant of ``lord+`` that is compared with the other methods of a stream."""
-    return "lord+" if any(method == "lord+" for method, _ in cells) else "lord+:passes=4"
-
-
 def difference_table(cells: Cells, lowest: float) -> list[str]:
     """Return Class-IL of ``lord+`` minus that of each rival, with intervals and p values."""
-    rows, of = [], ours(cells)
+    rows = []
     for (method, level), records in sorted(cells.items(), key=lambda each: each[0][::-1]):
-        if method != of and (of, level) in cells:
-            gap = difference(cells[of, level], records)
+        if method != OURS and (OURS, level) in cells:
+            gap = difference(cells[OURS, level], records)
             if gap is not None and gap.p is not None:
                 rows.append((level, method, gap))
     adjusted = holm([gap.p or 1.0 for _, _, gap in rows])
-    lines = [f"| budget | {of} minus | points (95 % interval) | p | p, corrected |"]
+    lines = [f"| budget | {OURS} minus | points (95 % interval) | p | p, corrected |"]
     lines.append("|---:|---|---:|---:|---:|")
     for (level, method, gap), p in zip(rows, adjusted, strict=True):
         points = f"{gap.mean:+.1f} ({gap.low:+.1f} to {gap.high:+.1f})"
@@ -150,24 +147,24 @@ def difference_table(cells: Cells, lowest: float) -> list[str]:
     return lines
 
 
-def streams_table(streams: Sequence[Cells], of: str = "lord+") -> list[str]:
+def streams_table(streams: Sequence[Cells]) -> list[str]:
     """Return Class-IL of ``lord+`` minus that of each rival over the pairs of all streams."""
     rows = []
     for rival in METHODS:
         gaps, common = [], 0
         for cells in streams:
-            both = [level for method, level in cells if method == rival and (of, level) in cells]
-            found = {level: _gaps(cells[of, level], cells[rival, level]) for level in both}
+            both = [level for method, level in cells if method == rival and (OURS, level) in cells]
+            found = {level: _gaps(cells[OURS, level], cells[rival, level]) for level in both}
             seeds = sorted({seed for each in found.values() for seed in each})
             common += bool(seeds)
             gaps += [
                 statistics.fmean(each[seed] for each in found.values() if seed in each)
                 for seed in seeds
             ]
-        if rival != of and len(gaps) > 1:
+        if rival != OURS and len(gaps) > 1:
             rows.append((rival, common, gaps))
     adjusted = holm([p_of(gaps) for *_, gaps in rows])
-    lines = [f"| {of} minus | streams | pairs | points | pairs ahead | p | p, corrected |"]
+    lines = [f"| {OURS} minus | streams | pairs | points | pairs ahead | p | p, corrected |"]
     lines.append("|---|---:|---:|---:|---:|---:|---:|")
     for (rival, common, gaps), p in zip(rows, adjusted, strict=True):
         mean, ahead = f"{statistics.fmean(gaps):+.1f}", sum(gap > 0 for gap in gaps)
@@ -186,11 +183,11 @@ def best_rival_table(streams: Mapping[str, Cells]) -> list[str]:
     heads = [f"lowest x {2**level}" if level else "lowest budget" for level in levels]
     lines = ["| stream | " + " | ".join(heads) + " |", "|---" * (LEVELS + 1) + "|"]
     for name, cells in streams.items():
-        line, of = [], ours(cells)
+        line = []
         for level in levels:
-            mine = cells.get((of, level), [])
+            mine = cells.get((OURS, level), [])
             rivals = {m: records for (m, each), records in cells.items()
-                      if each == level and m != of and len(records) >= len(mine)}  # fmt: skip
+                      if each == level and m != OURS and len(records) >= len(mine)}  # fmt: skip
             if not mine or not rivals:
                 line.append("")
                 continue

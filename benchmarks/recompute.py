@@ -172,12 +172,11 @@ def wrong_rivals(page: str, streams: list[Path]) -> list[str]:
         (folder,) = [each for each in streams if each.name == name]
         values, _ = read(folder / "runs.jsonl", tasks_of(folder))
         names = {method for method, _ in values}
-        of = "lord+" if "lord+" in names else "lord+:passes=4"
         printed = [cell for cell in cells if cell]
         computed = []
         for budget in table(page, f"{name}: accuracy")[0][1:-1]:
-            mine = nearest(values, of, budget)
-            runs = {method: nearest(values, method, budget) for method in names - {of}}
+            mine = nearest(values, "lord+", budget)
+            runs = {method: nearest(values, method, budget) for method in names - {"lord+"}}
             full = {m: each for m, each in runs.items() if len(each) >= len(mine) > 0}
             means = {method: statistics.fmean(each.values()) for method, each in full.items()}
             if means:
