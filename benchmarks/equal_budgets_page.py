@@ -250,6 +250,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
+    if not (folder / "README.md").is_file():
+        parser.error(f"folder: {str(folder)!r} has no README.md")
     page, found = (folder / "README.md").read_text(), {}
     for name, stream in STREAMS.items():
         if (folder / name).is_dir():

@@ -6,6 +6,7 @@ It shares no code with ``equal_budgets_page.py`` and uses Python's standard libr
 number of the tables must come out as printed. It names those that do not, and then ends with 1.
 """
 
+import argparse
 import itertools
 import json
 import math
@@ -214,7 +215,11 @@ def tasks_of(folder: Path) -> int:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    if not (folder / "README.md").is_file():
+        parser.error(f"folder: {str(folder)!r} has no README.md")
     page, found = (folder / "README.md").read_text(), []
     streams: list[Path] = []
     for each in sorted(folder.iterdir()):
