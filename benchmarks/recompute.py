@@ -3,7 +3,8 @@
     python benchmarks/recompute.py results/equal-budgets
 
 It shares no code with ``equal_budgets_page.py`` and uses Python's standard library alone. Each
-number of the tables must come out as printed. It names those that do not, and then ends with 1.
+number of the tables between marks must come out as printed. It names those that do not, and then
+ends with 1.
 """
 
 import argparse

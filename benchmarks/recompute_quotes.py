@@ -3,11 +3,10 @@
     python benchmarks/recompute_quotes.py
 
 It reads the pages that say what to use: README.md, choose.md, evidence.md and results/README.md.
-For each "mean ± deviation" of a section, a study that the section names must have it. So must a
-study of a section of results/README.md to which it links. A study has the mean and deviation of
-each measure of its groups of runs, and of their first seeds. A group is a method with its settings,
-or the numbers that differ in nothing but their seed or place in a JSON file. For each interval,
-"difference (low to high)", two groups of these studies must have that paired difference. The script
+Each "mean ± deviation" of a section must be that of a group in a study. The section must name the
+study, or link to a section of results/README.md that does. A group is the runs of a method with its
+settings, or their first seeds. In a JSON file, it is the numbers that differ only in seed or place.
+Each interval, "difference (low to high)", must be the paired difference of two groups. The script
 names what it does not find, and then ends with 1. It uses Python's standard library alone.
 """
 
@@ -96,9 +95,8 @@ def differences(folders: list[Path]) -> set[tuple[float, ...]]:
                 alike.setdefault((place[-1],), []).append(values)
             elif place[0].endswith(".json"):
                 alike.setdefault(place[:-1], []).append(values)
-    for one, other in itertools.chain(
-        *(itertools.combinations(each, 2) for each in alike.values())
-    ):
+    pairs = [pair for each in alike.values() for pair in itertools.combinations(each, 2)]
+    for one, other in pairs:
         common = sorted(one.keys() & other.keys())[: len(STUDENT) + 1]
         for count in range(2, len(common) + 1):
             gaps = [one[seed] - other[seed] for seed in common[:count]]

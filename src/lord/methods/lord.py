@@ -37,8 +37,9 @@ class LoRDConfig(BufferConfig, frozen=True):
     auto: the level follows the images seen so far, for any number of tasks. With FLOPs
     given for each task, it is the highest level at which they pay for the `passes` it needs."""
     passes: NonNegative = 50.0
-    """With `pace` auto and FLOPs given for each task: passes over its images that the full width
-    needs: 50, as in the paper. A narrower student needs fewer, in proportion to its FLOPs."""
+    """Passes over a task's images that the full width needs, as the paper has them for CIFAR. A
+    narrower student needs fewer, in proportion to its FLOPs. Used with `pace` auto, where FLOPs are
+    given for each task."""
     growth: Literal["plain", "preserving", "none"] = "plain"
     """How the student grows. plain: as in the paper. preserving: growth does not change the
     function that it computes. none: it has full width from the first task on."""
