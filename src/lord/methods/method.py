@@ -63,6 +63,7 @@ class Traits:
         by_steps: it learns during its steps, so a budget of time or FLOPs can limit it.
         ahead: it uses all images of a task before its first step.
         waits: a step waits for the device, because values computed on it decide what to store.
+        recurs: its tasks may have classes of earlier tasks.
         features: "only": it learns a linear layer over the backbone's features, or over pixels
             without a backbone. "beside": it uses features, and trains a network on images.
             "none": it trains a network on images or, with a backbone, on latents.
@@ -74,6 +75,7 @@ class Traits:
     by_steps: bool = True
     ahead: bool = False
     waits: bool = False
+    recurs: bool = True
     features: Literal["none", "only", "beside"] = "none"
 
 
@@ -85,9 +87,8 @@ class Method(ABC, Generic[C]):
     """A continual-learning method, with its student, its optimizer and its buffer.
 
     The loop calls ``begin_task``, then ``step`` for each batch, then ``end_task``. It may call
-    ``predict`` at any time. ``step`` updates the student and returns tensors.
-
-    A subclass names its configuration once: ``class ER(Method[ERConfig])``.
+    ``predict`` at any time. ``step`` updates the student and returns tensors. A subclass
+    names its configuration once: ``class ER(Method[ERConfig])``.
 
     Args:
         config: the method's settings.

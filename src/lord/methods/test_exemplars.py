@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lord.conftest import refused
 from lord.costs import FlopCount
 from lord.methods import Progress, recomputed_statistics
 from lord.methods.conftest import batch_of, learn, take
@@ -132,13 +131,6 @@ def test_x_der_keeps_logits_that_the_first_draw_updated(make):
         method._update(draw, torch.full_like(draw.logits, number))
     renewed = (method.buffer.columns["logits"] != held).any(1)
     assert renewed.all()  # the probability is 1 when an image is drawn first
-
-
-def test_x_der_refuses_tasks_that_share_classes(make):
-    method, stream = make("x-der-rpc")
-    method.begin_task(stream.train[0])
-    with refused("method"):
-        method.begin_task(stream.train[0])
 
 
 def test_icarl_knows_new_classes_though_it_predicted_just_before_the_tasks_end(make):

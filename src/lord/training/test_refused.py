@@ -206,3 +206,9 @@ def test_a_comparison_is_not_written_into_a_runs_folder(tmp_path):
     run(compose("sgd", SMALL), tmp_path)
     with refused("out", given=tmp_path):
         compare([compose("er", SMALL)], tmp_path)
+
+
+def test_a_method_that_needs_new_classes_is_refused_before_the_first_task(tmp_path):
+    with refused("method", problem=re.compile("needs new classes in each task")):
+        run(compose("x-der-rpc", SMALL | {"scenario": "rotated"}), tmp_path)
+    assert not (tmp_path / "metrics.jsonl").exists()
