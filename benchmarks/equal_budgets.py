@@ -14,8 +14,10 @@ chooses its width (``passes``) was decided on the first seed of ``cifar10`` and 
 ``sprites``, and the width of 6 on the first seed of ``cifar10``. No choice was made on the streams
 of ``UNSEEN``. In the stream ``photographs``, the seed chooses the classes (``weekly.py``).
 
-With ``--heads``, closed-form heads run over a frozen network with ImageNet weights. They pass each
-image once, so they have no budget. They see the images of 64 x 64 pixels where these are as large.
+With ``--pretrained``, methods run that start from a network with ImageNet weights, which stays
+frozen. Closed-form heads pass each image once, so they have no budget. ``lord-fused`` also trains a
+student, and ``er-las`` the layers above a cut. Both have the same budget on all streams. The frozen
+network sees images of 64 x 64 pixels where these are as large.
 
 ``gdumb`` trains once, after the last task. Its budget is a number of passes over the buffer: the
 largest power of two that it can pay for, because its learning rate has just fallen then.
@@ -51,7 +53,12 @@ SHARED = (
     "--width {width} --buffer 500 --precision {precision} --threads 1 --optimizer muon --lr 0.05 "
     "--momentum 0.6 --weight-decay 0.01 --schedule triangle"
 )
-HEADS = "ncm,slda,ranpac"
+HEADS = ("ncm", "slda", "ranpac")
+"""Closed-form heads over the features of a frozen network."""
+TRAINED = ("lord-fused", "er-las:cut=blocks.10:lr=0.003:momentum=0.9")
+"""Methods that train a network beside or above frozen layers."""
+TRAINED_BUDGET = 1.2e12
+"""FLOPs of ``TRAINED`` for a stream, including those of the frozen layers."""
 FROZEN = "--backbone efficientnet-lite0 --backbone-size 64 --threads 1"
 GDUMB_PASS = 1.5e10
 """FLOPs of one pass over a buffer of 500 images of 32 x 32 pixels, at width 6."""
@@ -104,7 +111,9 @@ def variants(names: list[str], budgets: list[float], tasks: int) -> list[str]:
     found = []
     for budget in budgets:
         for name in names:
-            if name.startswith("gdumb"):
+            if name in HEADS:
+                found.append(name)
+            elif name.startswith("gdumb"):
                 # After each task, statistics are recomputed on the buffer: a third of a pass.
                 affordable = int(budget / GDUMB_PASS - tasks / 3)
                 passes = 2 ** (affordable.bit_length() - 1)
@@ -120,20 +129,22 @@ def main() -> None:
     parser.add_argument("--data", help="path of the images; none for 'photographs'")
     parser.add_argument("--out", required=True)
     parser.add_argument("--levels", type=int, nargs="+", default=range(LEVELS))
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--methods", nargs="+", choices=(*METHODS, *HEADS, *TRAINED))
     parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--steps", action="store_true", help="time steps")
-    what.add_argument("--heads", action="store_true", help="run heads over a frozen network")
+    what.add_argument("--pretrained", action="store_true", help="start from a frozen network")
     given = parser.parse_args()
     stream = STREAMS[given.stream]
-    budgets = [stream.lowest * 2**level for level in given.levels]
-    methods, shared, settings = HEADS, FROZEN, stream.settings
-    if given.heads:
-        settings = settings.replace(" --resize 32", "").replace("{seed}-32", "{seed}-64")
+    if given.pretrained:
+        budgets, methods, shared = [TRAINED_BUDGET], (*HEADS, *TRAINED), FROZEN
+        settings = stream.settings.replace(" --resize 32", "").replace("{seed}-32", "{seed}-64")
     else:
-        methods = ",".join(variants(given.methods, budgets, stream.tasks))
+        budgets, methods = [stream.lowest * 2**level for level in given.levels], METHODS
         shared = SHARED.format(width=stream.width, precision=stream.precision)
+        settings = stream.settings
+    if wrong := set(given.methods or methods) - set(methods):
+        parser.error(f"--methods: {sorted(wrong)[0]!r} must go with --pretrained, or without it")
     chosen = "{seed}" in stream.settings  # the seed chooses the classes
     if chosen == bool(given.data):
         parser.error("--data: give it with every stream but 'photographs'")
@@ -145,7 +156,8 @@ def main() -> None:
             *shlex.split(settings.format(seed=seeds[0])),
             *shlex.split(shared),
             *(() if chosen else ("--data", given.data)),
-            *("--out", given.out, "--methods", methods),
+            *("--out", given.out, "--methods"),
+            ",".join(variants(given.methods or methods, budgets, stream.tasks)),
         ]
         if not given.steps:
             command += ["--jobs", "1", "--seeds", "".join(f"{seed}," for seed in seeds)]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from equal_budgets import HEADS, LEVELS, METHODS, STREAMS, UNSEEN
+from equal_budgets import HEADS, LEVELS, METHODS, STREAMS, TRAINED, UNSEEN
 
 from lord.bench import Bench
 from lord.evaluation import RunRecord
@@ -201,8 +201,8 @@ def best_rival_table(streams: Mapping[str, Cells]) -> list[str]:
 
 
 def heads_table(folder: Path) -> list[str]:
-    """Return Class-IL and training FLOPs of the heads over a frozen network, by stream."""
-    names = HEADS.split(",")
+    """Return Class-IL and training FLOPs of the methods over a frozen network, by stream."""
+    names = [name.split(":")[0] for name in (*HEADS, *TRAINED)]
     lines = ["| stream | " + " | ".join(f"{name} | FLOPs" for name in names) + " |"]
     lines.append("|---" * (2 * len(names) + 1) + "|")
     for stream in STREAMS:
@@ -211,6 +211,9 @@ def heads_table(folder: Path) -> list[str]:
         line, records = [], find_records(folder / f"heads-{stream}")
         for name in names:
             runs = [record for record in records if record.method == name]
+            if not runs:
+                line.append(" | ")
+                continue
             values = list(map(headline, runs))
             text = f"{statistics.fmean(values):.1f} ± {statistics.stdev(values):.1f}"
             flops = statistics.fmean(run.training_flops for run in runs)

@@ -20,6 +20,15 @@ STUDENT = {1: 12.706205, 2: 4.302653, 3: 3.182446, 4: 2.776445, 5: 2.570582}
 """Degrees of freedom -> 97.5 % quantile of Student's t distribution."""
 UNSEEN = ("blurry", "spectrograms", "tiny20")
 """Streams that were used for no choice."""
+WIDTHS = {
+    "lord+, growing to full width": ("lord+", "growing-sprites"),
+    "lord+, 4 passes": ("lord+:passes=4", "passes-sprites"),
+    "lord+, 8 passes": ("lord+", "passes-sprites"),
+    "lord+, 16 passes": ("lord+:passes=16", "passes-sprites"),
+}
+"""Row of the table of widths -> method with its settings, and folder of its runs on sprites."""
+PARAMETERS = {"2": 10358, "3": 25394, "4": 48922, "5": 90338}
+"""Level of the student -> its number of parameters."""
 Values = dict[tuple[str, str], dict[int, float]]
 """Method with its settings, and printed budget -> accuracy in percent by seed."""
 
@@ -71,8 +80,8 @@ def seconds(folder: Path, tasks: int) -> dict[tuple[str, str], float]:
         each[name, float(budget)] = step["seconds"] / step["flops"]
     for line in (folder / "runs.jsonl").read_text().splitlines():
         run = json.loads(line)
-        name, budget = run["label"].split(":flops_per_task=")
-        if (name, float(budget)) in each:
+        name, _, budget = run["label"].partition(":flops_per_task=")
+        if budget and (name, float(budget)) in each:
             spent = run["training_flops"] - run["recompute_flops"]
             key = name, f"{float(budget) * tasks:.2g}"
             found.setdefault(key, []).append(each[name, float(budget)] * spent)
@@ -200,12 +209,40 @@ def wrong_heads(page: str, folder: Path) -> list[str]:
         lines = (folder / f"heads-{name}" / "runs.jsonl").read_text().splitlines()
         runs, computed = [json.loads(line) for line in lines], []
         for method in heads[1::2]:
-            own = [run for run in runs if run["label"] == method]
+            own = [run for run in runs if run["method"] == method]
             values, flops = [run["class_il"] for run in own], [run["training_flops"] for run in own]
             computed.append(f"{statistics.fmean(values):.1f} ± {statistics.stdev(values):.1f}")
             computed.append(f"{statistics.fmean(flops):.2g}")
         if cells != computed:
             found.append(f"heads on {name}: printed {cells}, computed {computed}")
+    return found
+
+
+def wrong_widths(page: str, folder: Path) -> list[str]:
+    """Return a line for each figure of the two tables on the width that does not come out."""
+    found = []
+
+    def check(what: str, printed: list[str], study: str, **wanted: object) -> None:
+        computed = []
+        for line in (folder / study / "runs.jsonl").read_text().splitlines():
+            run = json.loads(line)
+            run["method"] = run["label"].split(":flops_per_task=")[0]
+            run["budget"] = f"{run['training_flops']:.1e}"
+            if run["seed"] == 0 and all(run[name] == value for name, value in wanted.items()):
+                computed.append([f"{run['steps'] * 32 / 5000:.1f}", f"{run['class_il']:.1f}"])
+        if any(printed) and printed not in [each[-len(printed) :] for each in computed]:
+            found.append(f"{what} in {study}: printed {printed}, computed {computed}")
+
+    for name, cifar10, sprites in table(page, "widths")[1:]:
+        method, study = WIDTHS.get(name, (name, "sprites"))
+        check(name, [cifar10], "tuning-cifar10", method=method, budget="2.4e+12")
+        check(name, [sprites], study, method=method, budget="2.4e+12")
+    for level, _, *cells in table(page, "passes")[1:]:
+        for budget, (passes, *accuracies) in (("6.0e+11", cells[:3]), ("1.2e+12", cells[3:])):
+            for stream, accuracy in zip(("cifar10", "sprites"), accuracies, strict=True):
+                pair = [passes, accuracy] if stream == "cifar10" else [accuracy]
+                check(f"level {level}", pair, f"passes-{stream}", budget=budget,
+                      params=PARAMETERS[level])  # fmt: skip
     return found
 
 
@@ -232,6 +269,7 @@ def main() -> None:
     found += wrong_together(page, "unseen streams: differences", unseen)
     found += wrong_rivals(page, streams)
     found += wrong_heads(page, folder)
+    found += wrong_widths(page, folder)
     print("\n".join(found) or f"All figures of {len(streams)} streams come out as printed.")
     sys.exit(bool(found) or not streams)
 
