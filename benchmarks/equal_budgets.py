@@ -55,7 +55,7 @@ SHARED = (
 )
 HEADS = ("ncm", "slda", "ranpac")
 """Closed-form heads over the features of a frozen network."""
-TRAINED = ("lord-fused", "er-las:cut=blocks.10:lr=0.003:momentum=0.9")
+TRAINED = ("lord-fused", "er-las:cut=blocks.10:lr=0.03:momentum=0.9")
 """Methods that train a network beside or above frozen layers."""
 TRAINED_BUDGET = 1.2e12
 """FLOPs of ``TRAINED`` for a stream, including those of the frozen layers."""
