@@ -101,8 +101,8 @@ def test_files_that_are_not_weights_are_refused(tmp_path, capsys):
     save_file({"0.weight": torch.zeros(2)}, tmp_path / "other.safetensors")
     problems = {
         "broken.safetensors": "cannot be read",
-        "broken.pth": "cannot be read",
-        "evil.pth": "cannot be read",
+        "broken.pth": "is no file of tensors, or holds code",
+        "evil.pth": "is no file of tensors, or holds code",
         "missing.pth": "does not exist",
         "list.pth": "holds something else",
         "other.safetensors": "does not fit the backbone: .*[Mm]issing",

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from safetensors.torch import load_file
@@ -27,15 +28,18 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         UserError: if it cannot be read.
     """
     file = as_path("weights", path)
+    allowed = "a safetensors file, or a file of tensors that PyTorch saved"
     try:
         if file.suffix == ".safetensors":
             return load_file(file)
         loaded = torch.load(file, weights_only=True, map_location="cpu")
     except FileNotFoundError:
         raise UserError("does not exist", field="weights", given=file) from None
+    except UnpicklingError:  # PyTorch's message advises to load it without a restriction
+        problem = "is no file of tensors, or holds code"
+        raise UserError(problem, field="weights", given=file, allowed=allowed) from None
     except Exception as error:  # safetensors, zip and pickle have many errors
         problem = f"cannot be read: {first_line(error)}"
-        allowed = "a safetensors file, or a file of tensors that PyTorch saved"
         raise UserError(problem, field="weights", given=file, allowed=allowed) from None
     for key in WRAPPERS:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):

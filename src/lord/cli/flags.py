@@ -271,7 +271,9 @@ def check_not_empty(words: Sequence[str]) -> None:
     Raises:
         UserError: names the flag.
     """
-    for before, word in zip(["lord", *words], words, strict=False):
+    for number, (before, word) in enumerate(zip(["lord", *words], words, strict=False), 1):
+        if not word and not before.startswith("-"):
+            raise UserError(f"argument {number} is empty", allowed="a value")
         if not word or (word.startswith("--") and word.endswith("=")):
             name = (word[:-1] or before).lstrip("-").replace("-", "_")
             raise UserError("got nothing", field=name, allowed="a value")

@@ -2,6 +2,8 @@
 
 import pytest
 
+from lord.cli.main import main
+
 MISTAKES = [  # a line, and what its answer contains: the flag, the value given, what is allowed
     ("report . --port 80", "--port", "80", "--watch"),
     ("report . --watch --port 70000", "--port", "70000", "65535"),
@@ -10,6 +12,7 @@ MISTAKES = [  # a line, and what its answer contains: the flag, the value given,
     ("report", "FOLDER"),
     ("report nothing", "FOLDER", "'nothing'"),
     ("report .", "FOLDER", "'.'", "no finished run"),
+    ("report here.py", "FOLDER", "'here.py' is a file", "a folder"),
     ("run --method lrod", "--method", "'lrod'", "did you mean 'lord'?"),
     ("run --preset s-cifar", "--preset", "'s-cifar'", "did you mean 's-cifar10'?"),
     ("run --preset s-cifar10", "--data", "'s-cifar10'"),
@@ -127,6 +130,13 @@ def test_a_wrong_configuration_file_is_answered_in_one_line(lord, tmp_path, text
     code, _, error = lord(f"run --config {tmp_path / 'own.yaml'}")
     assert code == 2
     check_one_line(error, field, said)
+
+
+def test_an_empty_argument_is_named_by_its_number(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["class", "rename", "memory", "0", ""])
+    assert stop.value.code == 2
+    check_one_line(capsys.readouterr().err, "argument 5 is empty")
 
 
 def test_a_method_named_twice_is_refused(lord):

@@ -42,7 +42,7 @@ def load_plugin(path: Path) -> Plugin:
             module.__spec__.loader.exec_module(module)
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script may end in sys.exit
         why = f"cannot be run: {type(error).__name__}: {first_line(error)}"
         raise UserError(why, field="plugin", given=path) from error
     if plugin not in OWNERS.values():

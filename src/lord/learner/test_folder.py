@@ -132,6 +132,20 @@ def test_a_new_learner_starts_from_a_pretrained_network_if_nothing_speaks_agains
     assert "lord-cl[pretrained]" in said[0]
 
 
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"method": "slda", "network": "cnn"}, "network"),
+        ({"method": "ncm", "epochs": 7}, "epochs"),
+        ({"backbone": "timm:resnet18", "lr": 0.1}, "lr"),
+        ({"method": "er", "backbone": "timm:resnet18", "width": 8}, "width"),
+    ],
+)
+def test_a_setting_of_a_network_that_is_not_trained_is_refused(given, field):
+    with refused(field, given=given[field], hint="leave it out"):
+        settings_to_start(given, lambda _: None)
+
+
 def test_images_are_resized_to_three_times_their_side_for_a_backbone(tmp_path):
     folder = photos(tmp_path / "one", "0", "1")
     assert side_to_start({}, folder, None) == ({}, 32)

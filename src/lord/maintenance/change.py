@@ -38,10 +38,9 @@ def change_folder(
         rename_old_snapshot(folder)
         learner = Learner.load(folder, network)
         if learner.unfinished is not None:
-            raise UserError(
-                f"a session was interrupted in '{folder}'",
-                hint="finish it, or take it back with 'lord undo'",
-            )
+            way = "take it back with 'lord undo'" if learner.sessions else "drop it with --abandon"
+            problem = f"a session was interrupted in '{folder}'"
+            raise UserError(problem, hint=f"finish it, or {way}")
         check(learner)
         change(learner)
         for file in snapshots(folder).values():

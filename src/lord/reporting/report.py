@@ -48,10 +48,11 @@ def check_folder(folder: Path) -> None:
     """Check that a folder exists.
 
     Raises:
-        UserError: if it does not.
+        UserError: if it does not, or is a file.
     """
     if not folder.is_dir():
-        raise UserError("does not exist", field="folder", given=folder)
+        problem = "is a file" if folder.is_file() else "does not exist"
+        raise UserError(problem, field="folder", given=folder, allowed="a folder")
 
 
 def find_records(folder: Path) -> list[RunRecord]:
@@ -98,7 +99,9 @@ def write_report(
             draw_picture(rows, folder / name)
         write_text(written[0], page_of(folder, rows, names, baseline))
         if not (folder / "accuracy.json").is_file():
-            write_table(folder, records)
+            now = {(record.label, record.seed) for record in records}
+            others = [each for each in read_table(folder) if (each.label, each.seed) not in now]
+            write_table(folder, [*others, *records])  # the folders of the others may be gone
             written.append(folder / TABLE)
     except OSError as error:
         raise UserError(f"cannot write to '{folder}': {error.strerror}") from None

@@ -7,6 +7,7 @@ import torch
 from fastapi import HTTPException, Request
 from PIL import Image, UnidentifiedImageError
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException as ParserError
 from torch import Tensor
 
 from lord.config import UserError, first_line
@@ -58,14 +59,16 @@ async def read_uploads(request: Request, limits: Limits) -> list[Upload]:
         return await _files(request, limits)
     except (UnicodeError, LookupError):
         raise HTTPException(400, "the form has names that its charset cannot hold") from None
+    except ParserError as error:
+        if error.detail.startswith("Too many files"):
+            allowed = f"expected at most {limits.images}"
+            raise HTTPException(413, f"too many images; {allowed}") from None
+        raise
 
 
 async def _files(request: Request, limits: Limits) -> list[Upload]:
-    # One file more than allowed is read, to tell too many images from a malformed body.
-    async with request.form(max_files=limits.images + 1, max_fields=FIELDS) as form:
+    async with request.form(max_files=limits.images, max_fields=FIELDS) as form:
         files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
-        if len(files) > limits.images:
-            raise HTTPException(413, f"too many images; expected at most {limits.images}")
         if not files:
             raise HTTPException(400, "the form has no file; use curl -F image=@cat.jpg")
         return [Upload(readable(part.filename or ""), await part.read()) for part in files]

@@ -191,6 +191,8 @@ def _read(file: Path) -> Any:
         with safe_open(file, framework="pt") as opened:
             header = opened.metadata() or {}
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        if not header.keys() >= {"lord", "digest"}:
+            raise UserError(f"'{file}' is not a checkpoint")
         text = header["lord"]
         if header["digest"] != _digest(text, tensors):
             raise ValueError("its checksum does not match")

@@ -171,6 +171,12 @@ def test_hostile_content_with_a_correct_checksum_is_refused(tmp_path, text):
         load_state(tmp_path / "s.safetensors")
 
 
+def test_other_tensors_are_not_called_damaged(tmp_path):
+    save_file({"0": torch.zeros(2)}, tmp_path / "s.safetensors", {"lord": "{}"})
+    with refused(None, problem=re.compile(r"s\.safetensors' is not a checkpoint")):
+        load_state(tmp_path / "s.safetensors")
+
+
 def test_a_full_disk_does_not_damage_the_existing_checkpoint(tmp_path, monkeypatch):
     file = saved_twice(tmp_path)
 

@@ -23,7 +23,7 @@ from lord.evaluation.record import Value as Written
 from lord.methods import BUILT_IN
 from lord.networks import LIBRARIES, OUR_NETWORKS
 from lord.reporting import check_replaceable, write_report
-from lord.storage import locked, remove_state, write_json
+from lord.storage import has_state, locked, remove_state, write_json
 from lord.streams import BUILT_IN_PRESETS
 from lord.studies.engines import ENGINES, Job
 from lord.training.config import RunConfig, difference, flat, folder_name, stream_of
@@ -193,9 +193,10 @@ def _folders(out: Path, configs: Sequence[RunConfig]) -> dict[Path, RunConfig]:
 
 
 def _finished(folders: Mapping[Path, RunConfig], report: Callable[[str], None]) -> list[Path]:
-    """Find the finished runs, and check that each had the same configuration as now."""
+    """Find the finished runs. Check that these and interrupted ones were configured as now."""
     found = [folder for folder in folders if finished(folder)]
-    for folder in found:
+    begun = [folder for folder in folders if is_ours(folder) and has_state(folder / CHECKPOINT)]
+    for folder in [*found, *begun]:
         difference(read_yaml(folder / CONFIG), flat(folders[folder]), folder)
     for folder in found:
         report(f"{folder.name}: finished before, kept")

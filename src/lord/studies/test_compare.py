@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from lord.config import UserError
 from lord.conftest import refused
 from lord.data import load_images
-from lord.evaluation import read_failure, read_study, state_of
+from lord.evaluation import read_failure, read_study, read_table, state_of
 from lord.storage import locked, save_state
 from lord.studies import compare, write_study
 from lord.studies.engines import Job
@@ -55,6 +56,24 @@ def test_finished_runs_are_kept_and_those_with_other_settings_refused(tmp_path):
     study = read_study(tmp_path)
     assert study.commits == []
     assert study.given == {"width": 8}
+
+
+def test_an_interrupted_run_with_other_settings_is_refused_before_any_run_starts(tmp_path):
+    (config,) = configs("sgd")
+    folder = tmp_path / "sgd-seed0"
+    prepare(Job(config, folder, load_images(config.data)), threads=1)
+    save_state({}, folder / CHECKPOINT)
+    with refused("lr", given=0.2, problem=re.compile("differs from 0.03")):
+        compare(configs("er", "sgd", lr=0.2), tmp_path)
+    assert read_yaml(folder / CONFIG)["lr"] == 0.03
+    assert not (tmp_path / "er-seed0").exists()
+
+
+def test_the_table_keeps_records_whose_folders_are_gone(tmp_path):
+    compare(configs("sgd"), tmp_path)
+    shutil.rmtree(tmp_path / "sgd-seed0")
+    compare(configs("er"), tmp_path)
+    assert [record.method for record in read_table(tmp_path)] == ["sgd", "er"]
 
 
 def test_a_resumed_run_keeps_its_number_of_threads(tmp_path):

@@ -135,6 +135,14 @@ def test_what_is_no_plug_in_is_refused(name, tmp_path):
         load_plugin(tmp_path / name)
 
 
+def test_a_plug_in_that_ends_the_program_is_an_error(tmp_path, capsys):
+    (tmp_path / "ends.py").write_text("import sys\n\nsys.exit(0)\n")
+    with pytest.raises(SystemExit) as stop:
+        main(["methods", "--plugin", str(tmp_path / "ends.py")])
+    assert stop.value.code == 1
+    assert "cannot be run: SystemExit: 0" in capsys.readouterr().err.splitlines()[0]
+
+
 def test_an_error_while_a_plug_in_is_loaded_has_its_line_then_its_traceback(tmp_path, capsys):
     (tmp_path / "broken.py").write_text("\nx = [][1]\n")
     with pytest.raises(SystemExit) as stop:
