@@ -211,6 +211,9 @@ def wrong_heads(page: str, folder: Path) -> list[str]:
         for method in heads[1::2]:
             own = [run for run in runs if run["method"] == method]
             values, flops = [run["class_il"] for run in own], [run["training_flops"] for run in own]
+            if not own:
+                computed += ["", ""]
+                continue
             computed.append(f"{statistics.fmean(values):.1f} ± {statistics.stdev(values):.1f}")
             computed.append(f"{statistics.fmean(flops):.2g}")
         if cells != computed:
