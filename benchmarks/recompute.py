@@ -8,9 +8,11 @@ ends with 1.
 """
 
 import argparse
+import bisect
 import itertools
 import json
 import math
+import operator
 import re
 import statistics
 import sys
@@ -88,18 +90,44 @@ def seconds(folder: Path, tasks: int) -> dict[tuple[str, str], float]:
     return {key: statistics.fmean(values) for key, values in found.items()}
 
 
-def differing(first: dict[int, float], second: dict[int, float]) -> tuple[str, float]:
-    """Return the paired difference as printed, and its exact p value."""
+def exact(gaps: list[float]) -> float:
+    """Return the share of changes of signs with a sum as far from 0, counted in two halves."""
+    halves = []
+    for part in (gaps[: len(gaps) // 2], gaps[len(gaps) // 2 :]):
+        signs = itertools.product((1, -1), repeat=len(part))
+        halves.append(sorted(sum(map(operator.mul, each, part)) for each in signs))
+    least, (one, other) = abs(sum(gaps)) - 1e-9, halves
+    near = sum(
+        bisect.bisect_left(other, least - each) - bisect.bisect_right(other, -least - each)
+        for each in one
+    )
+    return 1 - max(near, 0) / 2 ** len(gaps)
+
+
+def tests(differences: list[list[float]]) -> list[str]:
+    """Return p and corrected p as printed, nothing for differences of fewer than six pairs."""
+    values = [exact(gaps) for gaps in differences if len(gaps) > 5]
+    ordered, printed = sorted(values), []
+    for gaps in differences:
+        if len(gaps) < 6:
+            printed.append("|")
+            continue
+        p = exact(gaps)
+        places = range(ordered.index(p) + 1)
+        corrected = max(min(1.0, (len(ordered) - n) * ordered[n]) for n in places)
+        printed.append(f"{p:.2g}|{corrected:.2g}")
+    return printed
+
+
+def differing(first: dict[int, float], second: dict[int, float]) -> str:
+    """Return the paired difference as printed."""
     gaps = [first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())]
     mean = sum(gaps) / len(gaps)
     single = len(gaps) == 1
     reach = (
         math.inf if single else STUDENT[len(gaps) - 1] * statistics.stdev(gaps) / len(gaps) ** 0.5
     )
-    signs = list(itertools.product((1, -1), repeat=len(gaps)))
-    sums = [abs(sum(s * gap for s, gap in zip(each, gaps, strict=True))) for each in signs]
-    p = sum(each >= abs(sum(gaps)) - 1e-9 for each in sums) / len(signs)
-    return f"{mean:+.1f} ({mean - reach:+.1f} to {mean + reach:+.1f})", p
+    return f"{mean:+.1f} ({mean - reach:+.1f} to {mean + reach:+.1f})"
 
 
 def wrong(page: str, folder: Path, tasks: int) -> list[str]:
@@ -129,16 +157,12 @@ def wrong(page: str, folder: Path, tasks: int) -> list[str]:
                 check(f"s of {method}", cell, f"{timed[method, budget]:.0f}" if known else "")
     heads, *rows = table(page, f"{name}: differences")
     computed, of = [], heads[1].removesuffix(" minus")
-    for budget, rival, points, p, _ in rows:
-        text, exact = differing(nearest(values, of, budget), nearest(values, rival, budget))
-        check(f"{of} minus {rival} at {budget}", points, text)
-        check(f"p of {of} and {rival} at {budget}", p, f"{exact:.2f}")
-        computed.append(exact)
-    ordered = sorted(computed)
-    for row, exact in zip(rows, computed, strict=True):
-        place = ordered.index(exact)
-        corrected = max(min(1.0, (len(ordered) - n) * ordered[n]) for n in range(place + 1))
-        check(f"corrected p of {row[1]} at {row[0]}", row[4], f"{corrected:.2f}")
+    for budget, rival, points, *_ in rows:
+        mine, other = (nearest(values, method, budget) for method in (of, rival))
+        check(f"{of} minus {rival} at {budget}", points, differing(mine, other))
+        computed.append([mine[seed] - other[seed] for seed in mine.keys() & other.keys()])
+    for row, p in zip(rows, tests(computed), strict=True):
+        check(f"p of {row[1]} at {row[0]}", "|".join(row[3:]), p)
     return found
 
 
@@ -159,20 +183,11 @@ def wrong_together(page: str, title: str, streams: list[Path]) -> list[str]:
                     by_seed.setdefault(seed, []).append(mine[seed] - other[seed])
             used += bool(by_seed)
             gaps += [sum(each) / len(each) for _, each in sorted(by_seed.items())]
-        total, extreme = abs(sum(gaps)), 0
-        for signs in itertools.product((1, -1), repeat=len(gaps) - 1):  # the rest is mirrored
-            one = gaps[0] + sum(s * gap for s, gap in zip(signs, gaps[1:], strict=True))
-            extreme += abs(one) >= total - 1e-9
         ahead, mean = sum(gap > 0 for gap in gaps), sum(gaps) / len(gaps)
-        exact = extreme / 2 ** (len(gaps) - 1)
-        shown = [str(used), str(len(gaps)), f"{mean:+.1f}", str(ahead), f"{exact:.2g}"]
-        computed.append((exact, shown))
-    ordered = sorted(exact for exact, _ in computed)
-    for row, (exact, shown) in zip(rows, computed, strict=True):
-        place = ordered.index(exact)
-        corrected = max(min(1.0, (len(ordered) - n) * ordered[n]) for n in range(place + 1))
-        if row[1:] != [*shown, f"{corrected:.2g}"]:
-            found.append(f"{title}: {row}: computed {shown}, corrected {corrected:.2g}")
+        computed.append((gaps, [str(used), str(len(gaps)), f"{mean:+.1f}", str(ahead)]))
+    for row, (_, shown), p in zip(rows, computed, tests([c[0] for c in computed]), strict=True):
+        if row[1:] != [*shown, *p.split("|")]:
+            found.append(f"{title}: {row}: computed {shown}, {p}")
     return found
 
 
@@ -192,7 +207,7 @@ def wrong_rivals(page: str, streams: list[Path]) -> list[str]:
             means = {method: statistics.fmean(each.values()) for method, each in full.items()}
             if means:
                 best = max(means, key=lambda each: means[each])
-                text, _ = differing(mine, runs[best])
+                text = differing(mine, runs[best])
                 low, high = map(float, re.findall(r"[-+](?:[0-9.]+|inf)", text)[1:])
                 star = "*" if low > 0 or high < 0 else ""
                 computed.append(f"{text.split()[0]}{star} {best}")
