@@ -34,8 +34,12 @@ def settings_to_start(given: Mapping[str, Any], report: Callable[[str], None]) -
         report: receives a line of text if the weights are not installed.
 
     Raises:
-        UserError: if a setting of a trained network is given for a method that trains none.
+        UserError: if the backbone is "none", or a setting of a trained network is given for a
+            method that trains none.
     """
+    if given.get("backbone") == "none":
+        hint = "leave it out; '--method er', for example, starts from nothing"
+        raise UserError("names no network", field="backbone", given="none", hint=hint)
     settings = _with_backbone(given, report)
     if "method" in settings:
         method = choose("method", settings["method"], METHODS)
@@ -43,11 +47,11 @@ def settings_to_start(given: Mapping[str, Any], report: Callable[[str], None]) -
         unused: set[str] = set()
         if features == "only":
             unused = {*fields(NetworkConfig), *fields(OptimizerConfig), "epochs"}
-        elif features == "none" and _named(settings):
+        elif features == "none" and settings.get("backbone"):
             unused = {*fields(NetworkConfig)}
         for name in sorted(unused & given.keys()):
             raise UserError(
-                f"is not used by {method}" + (" with a backbone" if _named(settings) else ""),
+                f"is not used by {method}" + (" with a backbone" if settings.get("backbone") else ""),
                 field=name,
                 given=given[name],
                 hint="leave it out",
@@ -72,11 +76,6 @@ def _with_backbone(given: Mapping[str, Any], report: Callable[[str], None]) -> d
     return {"method": "slda", **given, "backbone": BACKBONE}
 
 
-def _named(settings: Mapping[str, Any]) -> bool:
-    """Whether the settings name a backbone; "none" on the command line names none."""
-    return settings.get("backbone") not in (None, "", "none")
-
-
 def side_to_start(
     settings: Mapping[str, Any],
     source: Path,
@@ -91,7 +90,7 @@ def side_to_start(
         resize: the side that the user chose.
         without: files that do not count.
     """
-    if not _named(settings):
+    if not settings.get("backbone"):
         return dict(settings), resize or RESIZE
     own, fixed = typical_side(source, without)
     if fixed:  # arrays are not resized before the backbone sees them

@@ -192,7 +192,7 @@ def _read(file: Path) -> Any:
             header = opened.metadata() or {}
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         if not header.keys() >= {"lord", "digest"}:
-            raise UserError(f"'{file}' is not a checkpoint")
+            raise UserError(f"the checkpoint '{file}' is damaged, or is none of this package")
         text = header["lord"]
         if header["digest"] != _digest(text, tensors):
             raise ValueError("its checksum does not match")
