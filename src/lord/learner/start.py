@@ -50,12 +50,9 @@ def settings_to_start(given: Mapping[str, Any], report: Callable[[str], None]) -
         elif features == "none" and settings.get("backbone"):
             unused = {*fields(NetworkConfig)}
         for name in sorted(unused & given.keys()):
-            raise UserError(
-                f"is not used by {method}" + (" with a backbone" if settings.get("backbone") else ""),
-                field=name,
-                given=given[name],
-                hint="leave it out",
-            )
+            problem = f"is not used by {method}"
+            problem += " with a backbone" if settings.get("backbone") else ""
+            raise UserError(problem, field=name, given=given[name], hint="leave it out")
     return settings
 
 
