@@ -119,15 +119,15 @@ def tests(differences: list[list[float]]) -> list[str]:
     return printed
 
 
-def differing(first: dict[int, float], second: dict[int, float]) -> str:
-    """Return the paired difference as printed."""
+def differing(first: dict[int, float], second: dict[int, float]) -> tuple[str, bool]:
+    """Return the paired difference as printed, and whether its interval excludes 0."""
     gaps = [first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())]
     mean = sum(gaps) / len(gaps)
     single = len(gaps) == 1
     reach = (
         math.inf if single else STUDENT[len(gaps) - 1] * statistics.stdev(gaps) / len(gaps) ** 0.5
     )
-    return f"{mean:+.1f} ({mean - reach:+.1f} to {mean + reach:+.1f})"
+    return f"{mean:+.1f} ({mean - reach:+.1f} to {mean + reach:+.1f})", abs(mean) > reach
 
 
 def wrong(page: str, folder: Path, tasks: int) -> list[str]:
@@ -159,7 +159,7 @@ def wrong(page: str, folder: Path, tasks: int) -> list[str]:
     computed, of = [], heads[1].removesuffix(" minus")
     for budget, rival, points, *_ in rows:
         mine, other = (nearest(values, method, budget) for method in (of, rival))
-        check(f"{of} minus {rival} at {budget}", points, differing(mine, other))
+        check(f"{of} minus {rival} at {budget}", points, differing(mine, other)[0])
         computed.append([mine[seed] - other[seed] for seed in mine.keys() & other.keys()])
     for row, p in zip(rows, tests(computed), strict=True):
         check(f"p of {row[1]} at {row[0]}", "|".join(row[3:]), p)
@@ -207,10 +207,8 @@ def wrong_rivals(page: str, streams: list[Path]) -> list[str]:
             means = {method: statistics.fmean(each.values()) for method, each in full.items()}
             if means:
                 best = max(means, key=lambda each: means[each])
-                text = differing(mine, runs[best])
-                low, high = map(float, re.findall(r"[-+](?:[0-9.]+|inf)", text)[1:])
-                star = "*" if low > 0 or high < 0 else ""
-                computed.append(f"{text.split()[0]}{star} {best}")
+                text, clear = differing(mine, runs[best])
+                computed.append(f"{text.split()[0]}{'*' if clear else ''} {best}")
         if printed != computed:
             found.append(f"best rivals of {name}: printed {printed}, computed {computed}")
     return found
