@@ -12,13 +12,14 @@ Methods and streams that were not timed are left out.
 """
 
 import argparse
+import re
 import statistics
 from pathlib import Path
 from typing import Any
 
 from equal_budgets import METHODS, STREAMS
 from equal_budgets_page import Cost, cells_of, headline, seconds_of
-from matplotlib import rc_context
+from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -52,7 +53,7 @@ def draw(axes: Axes, points: Points) -> None:
             [statistics.stdev(values) if len(values) > 1 else 0 for _, values in places],
             label=method,
             marker=MARKS[place % len(MARKS)],
-            color=f"C{place % 10}",
+            color=colormaps["tab20"](place),
             capsize=2,
             elinewidth=1,
         )
@@ -90,7 +91,10 @@ def main() -> None:
         axes.set_xlabel(title)
     labels = [method for method in METHODS if method in legend]
     handles = [legend[method] for method in labels]
-    figure.legend(handles, labels, loc="outside upper center", ncols=5, frameon=False)
+    names = [
+        re.sub(r":(?!width)[^:]*", "", label).replace(":width=", ", width ") for label in labels
+    ]
+    figure.legend(handles, names, loc="outside upper center", ncols=5, frameon=False)
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "fronts"}):
         figure.savefig(given.picture, metadata={"Date": None})
 
