@@ -30,7 +30,18 @@ def write_atomic(path: Path, write: Callable[[Path], T], keep: Path | None = Non
 
     Returns:
         The result of ``write``.
+
+    Raises:
+        OSError: if it cannot be written. It names ``path``, also where the disk is full.
     """
+    try:
+        return _write_atomic(path, write, keep)
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def _write_atomic(path: Path, write: Callable[[Path], T], keep: Path | None) -> T:
     handle, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     os.close(handle)
     try:

@@ -190,6 +190,21 @@ def test_a_full_disk_does_not_damage_the_existing_checkpoint(tmp_path, monkeypat
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.skipif(os.name != "posix", reason="limits of a process are POSIX only")
+def test_a_file_that_has_no_room_is_named(tmp_path):
+    import resource  # noqa: PLC0415 (POSIX only)
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large") as caught:
+            files.write_text(tmp_path / "page.md", "x" * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.filename == str(tmp_path / "page.md")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_only_whole_checkpoint_stays_until_another_is_written(tmp_path, monkeypatch):
     file, replace, found = saved_twice(tmp_path), Path.replace, []
     file.write_bytes(b"damaged")
