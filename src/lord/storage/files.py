@@ -37,7 +37,8 @@ def write_atomic(path: Path, write: Callable[[Path], T], keep: Path | None = Non
     try:
         return _write_atomic(path, write, keep)
     except OSError as error:
-        error.filename = str(path)
+        if error.errno is not None:  # others have a text, which a name would replace
+            error.filename = str(path)
         raise
 
 
