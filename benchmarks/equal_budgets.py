@@ -144,7 +144,8 @@ def main() -> None:
         shared = SHARED.format(width=stream.width, precision=stream.precision)
         settings = stream.settings
     if wrong := set(given.methods or methods) - set(methods):
-        parser.error(f"--methods: {sorted(wrong)[0]!r} must go with --pretrained, or without it")
+        how = "does not go" if given.pretrained else "goes only"
+        parser.error(f"--methods: {min(wrong)!r} {how} with --pretrained")
     chosen = "{seed}" in stream.settings  # the seed chooses the classes
     if chosen == bool(given.data):
         parser.error("--data: give it with every stream but 'photographs'")

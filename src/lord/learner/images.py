@@ -196,9 +196,8 @@ def class_names(labels: object, images: int) -> list[str]:
     for name in names:
         if not (isinstance(name, str) and name.isprintable() and name != ""):
             number = isinstance(name, int | np.integer) and not isinstance(name, bool)
-            hint = "turn numbers into text, as in map(str, labels)" if number else None
-            if isinstance(name, str) and name:
-                hint = "use printable characters"
+            hint = "use printable characters" if isinstance(name, str) and name else None
+            hint = "turn numbers into text, as in map(str, labels)" if number else hint
             raise UserError(field="labels", given=name, allowed=allowed, hint=hint)
     if not images or len(names) != images:
         raise UserError(

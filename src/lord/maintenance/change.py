@@ -38,7 +38,9 @@ def change_folder(
         rename_old_snapshot(folder)
         learner = Learner.load(folder, network)
         if learner.unfinished is not None:
-            way = "take it back with 'lord undo'" if learner.sessions else "drop it with --abandon"
+            way = "take it back with 'lord undo'"
+            if not learner.sessions:  # there is nothing to return to
+                way = "drop it with 'lord learn --abandon'"
             problem = f"a session was interrupted in '{folder}'"
             raise UserError(problem, hint=f"finish it, or {way}")
         check(learner)
