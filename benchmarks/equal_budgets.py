@@ -41,6 +41,7 @@ METHODS = (
     "er-las:width=4",
     "er-ace:width=6",
     "der++:tau=1",
+    "der++:tau=1:width=8",
     "der++:tau=1:width=6",
     "mean-er:tau=1:rate=1:decay=0.97:width=6",
     "cls-er:tau=1:rate=0.9:plastic_rate=1:decay=0.97:width=6",
