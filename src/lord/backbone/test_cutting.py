@@ -12,7 +12,7 @@ from lord.backbone import BackboneConfig, cut_network, cuts
 from lord.channels import Elastic, trace
 from lord.config import build
 from lord.conftest import refused
-from lord.networks import NetworkConfig, ResNet18, build_network
+from lord.networks import OUR_NETWORKS, NetworkConfig, ResNet18, build_network
 from lord.networks.classifier import with_outputs
 from lord.networks.efficientnet_lite import EfficientNetLite
 
@@ -45,9 +45,7 @@ def test_both_parts_give_the_networks_logits(cut):
     rejoined(LITE, cut)
 
 
-@pytest.mark.parametrize(
-    "name", ["resnet18", "cnn", "vgg", "bottleneck", "squeeze", "mobilenet", "densenet", "convnext"]
-)
+@pytest.mark.parametrize("name", [name for name in OUR_NETWORKS if name not in ("mlp", "vit")])
 def test_each_convolutional_network_here_can_be_cut(name):
     network = build_network(NetworkConfig(network=name, width=4), classes=3, channels=3).eval()
     _randomise(network)

@@ -18,6 +18,7 @@ LABELS = torch.tensor([0, 1, 2, 3])
 LAYER_NORM = ("convnext", "vit")
 """These normalise over channels, so fewer channels give other statistics."""
 GROUPS = {
+    "resnet8": 6,
     "mlp": 2,
     "vgg": 7,
     "bottleneck": 15,

@@ -12,7 +12,7 @@ from lord.networks.classifier import head_name
 from lord.networks.cnn import SmallCNN
 from lord.networks.libraries import LIBRARIES
 from lord.networks.pointwise import to_channels_last
-from lord.networks.resnet import ResNet18
+from lord.networks.resnet import ResNet8, ResNet18
 from lord.networks.seeding import initialised
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "NETWORKS",
     "OUR_NETWORKS",
     "NetworkConfig",
+    "ResNet8",
     "ResNet18",
     "SmallCNN",
     "build_network",

@@ -14,11 +14,12 @@ from lord.networks.families import MLP, VGG, BottleneckNet, DenseNet, MobileNet,
 from lord.networks.layernorm import ConvNeXt, VisionTransformer
 from lord.networks.libraries import NetworkFactory, library_network
 from lord.networks.pointwise import to_channels_last
-from lord.networks.resnet import ResNet18
+from lord.networks.resnet import ResNet8, ResNet18
 from lord.networks.seeding import initialised
 
 NETWORKS: dict[str, NetworkFactory] = {
     "resnet18": ResNet18,
+    "resnet8": ResNet8,
     "cnn": SmallCNN,
     "mlp": MLP,
     "vgg": VGG,
@@ -37,9 +38,9 @@ class NetworkConfig(Config, frozen=True):
     """Which network is trained, and how wide it is."""
 
     network: str = "resnet18"
-    """Network to train, starting from random weights: resnet18, cnn, mlp, vgg, bottleneck, squeeze,
-    mobilenet, densenet, convnext or vit. Models of installed libraries are torchvision:MODEL and
-    timm:MODEL. A plug-in can add others."""
+    """Network to train, starting from random weights: resnet18, resnet8, cnn, mlp, vgg, bottleneck,
+    squeeze, mobilenet, densenet, convnext or vit. Models of installed libraries are
+    torchvision:MODEL and timm:MODEL. A plug-in can add others."""
     width: Annotated[int, Meta(ge=4)] = 64
     """Channels of the network's first stage. Later stages have a multiple of it. Models of
     torchvision and timm ignore it."""

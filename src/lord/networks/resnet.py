@@ -1,4 +1,4 @@
-"""The ResNet-18 for small images of the paper's protocol (He et al. 2016, arXiv:1512.03385)."""
+"""Residual networks for small images (He et al. 2016, arXiv:1512.03385)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,7 +32,7 @@ class BasicBlock(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """ResNet-18 with a 3x3 stem of stride 1, no max-pool, and one linear head.
+    """The paper's ResNet-18, with a 3x3 stem of stride 1, no max-pool, and one linear head.
 
     Maps N x channels x H x W images to N x classes logits.
 
@@ -42,22 +42,39 @@ class ResNet18(nn.Module):
 
     Args:
         classes: number of logits: the classes of all tasks.
-        width: channels of the first stage. The others have 2, 4 and 8 times as many.
+        width: channels of the first stage. Each later stage has twice as many as the one before.
         channels: channels of the images.
     """
 
+    blocks: tuple[int, ...] = (2, 2, 2, 2)
+    """Residual blocks of each stage."""
+    kernel, stride = 3, 1
+    """Side of the stem's kernel, and its stride, in pixels."""
+
     def __init__(self, classes: int, width: int = 64, channels: int = 3) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        self.stem = nn.Conv2d(channels, width, self.kernel, self.stride, padding=1, bias=False)
         self.bn = nn.BatchNorm2d(width)
-        stages = []
-        for stage in range(4):
-            inputs, outputs = width << max(stage - 1, 0), width << stage
+        stages, inputs = [], width
+        for stage, blocks in enumerate(self.blocks):
+            outputs = width << stage
             first = BasicBlock(inputs, outputs, stride=2 if stage else 1)
-            stages.append(nn.Sequential(first, BasicBlock(outputs, outputs, stride=1)))
+            others = (BasicBlock(outputs, outputs, stride=1) for _ in range(blocks - 1))
+            stages.append(nn.Sequential(first, *others))
+            inputs = outputs
         self.stages = nn.Sequential(*stages)
-        self.head = nn.Linear(width * 8, classes)
+        self.head = nn.Linear(inputs, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         features = self.stages(F.relu(self.bn(self.stem(x)), inplace=True))
         return self.head(features.mean((2, 3)))
+
+
+class ResNet8(ResNet18):
+    """A shallow ResNet for few FLOPs: three stages of one block, and a 4x4 stem of stride 2.
+
+    At the same width it has about a tenth of the FLOPs of ``ResNet18``.
+    """
+
+    blocks = (1, 1, 1)
+    kernel, stride = 4, 2
