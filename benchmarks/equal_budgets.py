@@ -11,8 +11,9 @@ streams have at most 5,000 training images of 32 x 32 pixels, but ``width64`` ha
 Methods, settings and optimizer are those of ``results/baselines-s-cifar10``. They were tuned on
 streams of CIFAR-10 and, a little, on the first hundred classes of Tiny-ImageNet. How ``lord+``
 chooses its width (``passes``) was decided on the first seed of ``cifar10`` and the first two of
-``sprites``, and the width of 6 on the first seed of ``cifar10``. No choice was made on the streams
-of ``UNSEEN``. In the stream ``photographs``, the seed chooses the classes (``weekly.py``).
+``sprites``, and the width of 6 on the first seed of ``cifar10``. ``resnet8`` and its widths were
+chosen on the same runs. No choice was made on the streams of ``UNSEEN``. In the stream
+``photographs``, the seed chooses the classes (``weekly.py``).
 
 With ``--pretrained``, methods run that start from a network with ImageNet weights, which stays
 frozen. Closed-form heads pass each image once, so they have no budget. ``lord-fused`` also trains a
@@ -35,14 +36,17 @@ METHODS = (
     "lord",
     "lord:width=6",
     "lord+",
+    "lord+:network=resnet8:width=32",
     "er-las",
     "er-las:width=8",
     "er-las:width=6",
     "er-las:width=4",
+    "er-las:network=resnet8:width=16",
     "er-ace:width=6",
     "der++:tau=1",
     "der++:tau=1:width=8",
     "der++:tau=1:width=6",
+    "der++:tau=1:network=resnet8:width=16",
     "mean-er:tau=1:rate=1:decay=0.97:width=6",
     "cls-er:tau=1:rate=0.9:plastic_rate=1:decay=0.97:width=6",
     "er-all:width=6",

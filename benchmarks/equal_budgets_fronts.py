@@ -92,7 +92,8 @@ def main() -> None:
     labels = [method for method in METHODS if method in legend]
     handles = [legend[method] for method in labels]
     names = [
-        re.sub(r":(?!width)[^:]*", "", label).replace(":width=", ", width ") for label in labels
+        re.sub(r":network=|:(?=width)", ", ", re.sub(r":(?!width|network)[^:]*", "", label))
+        for label in labels
     ]
     figure.legend(handles, names, loc="outside upper center", ncols=5, frameon=False)
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "fronts"}):

@@ -5,8 +5,9 @@
 The folder has a study for each stream of ``equal_budgets.py``, and README.md. Each table replaces
 what stands between its two marks in that page. A table of several streams has a pair of runs for
 each stream and seed: Class-IL of ``lord+`` minus that of its rival, as a mean over their common
-budgets. Differences of fewer than six pairs are not tested, because their p value cannot be below
-.05. They do not count as tests in the correction either.
+budgets. ``lord+`` has the network of its rival. As a rival, it is ``lord+`` in ResNet-18, compared
+with itself in ``resnet8``. Differences of fewer than six pairs are not tested, because their p
+value cannot be below .05. They do not count as tests in the correction either.
 """
 
 import argparse
@@ -17,8 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
-import numpy as np
 from equal_budgets import HEADS, LEVELS, METHODS, STREAMS, TRAINED, UNSEEN
+from exact_tests import tests
 
 from lord.bench import Bench
 from lord.evaluation import RunRecord
@@ -31,8 +32,8 @@ Cells = dict[tuple[str, int], list[RunRecord]]
 """Method with its settings, and level of the budget -> its runs."""
 OURS = "lord+"
 """The method that is compared with the others."""
-TESTED = 6
-"""Fewest pairs that are tested."""
+SHALLOW = "lord+:network=resnet8:width=32"
+"""The same method in a shallower network."""
 Cost = Callable[[RunRecord], float | None]
 
 
@@ -68,6 +69,11 @@ def seconds_of(file: Path) -> Cost:
         return rate and rate * (record.training_flops - record.recompute_flops)
 
     return seconds
+
+
+def in_network_of(rival: str) -> str:
+    """Return ``lord+`` in the network of a rival."""
+    return SHALLOW if rival == OURS or "network=" in rival else OURS
 
 
 def headline(record: RunRecord) -> float:
@@ -120,36 +126,15 @@ def seconds_table(cells: Cells, lowest: float, seconds: Cost) -> list[str]:
     return lines
 
 
-def tests(differences: Sequence[Sequence[float]]) -> list[str]:
-    """Return p values before and after correction as printed, for differences that are tested."""
-    tested = [p_of(gaps) for gaps in differences if len(gaps) >= TESTED]
-    found = [
-        f"{p:.2g} | {corrected:.2g}" for p, corrected in zip(tested, holm(tested), strict=True)
-    ]
-    return [found.pop(0) if len(gaps) >= TESTED else " | " for gaps in differences]
-
-
-def holm(values: Sequence[float]) -> list[float]:
-    """Return p values after Holm's correction for their number.
-
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    found, least = [0.0] * len(values), 0.0
-    for place, index in enumerate(sorted(range(len(values)), key=values.__getitem__)):
-        least = max(least, min(1.0, (len(values) - place) * values[index]))
-        found[index] = least
-    return found
-
-
 def difference_table(cells: Cells, lowest: float) -> list[str]:
     """Return Class-IL of ``lord+`` minus that of each rival, with intervals and p values."""
     rows = []
     for (method, level), records in sorted(cells.items(), key=lambda each: each[0][::-1]):
-        if method != OURS and (OURS, level) in cells:
-            gap = difference(cells[OURS, level], records)
+        mine = cells.get((in_network_of(method), level), [])
+        if method != SHALLOW and mine:
+            gap = difference(mine, records)
             if gap is not None and gap.p is not None:
-                gaps = _gaps(cells[OURS, level], records)
+                gaps = _gaps(mine, records)
                 rows.append((level, method, gap, [*gaps.values()]))
     lines = [f"| budget | {OURS} minus | points (95 % interval) | p | p, corrected |"]
     lines.append("|---:|---|---:|---:|---:|")
@@ -165,15 +150,16 @@ def streams_table(streams: Sequence[Cells]) -> list[str]:
     for rival in METHODS:
         gaps, common = [], 0
         for cells in streams:
-            both = [level for method, level in cells if method == rival and (OURS, level) in cells]
-            found = {level: _gaps(cells[OURS, level], cells[rival, level]) for level in both}
+            mine = in_network_of(rival)
+            both = [level for method, level in cells if method == rival and (mine, level) in cells]
+            found = {level: _gaps(cells[mine, level], cells[rival, level]) for level in both}
             seeds = sorted({seed for each in found.values() for seed in each})
             common += bool(seeds)
             gaps += [
                 statistics.fmean(each[seed] for each in found.values() if seed in each)
                 for seed in seeds
             ]
-        if rival != OURS and len(gaps) > 1:
+        if rival != SHALLOW and len(gaps) > 1:
             rows.append((rival, common, gaps))
     lines = [f"| {OURS} minus | streams | pairs | points | pairs ahead | p | p, corrected |"]
     lines.append("|---|---:|---:|---:|---:|---:|---:|")
@@ -183,11 +169,16 @@ def streams_table(streams: Sequence[Cells]) -> list[str]:
     return lines
 
 
-def best_rival_table(streams: Mapping[str, Cells]) -> list[str]:
-    """Return Class-IL of ``lord+`` minus that of the best other method, by stream and budget.
+def best_rival_table(streams: Mapping[str, Cells], ours: str, rivals: str) -> list[str]:
+    """Return Class-IL of a method minus that of its best rival, by stream and budget.
 
-    Methods with fewer runs than ``lord+`` are left out. A star marks a difference whose 95 %
-    interval does not contain 0.
+    Rivals with fewer runs are left out. A star marks a difference whose 95 % interval does not
+    contain 0.
+
+    Args:
+        streams: cells of each stream.
+        ours: the method.
+        rivals: pattern of the labels of other methods.
     """
     levels = range(LEVELS)
     heads = [f"lowest x {2**level}" if level else "lowest budget" for level in levels]
@@ -195,14 +186,15 @@ def best_rival_table(streams: Mapping[str, Cells]) -> list[str]:
     for name, cells in streams.items():
         line = []
         for level in levels:
-            mine = cells.get((OURS, level), [])
-            rivals = {m: records for (m, each), records in cells.items()
-                      if each == level and m != OURS and len(records) >= len(mine)}  # fmt: skip
-            if not mine or not rivals:
+            mine = cells.get((ours, level), [])
+            others = {m: records for (m, each), records in cells.items()
+                      if each == level and m != ours and re.fullmatch(rivals, m)
+                      and len(records) >= len(mine)}  # fmt: skip
+            if not mine or not others:
                 line.append("")
                 continue
-            best = max(rivals, key=lambda each: statistics.fmean(map(headline, rivals[each])))
-            gap = difference(mine, rivals[best])
+            best = max(others, key=lambda each: statistics.fmean(map(headline, others[each])))
+            gap = difference(mine, others[best])
             assert gap
             star = "*" if (gap.low or 0) > 0 or (gap.high or 0) < 0 else ""
             line.append(f"{gap.mean:+.1f}{star} {best}")
@@ -238,26 +230,6 @@ def _gaps(mine: Sequence[RunRecord], theirs: Sequence[RunRecord]) -> dict[int, f
     return {seed: first[seed] - second[seed] for seed in first.keys() & second.keys()}
 
 
-def p_of(gaps: Sequence[float]) -> float:
-    """Return the p value of the exact two-sided permutation test of paired differences.
-
-    >>> p_of([1.0, 2.0, 3.0])
-    0.25
-    """
-    # All sums of both halves: 2 ** 33 sums of 33 pairs would not fit into memory.
-    halves = []
-    for part in (gaps[::2], gaps[1::2]):
-        sums = np.zeros(1)
-        for gap in part:
-            sums = np.concatenate([sums + gap, sums - gap])
-        halves.append(np.sort(sums))
-    first, second = halves
-    least = max(abs(sum(gaps)) - 1e-9, 0.0)
-    above = len(second) - np.searchsorted(second, least - first, "left")
-    below = np.searchsorted(second, -least - first, "right")
-    return min(float((above + below).sum()) / (len(first) * len(second)), 1.0)
-
-
 def replaced(page: str, name: str, lines: Sequence[str]) -> str:
     """Return a page with the lines between two marks replaced."""
     start, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
@@ -284,7 +256,9 @@ def main() -> None:
                 timed = seconds_table(cells, stream.lowest, seconds_of(steps))
                 page = replaced(page, f"{name}: seconds", timed)
     page = replaced(page, "heads", heads_table(folder))
-    page = replaced(page, "all streams: best rival", best_rival_table(found))
+    rivals = best_rival_table(found, OURS, "((?!network=).)*")
+    page = replaced(page, "all streams: best rival", rivals)
+    page = replaced(page, "resnet8: best rival", best_rival_table(found, SHALLOW, ".*"))
     page = replaced(page, "all streams: differences", streams_table([*found.values()]))
     unseen = [found[name] for name in UNSEEN if name in found]
     page = replaced(page, "unseen streams: differences", streams_table(unseen))

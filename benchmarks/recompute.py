@@ -18,19 +18,13 @@ import statistics
 import sys
 from pathlib import Path
 
+from recompute_choices import wrong_heads, wrong_widths
+
 STUDENT = {1: 12.706205, 2: 4.302653, 3: 3.182446, 4: 2.776445, 5: 2.570582}
 """Degrees of freedom -> 97.5 % quantile of Student's t distribution."""
 UNSEEN = ("blurry", "spectrograms", "tiny20")
 """Streams that were used for no choice."""
-WIDTHS = {
-    "lord+, growing to full width": ("lord+", "growing-sprites"),
-    "lord+, 4 passes": ("lord+:passes=4", "passes-sprites"),
-    "lord+, 8 passes": ("lord+", "passes-sprites"),
-    "lord+, 16 passes": ("lord+:passes=16", "passes-sprites"),
-}
-"""Row of the table of widths -> method with its settings, and folder of its runs on sprites."""
-PARAMETERS = {"2": 10358, "3": 25394, "4": 48922, "5": 90338}
-"""Level of the student -> its number of parameters."""
+SHALLOW = "lord+:network=resnet8:width=32"
 Values = dict[tuple[str, str], dict[int, float]]
 """Method with its settings, and printed budget -> accuracy in percent by seed."""
 
@@ -119,6 +113,11 @@ def tests(differences: list[list[float]]) -> list[str]:
     return printed
 
 
+def same(rival: str) -> str:
+    """Return the method that a rival is compared with: the one of its network, or of resnet8."""
+    return SHALLOW if rival == "lord+" or "resnet8" in rival else "lord+"
+
+
 def differing(first: dict[int, float], second: dict[int, float]) -> tuple[str, bool]:
     """Return the paired difference as printed, and whether its interval excludes 0."""
     gaps = [first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())]
@@ -156,10 +155,10 @@ def wrong(page: str, folder: Path, tasks: int) -> list[str]:
                 known = (method, budget) in timed
                 check(f"s of {method}", cell, f"{timed[method, budget]:.0f}" if known else "")
     heads, *rows = table(page, f"{name}: differences")
-    computed, of = [], heads[1].removesuffix(" minus")
+    computed = []
     for budget, rival, points, *_ in rows:
-        mine, other = (nearest(values, method, budget) for method in (of, rival))
-        check(f"{of} minus {rival} at {budget}", points, differing(mine, other)[0])
+        mine, other = (nearest(values, method, budget) for method in (same(rival), rival))
+        check(f"{same(rival)} minus {rival} at {budget}", points, differing(mine, other)[0])
         computed.append([mine[seed] - other[seed] for seed in mine.keys() & other.keys()])
     for row, p in zip(rows, tests(computed), strict=True):
         check(f"p of {row[1]} at {row[0]}", "|".join(row[3:]), p)
@@ -178,7 +177,7 @@ def wrong_together(page: str, title: str, streams: list[Path]) -> list[str]:
             values, _ = read(folder / "runs.jsonl", tasks_of(folder))
             by_seed: dict[int, list[float]] = {}
             for budget in budgets:
-                mine, other = (nearest(values, name, budget) for name in ("lord+", rival))
+                mine, other = (nearest(values, name, budget) for name in (same(rival), rival))
                 for seed in mine.keys() & other.keys():
                     by_seed.setdefault(seed, []).append(mine[seed] - other[seed])
             used += bool(by_seed)
@@ -191,18 +190,18 @@ def wrong_together(page: str, title: str, streams: list[Path]) -> list[str]:
     return found
 
 
-def wrong_rivals(page: str, streams: list[Path]) -> list[str]:
-    """Return a line for each cell of the table of best rivals that does not come out as printed."""
+def wrong_rivals(page: str, title: str, ours: str, streams: list[Path]) -> list[str]:
+    """Return a line for each cell of a table of best rivals that does not come out as printed."""
     found = []
-    for name, *cells in table(page, "all streams: best rival")[1:]:
+    for name, *cells in table(page, title)[1:]:
         (folder,) = [each for each in streams if each.name == name]
         values, _ = read(folder / "runs.jsonl", tasks_of(folder))
-        names = {method for method, _ in values}
+        names = {method for method, _ in values if ours == SHALLOW or "resnet8" not in method}
         printed = [cell for cell in cells if cell]
         computed = []
         for budget in table(page, f"{name}: accuracy")[0][1:-1]:
-            mine = nearest(values, "lord+", budget)
-            runs = {method: nearest(values, method, budget) for method in names - {"lord+"}}
+            mine = nearest(values, ours, budget)
+            runs = {method: nearest(values, method, budget) for method in names - {ours}}
             full = {m: each for m, each in runs.items() if len(each) >= len(mine) > 0}
             means = {method: statistics.fmean(each.values()) for method, each in full.items()}
             if means:
@@ -210,55 +209,7 @@ def wrong_rivals(page: str, streams: list[Path]) -> list[str]:
                 text, clear = differing(mine, runs[best])
                 computed.append(f"{text.split()[0]}{'*' if clear else ''} {best}")
         if printed != computed:
-            found.append(f"best rivals of {name}: printed {printed}, computed {computed}")
-    return found
-
-
-def wrong_heads(page: str, folder: Path) -> list[str]:
-    """Return a line for each row of the table of heads that does not come out as printed."""
-    found = []
-    heads, *rows = table(page, "heads")
-    for name, *cells in rows:
-        lines = (folder / f"heads-{name}" / "runs.jsonl").read_text().splitlines()
-        runs, computed = [json.loads(line) for line in lines], []
-        for method in heads[1::2]:
-            own = [run for run in runs if run["method"] == method]
-            values, flops = [run["class_il"] for run in own], [run["training_flops"] for run in own]
-            if not own:
-                computed += ["", ""]
-                continue
-            computed.append(f"{statistics.fmean(values):.1f} ± {statistics.stdev(values):.1f}")
-            computed.append(f"{statistics.fmean(flops):.2g}")
-        if cells != computed:
-            found.append(f"heads on {name}: printed {cells}, computed {computed}")
-    return found
-
-
-def wrong_widths(page: str, folder: Path) -> list[str]:
-    """Return a line for each figure of the two tables on the width that does not come out."""
-    found = []
-
-    def check(what: str, printed: list[str], study: str, **wanted: object) -> None:
-        computed = []
-        for line in (folder / study / "runs.jsonl").read_text().splitlines():
-            run = json.loads(line)
-            run["method"] = run["label"].split(":flops_per_task=")[0]
-            run["budget"] = f"{run['training_flops']:.1e}"
-            if run["seed"] == 0 and all(run[name] == value for name, value in wanted.items()):
-                computed.append([f"{run['steps'] * 32 / 5000:.1f}", f"{run['class_il']:.1f}"])
-        if any(printed) and printed not in [each[-len(printed) :] for each in computed]:
-            found.append(f"{what} in {study}: printed {printed}, computed {computed}")
-
-    for name, cifar10, sprites in table(page, "widths")[1:]:
-        method, study = WIDTHS.get(name, (name, "sprites"))
-        check(name, [cifar10], "tuning-cifar10", method=method, budget="2.4e+12")
-        check(name, [sprites], study, method=method, budget="2.4e+12")
-    for level, _, *cells in table(page, "passes")[1:]:
-        for budget, (passes, *accuracies) in (("6.0e+11", cells[:3]), ("1.2e+12", cells[3:])):
-            for stream, accuracy in zip(("cifar10", "sprites"), accuracies, strict=True):
-                pair = [passes, accuracy] if stream == "cifar10" else [accuracy]
-                check(f"level {level}", pair, f"passes-{stream}", budget=budget,
-                      params=PARAMETERS[level])  # fmt: skip
+            found.append(f"{title}: {name}: printed {printed}, computed {computed}")
     return found
 
 
@@ -283,9 +234,10 @@ def main() -> None:
     found += wrong_together(page, "all streams: differences", streams)
     unseen = [each for each in streams if each.name in UNSEEN]
     found += wrong_together(page, "unseen streams: differences", unseen)
-    found += wrong_rivals(page, streams)
-    found += wrong_heads(page, folder)
-    found += wrong_widths(page, folder)
+    found += wrong_rivals(page, "all streams: best rival", "lord+", streams)
+    found += wrong_rivals(page, "resnet8: best rival", SHALLOW, streams)
+    found += wrong_heads(table(page, "heads"), folder)
+    found += wrong_widths(table(page, "widths"), table(page, "passes"), folder)
     print("\n".join(found) or f"All figures of {len(streams)} streams come out as printed.")
     sys.exit(bool(found) or not streams)
 
