@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 from equal_budgets import HEADS, LEVELS, METHODS, STREAMS, TRAINED, UNSEEN
-from exact_tests import tests
+from exact_tests import p_values
 
 from lord.bench import Bench
 from lord.evaluation import RunRecord
@@ -138,7 +138,7 @@ def difference_table(cells: Cells, lowest: float) -> list[str]:
                 rows.append((level, method, gap, [*gaps.values()]))
     lines = [f"| budget | {OURS} minus | points (95 % interval) | p | p, corrected |"]
     lines.append("|---:|---|---:|---:|---:|")
-    for (level, method, gap, _), p in zip(rows, tests([row[3] for row in rows]), strict=True):
+    for (level, method, gap, _), p in zip(rows, p_values([row[3] for row in rows]), strict=True):
         points = f"{gap.mean:+.1f} ({gap.low:+.1f} to {gap.high:+.1f})"
         lines.append(f"| {lowest * 2**level:.2g} | {method} | {points} | {p} |")
     return lines
@@ -163,7 +163,7 @@ def streams_table(streams: Sequence[Cells]) -> list[str]:
             rows.append((rival, common, gaps))
     lines = [f"| {OURS} minus | streams | pairs | points | pairs ahead | p | p, corrected |"]
     lines.append("|---|---:|---:|---:|---:|---:|---:|")
-    for (rival, common, gaps), p in zip(rows, tests([row[2] for row in rows]), strict=True):
+    for (rival, common, gaps), p in zip(rows, p_values([row[2] for row in rows]), strict=True):
         mean, ahead = f"{statistics.fmean(gaps):+.1f}", sum(gap > 0 for gap in gaps)
         lines.append(f"| {rival} | {common} | {len(gaps)} | {mean} | {ahead} | {p} |")
     return lines

@@ -8,7 +8,7 @@ FEWEST = 6
 """Fewest pairs that are tested: with five, p cannot be below .05."""
 
 
-def tests(differences: Sequence[Sequence[float]]) -> list[str]:
+def p_values(differences: Sequence[Sequence[float]]) -> list[str]:
     """Return p values before and after correction as printed, for differences that are tested."""
     tested = [p_of(gaps) for gaps in differences if len(gaps) >= FEWEST]
     found = [
