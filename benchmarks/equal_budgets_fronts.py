@@ -5,10 +5,10 @@
 A row of charts for each stream with a study in the folder. Bars are one standard deviation over
 seeds. The grey line joins the points that no other point beats in both accuracy and cost.
 
-The seconds are those of training steps, on a machine that does nothing else. ``lord bench --task 2
---out results/equal-budgets/STREAM/steps.json`` measures the median step of the second task. Its
-seconds per FLOP are multiplied by the FLOPs of the run, without those of recomputed statistics.
-Methods and streams that were not timed are left out.
+The seconds are those of training steps, on a machine that does nothing else. ``equal_budgets.py
+--steps`` measures the median step of the second task, into a file ``steps*.json`` of the stream's
+folder. Its seconds per FLOP are multiplied by the FLOPs of the run, without those of recomputed
+statistics. Methods and streams that were not timed are left out.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def main() -> None:
         stream, folder = STREAMS[name], given.folder / name
         costs: tuple[Cost, ...] = (
             lambda record: record.training_flops / 1e12,
-            seconds_of(folder / "steps.json"),
+            seconds_of(folder),
             lambda record: record.state_bytes / 1e6,
         )
         for axes, cost in zip(row, costs, strict=True):

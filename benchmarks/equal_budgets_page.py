@@ -58,11 +58,13 @@ def evenly(label: str) -> str:
     return re.sub(r"(?<=flops_per_task=)[0-9.e+]+", lambda found: f"{float(found[0]):.4g}", label)
 
 
-def seconds_of(file: Path) -> Cost:
+def seconds_of(folder: Path) -> Cost:
     """Return a function from a run to the seconds of its steps; None where they were not timed."""
-    found = json.loads(file.read_text()) if file.is_file() else {}
-    steps = msgspec.convert(found["bench"], Bench).steps if found else []
-    per_flop = {evenly(step.method): step.seconds / step.flops for step in steps}
+    per_flop = {
+        evenly(step.method): step.seconds / step.flops
+        for file in sorted(folder.glob("steps*.json"))
+        for step in msgspec.convert(json.loads(file.read_text())["bench"], Bench).steps
+    }
 
     def seconds(record: RunRecord) -> float | None:
         rate = per_flop.get(evenly(record.label))
@@ -252,9 +254,8 @@ def main() -> None:
             found[name] = cells
             page = replaced(page, f"{name}: accuracy", accuracy_table(cells, stream.lowest))
             page = replaced(page, f"{name}: differences", difference_table(cells, stream.lowest))
-            if (steps := folder / name / "steps.json").is_file():
-                timed = seconds_table(cells, stream.lowest, seconds_of(steps))
-                page = replaced(page, f"{name}: seconds", timed)
+            timed = seconds_table(cells, stream.lowest, seconds_of(folder / name))
+            page = replaced(page, f"{name}: seconds", timed)
     page = replaced(page, "heads", heads_table(folder))
     rivals = best_rival_table(found, OURS, "((?!network=).)*")
     page = replaced(page, "all streams: best rival", rivals)

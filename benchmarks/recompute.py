@@ -68,12 +68,11 @@ def table(page: str, name: str) -> list[list[str]]:
 
 def seconds(folder: Path, tasks: int) -> dict[tuple[str, str], float]:
     """Return the mean seconds of training steps, by method and printed budget."""
-    file, found = folder / "steps.json", dict[tuple[str, str], list[float]]()
-    steps = json.loads(file.read_text())["bench"]["steps"] if file.exists() else []
-    each = {}
-    for step in steps:
-        name, budget = step["method"].split(":flops_per_task=")
-        each[name, float(budget)] = step["seconds"] / step["flops"]
+    each, found = {}, dict[tuple[str, str], list[float]]()
+    for file in sorted(folder.glob("steps*.json")):
+        for step in json.loads(file.read_text())["bench"]["steps"]:
+            name, budget = step["method"].split(":flops_per_task=")
+            each[name, float(budget)] = step["seconds"] / step["flops"]
     for line in (folder / "runs.jsonl").read_text().splitlines():
         run = json.loads(line)
         name, _, budget = run["label"].partition(":flops_per_task=")
