@@ -10,6 +10,7 @@ slda-64, -128, -224: the default, a closed-form head over EfficientNet-Lite0 wit
     It resizes images to as many pixels. At 64 x 64 pixels, 128 is the default.
 fused-64: LoRD beside that head (``lord-fused``).
 nothing: lord+ with a ResNet-18 from random weights, at 32 pixels.
+shallow-32, -64: lord+ with resnet8 from random weights.
 
 For each week, the file ``learners.json`` has accuracy, seconds and bytes. Accuracy is that on test
 images of the classes seen so far. Seconds are those of one thread, with decoding and writing. Bytes
@@ -44,6 +45,8 @@ METHODS: dict[str, tuple[dict[str, Any], int]] = {
     "slda-224": ({}, 224),
     "fused-64": ({"method": "lord-fused", "backbone": BACKBONE}, 64),
     "nothing": ({"method": "lord+", "network": "resnet18"}, 32),
+    "shallow-32": ({"method": "lord+", "network": "resnet8", "width": 32}, 32),
+    "shallow-64": ({"method": "lord+", "network": "resnet8", "width": 32}, 64),
 }
 """Settings of each learner, and the side in pixels to which images are resized."""
 
@@ -60,7 +63,7 @@ def accuracy(learner: Learner, tests: Path, resize: int) -> float:
 def measure(name: str, choice: int, photographs: Path, state: Path) -> dict[str, object]:
     """Teach a learner four weeks of photographs and test it after each."""
     settings, resize = METHODS[name]
-    if name != "nothing":  # exports the network
+    if "network" not in settings:  # exports the frozen network
         backbone = Backbone(BackboneConfig(backbone=BACKBONE, backbone_size=resize), SIDE)
         backbone(torch.zeros(1, 3, resize, resize, dtype=torch.uint8))
     load, weeks = os.getloadavg()[0], []
