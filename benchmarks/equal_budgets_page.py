@@ -200,7 +200,8 @@ def best_rival_table(streams: Mapping[str, Cells], ours: str, rivals: str) -> li
             assert gap
             star = "*" if (gap.low or 0) > 0 or (gap.high or 0) < 0 else ""
             line.append(f"{gap.mean:+.1f}{star} {best}")
-        lines.append(f"| {name} | " + " | ".join(line) + " |")
+        if any(line):
+            lines.append(f"| {name} | " + " | ".join(line) + " |")
     return lines
 
 
