@@ -91,11 +91,9 @@ def main() -> None:
         axes.set_xlabel(title)
     labels = [method for method in METHODS if method in legend]
     handles = [legend[method] for method in labels]
-    names = [
-        re.sub(r":network=|:(?=width)", ", ", re.sub(r":(?!width|network)[^:]*", "", label))
-        for label in labels
-    ]
-    figure.legend(handles, names, loc="outside upper center", ncols=5, frameon=False)
+    shown = (re.sub(r":(?!width|network)[^:]*", "", label) for label in labels)
+    names = [each.replace(":network=", ", ").replace(":width=", ", width ") for each in shown]
+    figure.legend(handles, names, loc="outside upper center", ncols=4, frameon=False)
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "fronts"}):
         figure.savefig(given.picture, metadata={"Date": None})
 
