@@ -95,7 +95,7 @@ def test_each_quoted_figure_follows_from_the_records_and_a_wrong_one_is_named(tm
     shutil.copy(ROOT / "README.md", page)
 
     def answer(*command):
-        whole = [sys.executable, "-I", "-S", *command]
+        whole = [sys.executable, "-EsS", *command]  # without installed packages
         done = subprocess.run(whole, cwd=tmp_path, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout
 
