@@ -262,6 +262,8 @@ def main() -> None:
     page = replaced(page, "all streams: best rival", rivals)
     page = replaced(page, "resnet8: best rival", best_rival_table(found, SHALLOW, ".*"))
     page = replaced(page, "all streams: differences", streams_table([*found.values()]))
+    lowest = [{key: runs for key, runs in cells.items() if not key[1]} for cells in found.values()]
+    page = replaced(page, "lowest budgets: differences", streams_table(lowest))
     unseen = [found[name] for name in UNSEEN if name in found]
     page = replaced(page, "unseen streams: differences", streams_table(unseen))
     write_text(folder / "README.md", page)

@@ -164,15 +164,20 @@ def wrong(page: str, folder: Path, tasks: int) -> list[str]:
     return found
 
 
-def wrong_together(page: str, title: str, streams: list[Path]) -> list[str]:
-    """Return a line for each row of a table of streams that does not come out as printed."""
+def wrong_together(
+    page: str, title: str, streams: list[Path], first: int | None = None
+) -> list[str]:
+    """Return a line for each row of a table of streams that does not come out as printed.
+
+    Only the ``first`` budgets of each stream count, if it is given.
+    """
     found = []
     _, *rows = table(page, title)
     computed = []
     for rival, *_ in rows:
         gaps, used = [], 0
         for folder in streams:
-            budgets = table(page, f"{folder.name}: accuracy")[0][1:-1]
+            budgets = table(page, f"{folder.name}: accuracy")[0][1:-1][:first]
             values, _ = read(folder / "runs.jsonl", tasks_of(folder))
             by_seed: dict[int, list[float]] = {}
             for budget in budgets:
@@ -231,6 +236,7 @@ def main() -> None:
             found += wrong(page, each, tasks_of(each))
             streams.append(each)
     found += wrong_together(page, "all streams: differences", streams)
+    found += wrong_together(page, "lowest budgets: differences", streams, first=1)
     unseen = [each for each in streams if each.name in UNSEEN]
     found += wrong_together(page, "unseen streams: differences", unseen)
     found += wrong_rivals(page, "all streams: best rival", "lord+", streams)
