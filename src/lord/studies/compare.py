@@ -228,7 +228,7 @@ def load_all(configs: Sequence[RunConfig]) -> Images:
             if config.data.data in LOADERS:
                 with suppress(UserError):  # without the cache, the runs' processes load them again
                     keep(loaded[config.data])
-            stream_of(config, loaded[config.data])
+        stream_of(config, loaded[config.data])
     return loaded
 
 

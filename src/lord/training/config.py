@@ -199,7 +199,8 @@ def stream_of(config: RunConfig, data: ImageData) -> Stream:
     """Return the stream a run learns.
 
     Raises:
-        UserError: if it cannot be cut from these images, or they do not fit the preset.
+        UserError: if it cannot be cut from these images, they do not fit the preset, or the method
+            cannot learn classes of earlier tasks and the stream has some.
     """
     wanted, channels = config.protocol, data.shape[0]
     for what, has, needs in (
@@ -217,6 +218,14 @@ def stream_of(config: RunConfig, data: ImageData) -> Stream:
     if (last := config.stream.stop_after or 0) > len(stream.train):
         tasks = f"at most {len(stream.train)}, the number of tasks"
         raise UserError(field="stop_after", given=last, allowed=tasks)
+    if not METHODS[config.method].method.traits.recurs:
+        seen = [label for task in stream.train[: last or None] for label in task.classes]
+        if len(seen) > len(set(seen)):
+            raise UserError(
+                f"{config.method} needs new classes in each task, and the stream repeats some",
+                field="method",
+                hint="choose another method",
+            )
     return stream
 
 

@@ -32,8 +32,7 @@ def make_method(
         ranks: the processes that share the passes.
 
     Raises:
-        UserError: if the method cannot be split over several processes, or cannot learn classes of
-            earlier tasks and the stream has some.
+        UserError: if the method cannot be split over several processes.
     """
     traits = METHODS[config.method].method.traits
     if ranks.world > 1 and not traits.splits:
@@ -44,13 +43,6 @@ def make_method(
         )
     tasks = 1 if traits.joint else len(stream.train)
     stream = stream.first(config.stream.stop_after)
-    seen = [label for task in stream.train for label in task.classes]
-    if not traits.recurs and len(seen) > len(set(seen)):
-        raise UserError(
-            f"{config.method} needs new classes in each task, and the stream repeats some",
-            field="method",
-            hint="choose another method",
-        )
     stream = (stream.joined() if traits.joint else stream).to(device)
     classes = len(stream.class_names)
     sample = stream.train[0].images if config.backbone.backbone else None

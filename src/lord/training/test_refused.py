@@ -1,6 +1,7 @@
 """Wrong input to a run or a comparison gives an error of one line, and no results are lost."""
 
 import re
+from functools import partial
 
 import pytest
 from PIL import Image
@@ -208,7 +209,10 @@ def test_a_comparison_is_not_written_into_a_runs_folder(tmp_path):
         compare([compose("er", SMALL)], tmp_path)
 
 
-def test_a_method_that_needs_new_classes_is_refused_before_the_first_task(tmp_path):
-    with refused("method", problem=re.compile("needs new classes in each task")):
-        run(compose("x-der-rpc", SMALL | {"scenario": "rotated"}), tmp_path)
-    assert not (tmp_path / "metrics.jsonl").exists()
+def test_a_method_that_needs_new_classes_is_refused_before_any_run_begins(tmp_path):
+    config = compose("x-der-rpc", SMALL | {"scenario": "rotated"})
+    other = compose("er", SMALL | {"scenario": "rotated"})
+    for begin in (partial(run, config), partial(compare, [other, config])):
+        with refused("method", problem=re.compile("needs new classes in each task")):
+            begin(out=tmp_path)
+        assert not any(tmp_path.rglob("metrics.jsonl"))
