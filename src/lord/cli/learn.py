@@ -79,7 +79,7 @@ def learn(
         over a pretrained network (slda). It is lord+, from nothing, if a setting of a trained
         network is given or lord-cl[pretrained] is not installed.
     network
-        Network to train from nothing; resnet18 by default.
+        Network to train from nothing; resnet8 by default.
     backbone
         Pretrained network, used frozen: efficientnet-lite0, timm:MODEL, torchvision:MODEL, hf:MODEL
         or a trained model's folder.
@@ -89,13 +89,13 @@ def learn(
         Last frozen layer of the backbone, or the largest share of its FLOPs to freeze, such as 0.6.
         A method that trains a network trains the layers after it.
     width
-        Channels of the network's first stage; 16 by default.
+        Channels of the network's first stage; by default 32 for resnet8 and 16 for others.
     epochs
         Passes over the images of a session; 5 by default.
     resize
-        Side in pixels of the squares that images are resized to. By default 32, or three times the
-        images' own side, from 64 to 128, for a pretrained network. Twice the side costs four
-        times the time.
+        Side in pixels of the squares that images are resized to. By default the images' own side,
+        but from 32 to 64, or three times their own, from 64 to 128, for a pretrained network. Twice
+        the side costs four times the time.
     seed
         Random seed; 0 by default.
     set

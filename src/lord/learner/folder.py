@@ -25,7 +25,7 @@ from lord.learner.snapshots import (
     snapshot,
     take_snapshot,
 )
-from lord.learner.start import RESIZE, settings_to_start
+from lord.learner.start import settings_to_start
 from lord.storage import locked, save_state
 
 
@@ -60,8 +60,8 @@ def learn_folder(
         folder: the learner's folder.
         source: images in any layout that ``load_labelled`` knows.
         given: settings of ``Learner`` by name. Later calls may repeat them.
-        resize: side in pixels of the squares that images are resized to. By default 32, or as the
-            images and the backbone need it.
+        resize: side in pixels of the squares that images are resized to. By default as the
+            images and the backbone need it, at least 32.
         again: learn images that were learned before once more, too.
         abandon: drop the session that was interrupted, and learn these images instead.
         seconds, flops: training budget, instead of a number of epochs.
@@ -96,14 +96,13 @@ def learn_folder(
         rename_old_snapshot(folder)
         network = given.get("network")
         module = network if isinstance(network, nn.Module) else None
-        learner = _opened(folder, given, module, resize, abandon=abandon)
-        if learner is None:
-            started = settings_to_start(given, report)
+        learner, known = _opened(folder, given, module, resize, abandon=abandon)
+        if learner is None or learner.shape is None:
+            started = {**known, **given} if known else settings_to_start(given, report)
             settings, loaded = read_to_start(started, source, resize, only)
             learner = Learner(**settings)
         else:
-            side = learner.shape[1] if learner.shape else resize or RESIZE
-            loaded = load_readable(source, side, only)
+            loaded = load_readable(source, learner.shape[1], only)
         check_not_nested(source, loaded.labels, learner.classes)
         loaded = match_channels(loaded, learner)
         report_bad(loaded.bad, source, strict=strict, report=report)
@@ -208,15 +207,17 @@ def _opened(
     resize: int | None,
     *,
     abandon: bool,
-) -> Learner | None:
-    """Return the folder's learner, with the settings given; None if there is none."""
+) -> tuple[Learner | None, dict[str, Any]]:
+    """Return the folder's learner and its settings; None and none if there is none.
+
+    If its first session is abandoned, there is no learner either, but its settings stay.
+    """
     latest = Learner.load(folder, module) if abandon or holds_learner(folder) else None
     # On disk, an abandoned session stays until the next one has begun.
     learner = _before_interrupted(folder, latest, module) if abandon and latest else latest
     if learner:
         _check_settings(learner, folder, given, resize)
-        return learner
-    return Learner(**{**flat_settings(latest.config), **given}) if latest else None
+    return learner, flat_settings(latest.config) if latest else {}
 
 
 def _before_interrupted(folder: Path, latest: Learner, module: nn.Module | None) -> Learner | None:

@@ -47,7 +47,8 @@ class Learner(Classifier):
     Args:
         method: name of a method that can take new classes.
         network: name of a network, or a module. Of a module, only the last layer is replaced.
-        width: channels of the network's first stage; does not apply to a module.
+        width: channels of the network's first stage. It is 32 for resnet8 and 16 for other names
+            by default, and does not apply to a module.
         epochs: passes over a session's images.
         batch: images of a training step.
         seed: random seed.
@@ -67,8 +68,8 @@ class Learner(Classifier):
     def __init__(
         self,
         method: str = "lord+",
-        network: str | nn.Module = "resnet18",
-        width: int = setup.WIDTH,
+        network: str | nn.Module = setup.NETWORK.network,
+        width: int | None = None,
         epochs: int = 5,
         batch: int = 32,
         seed: int = 0,

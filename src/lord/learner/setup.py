@@ -36,8 +36,10 @@ from lord.methods.optim import check_options
 from lord.networks import NetworkConfig, register_network
 from lord.streams import PRESETS
 
+NETWORK = NetworkConfig(network="resnet8", width=32)
+"""Network where none is given, chosen by ``results/learner-networks``."""
 WIDTH = 16
-"""Width of the network where none is given."""
+"""Width of another network where none is given."""
 HORIZON = 10
 """Sessions over which the student grows. How many will come is not known: later sessions find it
 as wide as it gets."""
@@ -60,7 +62,7 @@ class LearnerConfig(Config, frozen=True):
     """Random seed."""
     undo: Natural = 3
     """Sessions that can be taken back. The learner before each of them is kept on disk."""
-    network: NetworkConfig = NetworkConfig(network="resnet18", width=WIDTH)
+    network: NetworkConfig = NETWORK
     """The network and its width."""
     backbone: BackboneConfig = BackboneConfig()
     """The pretrained network, if there is one."""
@@ -166,6 +168,8 @@ def learner_config(given: Mapping[str, Any]) -> LearnerConfig:
     more = given.get("settings", {})
     expect("settings", more, Mapping, "names and values")
     values = {**{n: v for n, v in given.items() if n != "settings"}, **more}
+    if values.get("width", WIDTH) is None:
+        del values["width"]
     _check_kinds(values)
     if isinstance(values.get("network"), nn.Module):
         if values.get("width", WIDTH) != WIDTH:
@@ -173,7 +177,10 @@ def learner_config(given: Mapping[str, Any]) -> LearnerConfig:
         values |= {"network": _registered(values["network"]), "width": WIDTH}
     method = choose("method", values.get("method", LearnerConfig().method), METHODS)
     ours = {"method", "epochs", "batch", "seed", "undo"}
-    network = {"width": WIDTH} | chosen(NetworkConfig, values)
+    network = chosen(NetworkConfig, values)
+    if network.setdefault("network", NETWORK.network) != NETWORK.network:
+        network.setdefault("width", WIDTH)
+    network.setdefault("width", NETWORK.width)
     backbone = chosen(BackboneConfig, values)
     apart = {*ours, *network, *backbone}
     rest = {n: v for n, v in values.items() if n not in apart}

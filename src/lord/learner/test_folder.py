@@ -146,6 +146,19 @@ def test_a_setting_of_a_network_that_is_not_trained_is_refused(given, field):
         settings_to_start(given, lambda _: None)
 
 
+@pytest.mark.parametrize(("own", "side"), [(8, 32), (40, 40), (100, 64)])
+def test_images_keep_their_side_from_nothing_but_from_32_to_64(tmp_path, own, side):
+    (tmp_path / "one").mkdir()
+    Image.new("RGB", (own, own // 2)).save(tmp_path / "one" / "0.png")
+    assert side_to_start({}, tmp_path, None) == ({}, side)
+
+
+def test_arrays_of_pixels_keep_their_side_from_nothing(tmp_path):
+    images, labels = digits("0", "1")
+    np.savez(tmp_path / "digits.npz", x_train=images[:, 0].numpy(), y_train=np.array(labels, int))
+    assert side_to_start({}, tmp_path / "digits.npz", None) == ({}, 8)
+
+
 def test_images_are_resized_to_three_times_their_side_for_a_backbone(tmp_path):
     folder = photos(tmp_path / "one", "0", "1")
     assert side_to_start({}, folder, None) == ({}, 32)

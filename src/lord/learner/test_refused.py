@@ -116,6 +116,21 @@ def test_a_configuration_is_made_of_settings_or_given_whole():
         Learner.from_config({"lr": 0.1})
 
 
+@pytest.mark.parametrize(
+    ("given", "network", "width"),
+    [
+        ({}, "resnet8", 32),
+        ({"width": None}, "resnet8", 32),
+        ({"network": "resnet8", "width": 8}, "resnet8", 8),
+        ({"network": "resnet18"}, "resnet18", 16),
+        ({"network": "cnn", "width": None}, "cnn", 16),
+    ],
+)
+def test_the_width_depends_on_the_network_where_none_is_given(given, network, width):
+    config = Learner(**given).config.network
+    assert (config.network, config.width) == (network, width)
+
+
 CALLS = {
     "list": (lambda learner: learner.predict([1]), "images"),
     "matrix": (lambda learner: learner.predict(torch.zeros(8, 8)), "images"),
