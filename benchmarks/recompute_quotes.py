@@ -48,7 +48,7 @@ def numbers(value: object, place: Place = ()) -> Iterator[tuple[Place, float]]:
     """Return each number of a JSON value, with the keys that lead to it but for those of seeds."""
     if isinstance(value, dict):
         for key, each in value.items():
-            name = re.sub(r", choice \d+$|^\d+$", "", key)
+            name = re.sub(r", (choice|seed) \d+$|^\d+$", "", key)
             yield from numbers(each, (*place, name))
     elif isinstance(value, list):
         for index, each in enumerate(value):
