@@ -34,6 +34,8 @@ OURS = "lord+"
 """The method that is compared with the others."""
 SHALLOW = "lord+:network=resnet8:width=32"
 """The same method in a shallower network."""
+COMMON = (0, 1, 2)
+"""Seeds that all methods have, where they were not run on one seed alone."""
 Cost = Callable[[RunRecord], float | None]
 
 
@@ -172,14 +174,15 @@ def streams_table(streams: Sequence[Cells]) -> list[str]:
 
 
 def best_rival_table(streams: Mapping[str, Cells], ours: str, rivals: str) -> list[str]:
-    """Return Class-IL of a method minus that of its best rival, by stream and budget.
+    """Return Class-IL of our best method minus that of its best rival, by stream and budget.
 
-    Rivals with fewer runs are left out. A star marks a difference whose 95 % interval does not
-    contain 0.
+    The best have the highest mean over the seeds of ``COMMON``, and methods without these are left
+    out. Their difference is that over all seeds that both have. A star marks a difference whose
+    95 % interval does not contain 0.
 
     Args:
         streams: cells of each stream.
-        ours: the method.
+        ours: pattern of the labels of our methods.
         rivals: pattern of the labels of other methods.
     """
     levels = range(LEVELS)
@@ -188,21 +191,26 @@ def best_rival_table(streams: Mapping[str, Cells], ours: str, rivals: str) -> li
     for name, cells in streams.items():
         line = []
         for level in levels:
-            mine = cells.get((ours, level), [])
-            others = {m: records for (m, each), records in cells.items()
-                      if each == level and m != ours and re.fullmatch(rivals, m)
-                      and len(records) >= len(mine)}  # fmt: skip
-            if not mine or not others:
+            mine, other = (best_of(cells, level, pattern) for pattern in (ours, rivals))
+            gap = difference(cells[mine, level], cells[other, level]) if mine and other else None
+            if gap is None:
                 line.append("")
                 continue
-            best = max(others, key=lambda each: statistics.fmean(map(headline, others[each])))
-            gap = difference(mine, others[best])
-            assert gap
             star = "*" if (gap.low or 0) > 0 or (gap.high or 0) < 0 else ""
-            line.append(f"{gap.mean:+.1f}{star} {best}")
+            line.append(f"{gap.mean:+.1f}{star} {other}")
         if any(line):
             lines.append(f"| {name} | " + " | ".join(line) + " |")
     return lines
+
+
+def best_of(cells: Cells, level: int, labels: str) -> str | None:
+    """Return the method with the highest mean over the common seeds; None if there is none."""
+    means = {}
+    for (method, each), records in cells.items():
+        values = [headline(record) for record in records if record.seed in COMMON]
+        if each == level and re.fullmatch(labels, method) and len(values) == len(COMMON):
+            means[method] = statistics.fmean(values)
+    return max(means, key=lambda method: means[method], default=None)
 
 
 def heads_table(folder: Path) -> list[str]:
@@ -258,9 +266,10 @@ def main() -> None:
             timed = seconds_table(cells, stream.lowest, seconds_of(folder / name))
             page = replaced(page, f"{name}: seconds", timed)
     page = replaced(page, "heads", heads_table(folder))
-    rivals = best_rival_table(found, OURS, "((?!network=).)*")
-    page = replaced(page, "all streams: best rival", rivals)
-    page = replaced(page, "resnet8: best rival", best_rival_table(found, SHALLOW, ".*"))
+    both = best_rival_table(found, re.escape(OURS) + ".*", "(?!lord).*")
+    page = replaced(page, "all streams: best rival", both)
+    deep = best_rival_table(found, re.escape(OURS), "(?!lord)((?!network=).)*")
+    page = replaced(page, "ResNet-18: best rival", deep)
     page = replaced(page, "all streams: differences", streams_table([*found.values()]))
     lowest = [{key: runs for key, runs in cells.items() if not key[1]} for cells in found.values()]
     page = replaced(page, "lowest budgets: differences", streams_table(lowest))
