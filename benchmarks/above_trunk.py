@@ -44,8 +44,8 @@ from lord.networks import head_name
 from lord.storage import write_text
 from lord.streams import Task
 from lord.training import compose, run
-from lord.training.config import stream_of
 from lord.training.folder import environment
+from lord.training.setup import stream_of
 
 CHUNK = 256
 SHARED = {"tasks": 5, "order": "seeded", "width": 16, "threads": 1}

@@ -35,8 +35,8 @@ from lord.methods.lord import LoRD
 from lord.storage import write_text
 from lord.streams import Task
 from lord.training import compose, run
-from lord.training.config import stream_of
 from lord.training.folder import environment
+from lord.training.setup import stream_of
 
 LOWEST = -20.0
 """Log-probabilities below it are raised to it for logistic regression."""

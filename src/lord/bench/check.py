@@ -20,9 +20,9 @@ from lord.methods.lord import LoRD
 from lord.networks import ResNet18
 from lord.storage.checkpoint import load_state, save_state
 from lord.streams import Task, batch_count
-from lord.training.config import RunConfig, compose, stream_of
+from lord.training.config import RunConfig, compose
 from lord.training.folder import environment
-from lord.training.setup import make_method, pick_device, threads
+from lord.training.setup import make_method, pick_device, stream_of, threads
 
 SMALL: dict[str, Value] = {
     "scenario": "classes",

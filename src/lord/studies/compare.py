@@ -26,9 +26,10 @@ from lord.reporting import check_replaceable, write_report
 from lord.storage import has_state, locked, remove_state, write_json
 from lord.streams import BUILT_IN_PRESETS
 from lord.studies.engines import ENGINES, Job
-from lord.training.config import RunConfig, difference, flat, folder_name, stream_of
+from lord.training.config import RunConfig, difference, flat, folder_name
 from lord.training.folder import CHECKPOINT, CONFIG, check_apart, is_ours
 from lord.training.given import with_images
+from lord.training.setup import stream_of
 
 Images = dict[DataConfig, ImageData]
 """Configuration of images -> loaded images."""

@@ -24,12 +24,12 @@ from lord.config import (
     unknown_setting,
 )
 from lord.config.types import Natural
-from lord.data import DataConfig, ImageData
+from lord.data import DataConfig
 from lord.methods import METHODS, MethodConfig, OptimizerConfig
 from lord.methods.optim import check_options
 from lord.methods.registry import RETIRED
 from lord.networks import NetworkConfig
-from lord.streams import PRESETS, Protocol, Stream, StreamConfig, make_stream
+from lord.streams import PRESETS, Protocol, StreamConfig
 from lord.training.sections import (
     SECTIONS,
     SHARED,
@@ -193,40 +193,6 @@ def _concerning(
         if owner in ("", method):
             values[setting] = value
     return values
-
-
-def stream_of(config: RunConfig, data: ImageData) -> Stream:
-    """Return the stream a run learns.
-
-    Raises:
-        UserError: if it cannot be cut from these images, they do not fit the preset, or the method
-            cannot learn classes of earlier tasks and the stream has some.
-    """
-    wanted, channels = config.protocol, data.shape[0]
-    for what, has, needs in (
-        ("channels", channels, len(wanted.mean) if wanted.mean else None),
-        ("classes", len(data.classes), wanted.classes),
-    ):
-        if needs not in (None, has):
-            raise UserError(
-                f"is for images of {needs} {what}, '{config.data.data}' has {has}",
-                field="preset",
-                given=config.preset,
-                hint="the preset 'images' accepts any images",
-            )
-    stream = make_stream(data, config.stream, config.seed)
-    if (last := config.stream.stop_after or 0) > len(stream.train):
-        tasks = f"at most {len(stream.train)}, the number of tasks"
-        raise UserError(field="stop_after", given=last, allowed=tasks)
-    if not METHODS[config.method].method.traits.recurs:
-        seen = [label for task in stream.train[: last or None] for label in task.classes]
-        if len(seen) > len(set(seen)):
-            raise UserError(
-                f"{config.method} needs new classes in each task, and the stream repeats some",
-                field="method",
-                hint="choose another method",
-            )
-    return stream
 
 
 def published(method: str, preset: str, given: Mapping[str, Value]) -> dict[str, Value]:

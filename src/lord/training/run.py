@@ -20,14 +20,21 @@ from lord.streams import Stream
 from lord.training.artifacts import Outcome, record_of, write_artifacts
 from lord.training.budget import Epochs
 from lord.training.checkpoints import Checkpoints, Saved, read_checkpoint
-from lord.training.config import RunConfig, difference, flat, folder_name, stream_of
+from lord.training.config import RunConfig, difference, flat, folder_name
 from lord.training.folder import CHECKPOINT, CONFIG, RunFolder, check_apart, claim, is_ours
 from lord.training.given import with_images
 from lord.training.loop import Loop
 from lord.training.memory import check_bytes, within_bytes
 from lord.training.progress import RunLog
 from lord.training.ranks import Ranks, joined
-from lord.training.setup import make_budget, make_generator, make_method, pick_device, threads
+from lord.training.setup import (
+    make_budget,
+    make_generator,
+    make_method,
+    pick_device,
+    stream_of,
+    threads,
+)
 from lord.training.trackers import CheckedTracker, library
 
 

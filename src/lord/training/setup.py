@@ -9,10 +9,44 @@ from torch import Generator
 from lord.config import UserError, seeded
 from lord.data import Augment, ImageData, measure_normalisation
 from lord.methods import METHODS, AnyMethod, Inputs, build_method, first_student, make_inputs
-from lord.streams import Stream
+from lord.streams import Stream, make_stream
 from lord.training.budget import Epochs, FlopBudget, RealTime, sgd_step_flops
 from lord.training.config import RunConfig
 from lord.training.ranks import SINGLE, Ranks, spread
+
+
+def stream_of(config: RunConfig, data: ImageData) -> Stream:
+    """Return the stream a run learns.
+
+    Raises:
+        UserError: if it cannot be cut from these images, they do not fit the preset, or the method
+            cannot learn classes of earlier tasks and the stream has some.
+    """
+    wanted, channels = config.protocol, data.shape[0]
+    for what, has, needs in (
+        ("channels", channels, len(wanted.mean) if wanted.mean else None),
+        ("classes", len(data.classes), wanted.classes),
+    ):
+        if needs not in (None, has):
+            raise UserError(
+                f"is for images of {needs} {what}, '{config.data.data}' has {has}",
+                field="preset",
+                given=config.preset,
+                hint="the preset 'images' accepts any images",
+            )
+    stream = make_stream(data, config.stream, config.seed)
+    if (last := config.stream.stop_after or 0) > len(stream.train):
+        tasks = f"at most {len(stream.train)}, the number of tasks"
+        raise UserError(field="stop_after", given=last, allowed=tasks)
+    if not METHODS[config.method].method.traits.recurs:
+        seen = [label for task in stream.train[: last or None] for label in task.classes]
+        if len(seen) > len(set(seen)):
+            raise UserError(
+                f"{config.method} needs new classes in each task, and the stream repeats some",
+                field="method",
+                hint="choose another method",
+            )
+    return stream
 
 
 def make_method(

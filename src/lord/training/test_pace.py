@@ -10,8 +10,7 @@ from lord.conftest import refused
 from lord.data import load_images
 from lord.reporting import summarise, warned
 from lord.training import compose, run
-from lord.training.config import stream_of
-from lord.training.setup import make_method
+from lord.training.setup import make_method, stream_of
 
 SMALL = {"epochs": 1, "width": 8, "threads": 1, "candidates": 0, "subset": 0.1}
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-import lord.training.config
+import lord.training.setup
 from lord.streams import make_stream
 from lord.training import compose, run
 from lord.training.loop import Loop
@@ -25,7 +25,7 @@ def test_images_that_tasks_share_are_scored_once(monkeypatch):
         stream = make_stream(*arguments)
         return replace(stream, test=[replace(task, rows=None) for task in stream.test])
 
-    monkeypatch.setattr(lord.training.config, "make_stream", stream_without_rows)
+    monkeypatch.setattr(lord.training.setup, "make_stream", stream_without_rows)
     slow = run(config)
     assert fast.matrices == slow.matrices
     assert fast.calibration == pytest.approx(slow.calibration)
