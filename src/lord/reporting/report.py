@@ -14,7 +14,7 @@ from lord.evaluation import (
     write_table,
 )
 from lord.reporting.page import against, page
-from lord.reporting.rows import Row, summarise
+from lord.reporting.rows import Row, label_of, summarise
 from lord.storage import readable, write_text
 
 PICTURES = ("accuracy_against_flops.png", "accuracy_over_tasks.png", "accuracy_matrices.png")
@@ -58,23 +58,33 @@ def check_folder(folder: Path) -> None:
 def find_records(folder: Path) -> list[RunRecord]:
     """Return the records in a folder, ordered by seed.
 
-    For the folder of a comparison, they are those of its finished runs; for the folder of a run,
-    its record. Otherwise, they are taken from a comparison's table.
+    For the folder of a comparison, they are those of its finished runs, and those of its table
+    whose run's folder is gone. For the folder of a run, it is its record.
 
     Raises:
         UserError: if they cannot be read.
     """
-    runs = sorted(file.parent for file in folder.glob("*/accuracy.json"))
-    runs = [run for run in runs if finished(run)]
+    runs = [file.parent for file in folder.glob("*/accuracy.json") if finished(file.parent)]
     if not runs and (folder / "accuracy.json").is_file():
-        runs = [folder]
+        return [read_record(folder)]
     try:
-        records = [read_record(run) for run in runs] if runs else read_table(folder)
+        records = [read_record(run) for run in sorted(runs)]
+        records += without_folder(folder, records)
     except UserError:
         if not runs and (folder / "config.yaml").is_file():
             raise UserError(f"the run in '{folder}' is incomplete: no accuracy.json") from None
         raise
     return sorted(records, key=lambda record: record.seed)
+
+
+def without_folder(folder: Path, records: Sequence[RunRecord]) -> list[RunRecord]:
+    """Return the runs of a comparison's table that are not among these; their folders are gone.
+
+    Raises:
+        UserError: if the table cannot be read.
+    """
+    here = {(label_of(record), record.seed) for record in records}
+    return [each for each in read_table(folder) if (label_of(each), each.seed) not in here]
 
 
 def write_report(
@@ -99,9 +109,7 @@ def write_report(
             draw_picture(rows, folder / name)
         write_text(written[0], page_of(folder, rows, names, baseline))
         if not (folder / "accuracy.json").is_file():
-            now = {(record.label, record.seed) for record in records}
-            others = [each for each in read_table(folder) if (each.label, each.seed) not in now]
-            write_table(folder, [*others, *records])  # the folders of the others may be gone
+            write_table(folder, [*without_folder(folder, records), *records])
             written.append(folder / TABLE)
     except OSError as error:
         raise UserError(f"cannot write to '{folder}': {error.strerror}") from None

@@ -3,6 +3,7 @@ import itertools
 import os
 import random
 import re
+import shutil
 
 import msgspec
 import pytest
@@ -192,6 +193,19 @@ def test_comparisons_are_found_with_and_without_the_folders_of_their_runs(tmp_pa
         "b": 2,
         tmp_path.name: 1,
     }
+
+
+def test_runs_whose_folders_are_gone_stay_in_the_report(tmp_path):
+    write(tmp_path, RECORDS)
+    write_report(tmp_path, find_records(tmp_path))
+    whole = (tmp_path / "README.md").read_bytes()
+    shutil.rmtree(tmp_path / "lord-seed1")
+    write_report(tmp_path, find_records(tmp_path))
+    assert (tmp_path / "README.md").read_bytes() == whole
+    (again := tmp_path / "lord-seed1").mkdir()  # run again, it replaces what is stored of it
+    (again / "summary.json").write_bytes(msgspec.json.encode(record("lord", 1, 73.0, 2e12)))
+    (again / "accuracy.json").touch()
+    assert [r.class_il for r in find_records(tmp_path) if r.method == "lord"] == [70.0, 73.0]
 
 
 def test_the_folder_of_an_older_comparison_can_be_reported_again(tmp_path):

@@ -37,7 +37,7 @@ from lord.reporting.html.command import repeat_from_file, repeat_from_settings
 from lord.reporting.html.configuration import read_config
 from lord.reporting.html.shown import Page, ShownRun, ShownStudy
 from lord.reporting.names import Shown, full_name, read_text, short_names
-from lord.reporting.report import check_folder, find_records
+from lord.reporting.report import check_folder, without_folder
 from lord.reporting.rows import Row, label_of, summarise, variant_of, without_epochs
 from lord.reporting.statistics import caution
 from lord.reporting.tables import CONVENTION, missing, pretrained
@@ -104,10 +104,10 @@ def _places(folder: Path) -> dict[Path, list[Path]]:
 
 def _study(folder: Path, place: Path, runs: list[Path], budget: Budget) -> ShownStudy:
     study = read_study(place)
-    if runs:
-        shown = [_run(run, budget) for run in runs]
-    else:
-        shown = [_stored(record, study) for record in find_records(place)]
+    shown = [_run(run, budget) for run in runs]
+    if runs != [place]:  # else it is the folder of one run
+        gone = without_folder(place, [run.record for run in shown if run.record])
+        shown += [_stored(record, study) for record in gone]
     shown.sort(key=lambda run: (run.record.training_flops if run.record else math.inf, run.seed))
     rows = summarise([run.record for run in shown if run.record])
     _name(shown, rows)
@@ -181,7 +181,7 @@ def _run(folder: Path, budget: Budget) -> ShownRun:
 
 
 def _stored(record: RunRecord, study: Study | None) -> ShownRun:
-    """Return a run from its record, if its folder is gone."""
+    """Return a run from its record, because its folder is gone."""
     label, command = label_of(record), ""
     if study and study.given is not None and (not study.labels or label in study.labels):
         # Records of old versions hold only some settings; the values of others are not known.

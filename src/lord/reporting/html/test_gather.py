@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lord.conftest import refused
-from lord.evaluation import Study, read_journal, read_record, write_failure
+from lord.evaluation import Study, read_journal, read_record, write_failure, write_table
 from lord.reporting import summarise
 from lord.reporting.html import gather, write_page
 from lord.reporting.html.write import SCRIPTS, encoded, inert, render
@@ -149,6 +149,14 @@ def test_a_stored_record_is_repeated_from_the_settings_of_its_comparison(study, 
         "lord": "lord run --method lord --seed 1 --preset digits --set width=4 "
         "--set distill=0.05 --set lord.candidates=10",
     }
+
+
+def test_a_page_shows_runs_with_and_without_a_folder(study, tmp_path):
+    records = [read_record(study / f"lord-seed{seed}") for seed in (0, 1)]
+    write_table(tmp_path, records)
+    shutil.copytree(study / "lord-seed1", tmp_path / "lord-seed1")
+    runs = {run.seed: run.classes is not None for run in gather(tmp_path).studies[0].runs}
+    assert runs == {0: False, 1: True}  # accuracies by class are read from the folder
 
 
 def test_a_stored_record_is_repeated_with_its_own_value_of_a_given_setting(study, tmp_path):
