@@ -1,7 +1,7 @@
 """Make a network by its name. To add a network, extend ``NETWORKS`` or register it in a plug-in."""
 
 import copy
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 from torch import nn
@@ -16,6 +16,7 @@ from lord.networks.libraries import NetworkFactory, library_network
 from lord.networks.pointwise import to_channels_last
 from lord.networks.resnet import ResNet8, ResNet18
 from lord.networks.seeding import initialised
+from lord.networks.stem import start_from_frequencies
 
 NETWORKS: dict[str, NetworkFactory] = {
     "resnet18": ResNet18,
@@ -44,6 +45,9 @@ class NetworkConfig(Config, frozen=True):
     width: Annotated[int, Meta(ge=4)] = 64
     """Channels of the network's first stage. Later stages have a multiple of it. Models of
     torchvision and timm ignore it."""
+    stem: Literal["random", "dct"] = "random"
+    """First weights of the convolution that reads the images: random as in PyTorch, or the lowest
+    frequencies of a discrete cosine transform (dct)."""
 
     def __post_init__(self) -> None:
         _factory(self.network)
@@ -106,10 +110,12 @@ def register_network(name: str, network: nn.Module | NetworkFactory) -> str:
 
 
 def build_network(config: NetworkConfig, *, classes: int, channels: int) -> nn.Module:
-    """Make a network, initialised as PyTorch does, in channels-last memory order.
+    """Make a network in channels-last memory order.
+
+    It is initialised as PyTorch does, except the first convolution where ``stem`` says so.
 
     Args:
-        config: name and width.
+        config: name, width and first weights.
         classes: number of logits for an image.
         channels: channels of the images.
 
@@ -117,11 +123,20 @@ def build_network(config: NetworkConfig, *, classes: int, channels: int) -> nn.M
         A module from N x channels x H x W images to N x classes logits.
 
     Raises:
-        UserError: if a registered function fails, or does not return a module that can be used.
+        UserError: if a registered function fails, or does not return a module that can be used, or
+            the network has no such convolution.
     """
+    network = _made(config, classes, channels)
+    if config.stem == "dct":
+        start_from_frequencies(network, channels)
+    return to_channels_last(network)
+
+
+def _made(config: NetworkConfig, classes: int, channels: int) -> nn.Module:
+    """Return a new network, or a copy of what a registered function returns."""
     name, make = config.network, _factory(config.network)
     if name in OUR_NETWORKS:
-        return to_channels_last(make(classes, config.width, channels))
+        return make(classes, config.width, channels)
     try:
         network = make(classes, config.width, channels)
     except UserError:
@@ -136,7 +151,7 @@ def build_network(config: NetworkConfig, *, classes: int, channels: int) -> nn.M
     if any(is_lazy(tensor) for tensor in (*network.parameters(), *network.buffers())):
         hint = "pass a batch through it before you return it"
         raise UserError("has layers of unknown size", field="network", given=name, hint=hint)
-    return to_channels_last(copy.deepcopy(network))  # the function may keep what it returned
+    return copy.deepcopy(network)  # the function may keep what it returned
 
 
 def first_network(
@@ -147,7 +162,7 @@ def first_network(
     Its initial weights depend only on the seed.
 
     Args:
-        config: name and width.
+        config: name, width and first weights.
         classes: number of logits for an image.
         shape: channels, height and width of an image.
         seed: seed of the initial weights.
