@@ -30,24 +30,28 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-LEVELS = 5
+LEVELS = 6
 """Number of budgets of a stream, each twice the one before."""
 METHODS = (
     "lord",
     "lord:width=6",
     "lord+",
     "lord+:network=resnet8:width=32",
+    "lord+:network=resnet8:width=32:stem=dct",
     "er-las",
     "er-las:width=8",
     "er-las:width=6",
     "er-las:width=4",
     "er-las:network=resnet8:width=16",
     "er-las:network=resnet8:width=12",
+    "er-las:network=resnet8:width=16:stem=dct",
+    "er-las:network=resnet8:width=12:stem=dct",
     "er-ace:width=6",
     "der++:tau=1",
     "der++:tau=1:width=8",
     "der++:tau=1:width=6",
     "der++:tau=1:network=resnet8:width=12",
+    "der++:tau=1:network=resnet8:width=12:stem=dct",
     "mean-er:tau=1:rate=1:decay=0.97:width=6",
     "cls-er:tau=1:rate=0.9:plastic_rate=1:decay=0.97:width=6",
     "er-all:width=6",
@@ -94,18 +98,18 @@ def split(classes: range, tasks: int) -> str:
 
 
 STREAMS = {
-    "cifar10": Stream(5, 6e11, "--preset s-cifar10 --subset 0.1 --skip 0.2 --test-subset 0.2"),
+    "cifar10": Stream(5, 3e11, "--preset s-cifar10 --subset 0.1 --skip 0.2 --test-subset 0.2"),
     "blurry": Stream(
         5,
-        6e11,
+        3e11,
         "--preset s-cifar10 --subset 0.2 --skip 0.4 --test-subset 0.2 --scenario blurry "
         "--imbalance 10",
     ),
-    "tiny10": Stream(10, 6e11, f"{HUNDRED} --split {split(range(100), 10)}"),
-    "tiny20": Stream(20, 1.2e12, f"{HUNDRED} --split {split(range(100, 200), 20)}"),
-    "sprites": Stream(5, 6e11, "--preset images --tasks 5 --resize 32"),
-    "spectrograms": Stream(5, 6e11, "--preset images --tasks 5 --resize 32"),
-    "photographs": Stream(4, 6e11, "--plugin benchmarks/weekly.py --preset weekly{seed}-32"),
+    "tiny10": Stream(10, 3e11, f"{HUNDRED} --split {split(range(100), 10)}"),
+    "tiny20": Stream(20, 6e11, f"{HUNDRED} --split {split(range(100, 200), 20)}"),
+    "sprites": Stream(5, 3e11, "--preset images --tasks 5 --resize 32"),
+    "spectrograms": Stream(5, 3e11, "--preset images --tasks 5 --resize 32"),
+    "photographs": Stream(4, 3e11, "--plugin benchmarks/weekly.py --preset weekly{seed}-32"),
     "width64": Stream(5, 1e13, "--preset s-cifar10 --subset 0.2", 64, "bf16"),
 }
 UNSEEN = ("spectrograms", "tiny20", "blurry")

@@ -1,12 +1,12 @@
 """Compare networks and image sizes for a learner, over five sessions of new classes.
 
     python benchmarks/learner_networks.py sprites --data domains/sprites \
-        --learners resnet18:16:32:5 resnet8:32:64:5 --out results/learner-networks
+        --learners resnet18:16:32:5 resnet8:32:64:5:dct --out results/learner-networks
     python benchmarks/learner_networks.py digits --learners resnet18:16:8:5 resnet8:32:8:5 \
         --out results/learner-networks
 
-A learner is given as NETWORK:WIDTH:SIDE:EPOCHS, with the side of its images in pixels. All else is
-as by default. Each session has the next fifth of the classes, in an order by seed. The file
+A learner is given as NETWORK:WIDTH:SIDE:EPOCHS, with the side of its images in pixels. Its stem is
+random, or what a fifth part says. All else is as by default. Each session has the next fifth of the classes, in an order by seed. The file
 ``STREAM.json`` has, for each learner and seed, the accuracy on the test images of all classes after
 each session, the FLOPs, and the CPU seconds of one thread. Measured rows stay. ``load`` is the
 number of processes that ran before a row was measured. If it is not close to 0, its seconds are
@@ -64,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("stream", help="name of the JSON file")
     parser.add_argument("--data", default="digits", help="path of the images")
-    parser.add_argument("--learners", nargs="+", required=True, metavar="NETWORK:WIDTH:SIDE:EPOCHS")
+    parser.add_argument("--learners", nargs="+", required=True, metavar="LEARNER")
     parser.add_argument("--method", default="lord+")
     parser.add_argument("--backbone", help="frozen network, for lord-fused")
     parser.add_argument("--subset", type=float, default=1.0, help="share of the training images")
@@ -78,8 +78,9 @@ def main() -> None:
     result["command"] = shlex.join(["python", *sys.argv])
     config = StreamConfig(tasks=SESSIONS, order="seeded", subset=given.subset, test_subset=0.4)
     for learner in given.learners:
-        network, width, side, epochs = learner.split(":")
+        network, width, side, epochs, stem = [*learner.split(":"), "random"][:5]
         settings = {"method": given.method, "network": network, "width": width, "epochs": epochs}
+        settings["stem"] = stem
         settings |= {"backbone": given.backbone} if given.backbone else {}
         resize = None if given.data == "digits" else int(side)
         data = load_images(DataConfig(data=given.data, resize=resize))
