@@ -6,11 +6,11 @@
         --out results/learner-networks
 
 A learner is given as NETWORK:WIDTH:SIDE:EPOCHS, with the side of its images in pixels. Its stem is
-random, or what a fifth part says. All else is as by default. Each session has the next fifth of the classes, in an order by seed. The file
-``STREAM.json`` has, for each learner and seed, the accuracy on the test images of all classes after
-each session, the FLOPs, and the CPU seconds of one thread. Measured rows stay. ``load`` is the
-number of processes that ran before a row was measured. If it is not close to 0, its seconds are
-too high.
+random, or what a fifth part says. All else is as by default. Each session has the next fifth of
+the classes, in an order by seed. The file ``STREAM.json`` has, for each learner and seed, the
+accuracy on the test images of all classes after each session, the FLOPs, and the CPU seconds of
+one thread. Measured rows stay. ``load`` is the number of processes that ran before a row was
+measured. If it is not close to 0, its seconds are too high.
 """
 
 import argparse

@@ -11,6 +11,7 @@ slda-64, -128, -224: the default, a closed-form head over EfficientNet-Lite0 wit
 fused-64: LoRD beside that head (``lord-fused``).
 nothing: lord+ with a ResNet-18 from random weights, at 32 pixels.
 shallow-32, -64: lord+ with resnet8 from random weights.
+stem-32, -64: the same, with the lowest frequencies as the first filters (``stem=dct``).
 
 For each week, the file ``learners.json`` has accuracy, seconds and bytes. Accuracy is that on test
 images of the classes seen so far. Seconds are those of one thread, with decoding and writing. Bytes
@@ -39,14 +40,17 @@ from lord.training.folder import environment
 
 SIDE = 64
 BACKBONE = "efficientnet-lite0"
+SHALLOW = {"method": "lord+", "network": "resnet8", "width": 32}
 METHODS: dict[str, tuple[dict[str, Any], int]] = {
     "slda-64": ({}, 64),
     "slda-128": ({}, 128),
     "slda-224": ({}, 224),
     "fused-64": ({"method": "lord-fused", "backbone": BACKBONE}, 64),
     "nothing": ({"method": "lord+", "network": "resnet18"}, 32),
-    "shallow-32": ({"method": "lord+", "network": "resnet8", "width": 32}, 32),
-    "shallow-64": ({"method": "lord+", "network": "resnet8", "width": 32}, 64),
+    "shallow-32": (SHALLOW | {"stem": "random"}, 32),
+    "shallow-64": (SHALLOW | {"stem": "random"}, 64),
+    "stem-32": (SHALLOW | {"stem": "dct"}, 32),
+    "stem-64": (SHALLOW | {"stem": "dct"}, 64),
 }
 """Settings of each learner, and the side in pixels to which images are resized."""
 
