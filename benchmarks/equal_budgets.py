@@ -12,8 +12,8 @@ Methods, settings and optimizer are those of ``results/baselines-s-cifar10``. Th
 streams of CIFAR-10 and, a little, on the first hundred classes of Tiny-ImageNet. How ``lord+``
 chooses its width (``passes``) was decided on the first seed of ``cifar10`` and the first two of
 ``sprites``, and the width of 6 on the first seed of ``cifar10``. ``resnet8`` and its widths were
-chosen on the same runs. No choice was made on the streams of ``UNSEEN``. In the stream
-``photographs``, the seed chooses the classes (``weekly.py``).
+chosen on the same runs, and ``stem=dct`` on three seeds of ``cifar10``. No choice was made on the
+streams of ``UNSEEN``. In the stream ``photographs``, the seed chooses the classes (``weekly.py``).
 
 With ``--pretrained``, methods run that start from a network with ImageNet weights, which stays
 frozen. Closed-form heads pass each image once, so they have no budget. ``lord-fused`` also trains a
@@ -105,8 +105,8 @@ STREAMS = {
         "--preset s-cifar10 --subset 0.2 --skip 0.4 --test-subset 0.2 --scenario blurry "
         "--imbalance 10",
     ),
-    "tiny10": Stream(10, 3e11, f"{HUNDRED} --split {split(range(100), 10)}"),
-    "tiny20": Stream(20, 6e11, f"{HUNDRED} --split {split(range(100, 200), 20)}"),
+    "tiny10": Stream(10, 6e11, f"{HUNDRED} --split {split(range(100), 10)}"),
+    "tiny20": Stream(20, 1.2e12, f"{HUNDRED} --split {split(range(100, 200), 20)}"),
     "sprites": Stream(5, 3e11, "--preset images --tasks 5 --resize 32"),
     "spectrograms": Stream(5, 3e11, "--preset images --tasks 5 --resize 32"),
     "photographs": Stream(4, 3e11, "--plugin benchmarks/weekly.py --preset weekly{seed}-32"),

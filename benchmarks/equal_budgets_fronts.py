@@ -53,7 +53,7 @@ def draw(axes: Axes, points: Points) -> None:
             [statistics.stdev(values) if len(values) > 1 else 0 for _, values in places],
             label=method,
             marker=MARKS[place % len(MARKS)],
-            color=colormaps["tab20"](place),
+            color=colormaps["tab20"](place % 20),
             capsize=2,
             elinewidth=1,
         )

@@ -5,9 +5,10 @@
 The folder has a study for each stream of ``equal_budgets.py``, and README.md. Each table replaces
 what stands between its two marks in that page. A table of several streams has a pair of runs for
 each stream and seed: Class-IL of ``lord+`` minus that of its rival, as a mean over their common
-budgets. ``lord+`` has the network of its rival. As a rival, it is ``lord+`` in ResNet-18, compared
-with itself in ``resnet8``. Differences of fewer than six pairs are not tested, because their p
-value cannot be below .05. They do not count as tests in the correction either.
+budgets. ``lord+`` has the network of its rival. As rivals, ``lord+`` in ResNet-18 is compared with
+itself in ``resnet8``, and that with itself with ``stem=dct``. Differences of fewer than six pairs
+are not tested, because their p value cannot be below .05. They do not count as tests in the
+correction either.
 """
 
 import argparse
@@ -34,6 +35,10 @@ OURS = "lord+"
 """The method that is compared with the others."""
 SHALLOW = "lord+:network=resnet8:width=32"
 """The same method in a shallower network."""
+STEM = f"{SHALLOW}:stem=dct"
+"""The same, where the first filters start from frequencies."""
+LOW = 2
+"""How many budgets of a stream count as its lowest."""
 COMMON = (0, 1, 2)
 """Seeds that all methods have, where they were not run on one seed alone."""
 Cost = Callable[[RunRecord], float | None]
@@ -52,11 +57,12 @@ def cells_of(folder: Path, tasks: int, lowest: float) -> Cells:
 
 
 def evenly(label: str) -> str:
-    """Return a label with its budget written as all others write it.
+    """Return a label with its budget written as all others write it, without the first weights.
 
-    >>> evenly("er-las:width=8:flops_per_task=4.8e11")
+    >>> evenly("er-las:width=8:stem=dct:flops_per_task=4.8e11")
     'er-las:width=8:flops_per_task=4.8e+11'
     """
+    label = label.replace(":stem=dct", "")  # a step costs the same
     return re.sub(r"(?<=flops_per_task=)[0-9.e+]+", lambda found: f"{float(found[0]):.4g}", label)
 
 
@@ -75,9 +81,16 @@ def seconds_of(folder: Path) -> Cost:
     return seconds
 
 
-def in_network_of(rival: str) -> str:
-    """Return ``lord+`` in the network of a rival."""
-    return SHALLOW if rival == OURS or "network=" in rival else OURS
+def in_network_of(rival: str) -> str | None:
+    """Return ``lord+`` in the network of a rival, or ``lord+`` in the next one if it is the rival.
+
+    >>> in_network_of("er-las:network=resnet8:width=12") == in_network_of("lord+") == SHALLOW
+    True
+    """
+    following = {OURS: SHALLOW, SHALLOW: STEM, STEM: None}
+    if rival in following:
+        return following[rival]
+    return STEM if "stem=" in rival else SHALLOW if "network=" in rival else OURS
 
 
 def headline(record: RunRecord) -> float:
@@ -134,8 +147,8 @@ def difference_table(cells: Cells, lowest: float) -> list[str]:
     """Return Class-IL of ``lord+`` minus that of each rival, with intervals and p values."""
     rows = []
     for (method, level), records in sorted(cells.items(), key=lambda each: each[0][::-1]):
-        mine = cells.get((in_network_of(method), level), [])
-        if method != SHALLOW and mine:
+        mine = cells.get((in_network_of(method) or "", level), [])
+        if mine:
             gap = difference(mine, records)
             if gap is not None and gap.p is not None:
                 gaps = _gaps(mine, records)
@@ -154,7 +167,7 @@ def streams_table(streams: Sequence[Cells]) -> list[str]:
     for rival in METHODS:
         gaps, common = [], 0
         for cells in streams:
-            mine = in_network_of(rival)
+            mine = in_network_of(rival) or ""
             both = [level for method, level in cells if method == rival and (mine, level) in cells]
             found = {level: _gaps(cells[mine, level], cells[rival, level]) for level in both}
             seeds = sorted({seed for each in found.values() for seed in each})
@@ -163,7 +176,7 @@ def streams_table(streams: Sequence[Cells]) -> list[str]:
                 statistics.fmean(each[seed] for each in found.values() if seed in each)
                 for seed in seeds
             ]
-        if rival != SHALLOW and len(gaps) > 1:
+        if len(gaps) > 1:
             rows.append((rival, common, gaps))
     lines = [f"| {OURS} minus | streams | pairs | points | pairs ahead | p | p, corrected |"]
     lines.append("|---|---:|---:|---:|---:|---:|---:|")
@@ -201,6 +214,12 @@ def best_rival_table(streams: Mapping[str, Cells], ours: str, rivals: str) -> li
         if any(line):
             lines.append(f"| {name} | " + " | ".join(line) + " |")
     return lines
+
+
+def lowest_of(cells: Cells) -> Cells:
+    """Return the runs of a stream at its lowest budgets."""
+    levels = sorted({level for _, level in cells})[:LOW]
+    return {key: runs for key, runs in cells.items() if key[1] in levels}
 
 
 def best_of(cells: Cells, level: int, labels: str) -> str | None:
@@ -271,7 +290,7 @@ def main() -> None:
     deep = best_rival_table(found, re.escape(OURS), "(?!lord)((?!network=).)*")
     page = replaced(page, "ResNet-18: best rival", deep)
     page = replaced(page, "all streams: differences", streams_table([*found.values()]))
-    lowest = [{key: runs for key, runs in cells.items() if not key[1]} for cells in found.values()]
+    lowest = [lowest_of(cells) for cells in found.values()]
     page = replaced(page, "lowest budgets: differences", streams_table(lowest))
     unseen = [found[name] for name in UNSEEN if name in found]
     page = replaced(page, "unseen streams: differences", streams_table(unseen))
