@@ -15,7 +15,8 @@ def start_from_frequencies(network: nn.Module, channels: int) -> None:
     Neighbouring pixels are alike, so filters with random weights mostly measure the same: the
     brightness. The filters of a discrete cosine transform (DCT) measure different things, and the
     first ones those that vary most: brightness, gradients and colour. A student that starts narrow
-    begins with these.
+    begins with these. Jordan (2024, arXiv:2404.00498) whitens the first layer by the training
+    images; this needs none.
 
     Filters have the norm that PyTorch gives them on average. A convolution with more filters than
     values in a window keeps random weights for the rest.
