@@ -57,7 +57,7 @@ def cells_of(folder: Path, tasks: int, lowest: float) -> Cells:
 
 
 def evenly(label: str) -> str:
-    """Return a label with its budget written as all others write it, without the first weights.
+    """Return a label with its budget written as all others write it, without its stem.
 
     >>> evenly("er-las:width=8:stem=dct:flops_per_task=4.8e11")
     'er-las:width=8:flops_per_task=4.8e+11'

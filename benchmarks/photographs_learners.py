@@ -11,7 +11,7 @@ slda-64, -128, -224: the default, a closed-form head over EfficientNet-Lite0 wit
 fused-64: LoRD beside that head (``lord-fused``).
 nothing: lord+ with a ResNet-18 from random weights, at 32 pixels.
 shallow-32, -64: lord+ with resnet8 from random weights.
-stem-32, -64: the same, with the lowest frequencies as the first filters (``stem=dct``).
+stem-64: the same at 64 pixels, with the lowest frequencies as the first filters (``stem=dct``).
 
 For each week, the file ``learners.json`` has accuracy, seconds and bytes. Accuracy is that on test
 images of the classes seen so far. Seconds are those of one thread, with decoding and writing. Bytes
@@ -49,7 +49,6 @@ METHODS: dict[str, tuple[dict[str, Any], int]] = {
     "nothing": ({"method": "lord+", "network": "resnet18"}, 32),
     "shallow-32": (SHALLOW | {"stem": "random"}, 32),
     "shallow-64": (SHALLOW | {"stem": "random"}, 64),
-    "stem-32": (SHALLOW | {"stem": "dct"}, 32),
     "stem-64": (SHALLOW | {"stem": "dct"}, 64),
 }
 """Settings of each learner, and the side in pixels to which images are resized."""

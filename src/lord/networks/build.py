@@ -124,7 +124,7 @@ def build_network(config: NetworkConfig, *, classes: int, channels: int) -> nn.M
 
     Raises:
         UserError: if a registered function fails, or does not return a module that can be used, or
-            the network has no such convolution.
+            ``stem`` is dct and no convolution reads the images.
     """
     network = _made(config, classes, channels)
     if config.stem == "dct":
