@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from equal_budgets import METHODS, STREAMS
-from equal_budgets_page import Cost, cells_of, headline, seconds_of
+from equal_budgets_records import Cost, cells_of, headline, seconds_of
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

@@ -1,9 +1,9 @@
-"""Write the tables of the comparison at equal budgets into its page.
+"""Write the tables of the comparison at equal budgets into its pages.
 
     python benchmarks/equal_budgets_page.py results/equal-budgets
 
-The folder has a study for each stream of ``equal_budgets.py``, and README.md. Each table replaces
-what stands between its two marks in that page. A table of several streams has a pair of runs for
+The folder has a study for each stream of ``equal_budgets.py``, and pages. Each table replaces what
+stands between its two marks in one of the pages. A table of several streams has a pair of runs for
 each stream and seed: Class-IL of ``lord+`` minus that of its rival, as a mean over their common
 budgets. ``lord+`` has the network of its rival. As rivals, ``lord+`` in ResNet-18 is compared with
 itself in ``resnet8``, and that with itself with ``stem=dct``. Differences of fewer than six pairs
@@ -12,25 +12,21 @@ correction either.
 """
 
 import argparse
-import json
 import re
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
 from equal_budgets import HEADS, LEVELS, METHODS, STREAMS, TRAINED, UNSEEN
+from equal_budgets_records import Cells, Cost, cells_of, headline, seconds_of
 from exact_tests import p_values
 
-from lord.bench import Bench
 from lord.evaluation import RunRecord
 from lord.reporting.report import find_records
 from lord.reporting.rows import Row, variant_of
 from lord.reporting.statistics import Difference, paired
 from lord.storage import write_text
 
-Cells = dict[tuple[str, int], list[RunRecord]]
-"""Method with its settings, and level of the budget -> its runs."""
 OURS = "lord+"
 """The method that is compared with the others."""
 SHALLOW = "lord+:network=resnet8:width=32"
@@ -41,44 +37,6 @@ LOW = 2
 """How many budgets of a stream count as its lowest."""
 COMMON = (0, 1, 2)
 """Seeds that all methods have, where they were not run on one seed alone."""
-Cost = Callable[[RunRecord], float | None]
-
-
-def cells_of(folder: Path, tasks: int, lowest: float) -> Cells:
-    """Return the runs of a stream by method and budget."""
-    cells: Cells = {}
-    for record in find_records(folder):
-        budget = record.settings["flops_per_task"]
-        spent = budget * tasks if isinstance(budget, int | float) else record.training_flops
-        level = min(range(LEVELS), key=lambda each: abs(lowest * 2**each / spent - 1))
-        name = re.sub(r":flops_per_task=[^:]*|(?<=^gdumb):passes=[^:]*", "", record.label)
-        cells.setdefault((name, level), []).append(record)
-    return cells
-
-
-def evenly(label: str) -> str:
-    """Return a label with its budget written as all others write it, without its stem.
-
-    >>> evenly("er-las:width=8:stem=dct:flops_per_task=4.8e11")
-    'er-las:width=8:flops_per_task=4.8e+11'
-    """
-    label = label.replace(":stem=dct", "")  # a step costs the same
-    return re.sub(r"(?<=flops_per_task=)[0-9.e+]+", lambda found: f"{float(found[0]):.4g}", label)
-
-
-def seconds_of(folder: Path) -> Cost:
-    """Return a function from a run to the seconds of its steps; None where they were not timed."""
-    per_flop = {
-        evenly(step.method): step.seconds / step.flops
-        for file in sorted(folder.glob("steps*.json"))
-        for step in msgspec.convert(json.loads(file.read_text())["bench"], Bench).steps
-    }
-
-    def seconds(record: RunRecord) -> float | None:
-        rate = per_flop.get(evenly(record.label))
-        return rate and rate * (record.training_flops - record.recompute_flops)
-
-    return seconds
 
 
 def in_network_of(rival: str) -> str | None:
@@ -93,21 +51,23 @@ def in_network_of(rival: str) -> str | None:
     return STEM if "stem=" in rival else SHALLOW if "network=" in rival else OURS
 
 
-def headline(record: RunRecord) -> float:
-    return record.headline[0]
-
-
 def difference(one: Sequence[RunRecord], other: Sequence[RunRecord]) -> Difference | None:
     """Return the paired difference in Class-IL."""
     first, second = (Row("", "", variant_of(each[0]), tuple(each)) for each in (one, other))
     return paired(first, second, headline)
 
 
-def accuracy_table(cells: Cells, lowest: float) -> list[str]:
-    """Return Class-IL by method and budget. The highest mean of a budget is bold."""
+def by_budget(cells: Cells, lowest: float, last: str = "") -> tuple[list[int], list[str]]:
+    """Return the levels of the budgets, and the first two lines of a table with a column each."""
     levels = sorted({level for _, level in cells})
     heads = [f"{lowest * 2**level:.2g}" for level in levels]
-    lines = ["| method | " + " | ".join(heads) + " | MB kept |", "|---" * (len(levels) + 2) + "|"]
+    head = "| method | " + " | ".join(heads) + " |" + last
+    return levels, [head, "|---" * (head.count("|") - 1) + "|"]
+
+
+def accuracy_table(cells: Cells, lowest: float) -> list[str]:
+    """Return Class-IL by method and budget. The highest mean of a budget is bold."""
+    levels, lines = by_budget(cells, lowest, " MB kept |")
     means = {key: statistics.fmean(map(headline, records)) for key, records in cells.items()}
     for method in (*METHODS, *sorted({name for name, _ in cells} - {*METHODS})):
         line, kept = [], 0
@@ -130,9 +90,7 @@ def accuracy_table(cells: Cells, lowest: float) -> list[str]:
 
 def seconds_table(cells: Cells, lowest: float, seconds: Cost) -> list[str]:
     """Return the mean seconds of training steps of timed methods, by method and budget."""
-    levels = sorted({level for _, level in cells})
-    heads = [f"{lowest * 2**level:.2g}" for level in levels]
-    lines = ["| method | " + " | ".join(heads) + " |", "|---" * (len(levels) + 1) + "|"]
+    levels, lines = by_budget(cells, lowest)
     for method in METHODS:
         line = []
         for level in levels:
@@ -260,41 +218,41 @@ def _gaps(mine: Sequence[RunRecord], theirs: Sequence[RunRecord]) -> dict[int, f
     return {seed: first[seed] - second[seed] for seed in first.keys() & second.keys()}
 
 
-def replaced(page: str, name: str, lines: Sequence[str]) -> str:
-    """Return a page with the lines between two marks replaced."""
-    start, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
-    if start not in page or end not in page:
-        raise SystemExit(f"the page has no marks {start.strip()} and {end.strip()}")
-    before, rest = page.split(start, 1)
-    return before + start + "\n".join(["", *lines, ""]) + end + rest.split(end, 1)[1]
+def tables_of(folder: Path) -> dict[str, list[str]]:
+    """Return the lines of each table, by the name in its marks."""
+    tables, found = {"heads": heads_table(folder)}, {}
+    for name, stream in STREAMS.items():
+        if (folder / name).is_dir():
+            found[name] = cells = cells_of(folder / name, stream.tasks, stream.lowest)
+            seconds = seconds_of(folder / name)
+            tables[f"{name}: accuracy"] = accuracy_table(cells, stream.lowest)
+            tables[f"{name}: seconds"] = seconds_table(cells, stream.lowest, seconds)
+            tables[f"{name}: differences"] = difference_table(cells, stream.lowest)
+    deep = "(?!lord)((?!network=).)*"
+    return tables | {
+        "all streams: best rival": best_rival_table(found, re.escape(OURS) + ".*", "(?!lord).*"),
+        "ResNet-18: best rival": best_rival_table(found, re.escape(OURS), deep),
+        "all streams: differences": streams_table([*found.values()]),
+        "lowest budgets: differences": streams_table([*map(lowest_of, found.values())]),
+        "unseen streams: differences": streams_table([found[n] for n in UNSEEN if n in found]),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
-    if not (folder / "README.md").is_file():
-        parser.error(f"folder: {str(folder)!r} has no README.md")
-    page, found = (folder / "README.md").read_text(), {}
-    for name, stream in STREAMS.items():
-        if (folder / name).is_dir():
-            cells = cells_of(folder / name, stream.tasks, stream.lowest)
-            found[name] = cells
-            page = replaced(page, f"{name}: accuracy", accuracy_table(cells, stream.lowest))
-            page = replaced(page, f"{name}: differences", difference_table(cells, stream.lowest))
-            timed = seconds_table(cells, stream.lowest, seconds_of(folder / name))
-            page = replaced(page, f"{name}: seconds", timed)
-    page = replaced(page, "heads", heads_table(folder))
-    both = best_rival_table(found, re.escape(OURS) + ".*", "(?!lord).*")
-    page = replaced(page, "all streams: best rival", both)
-    deep = best_rival_table(found, re.escape(OURS), "(?!lord)((?!network=).)*")
-    page = replaced(page, "ResNet-18: best rival", deep)
-    page = replaced(page, "all streams: differences", streams_table([*found.values()]))
-    lowest = [lowest_of(cells) for cells in found.values()]
-    page = replaced(page, "lowest budgets: differences", streams_table(lowest))
-    unseen = [found[name] for name in UNSEEN if name in found]
-    page = replaced(page, "unseen streams: differences", streams_table(unseen))
-    write_text(folder / "README.md", page)
+    pages = {file: file.read_text() for file in sorted(folder.rglob("*.md"))}
+    for name, lines in tables_of(folder).items():
+        start, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+        places = [file for file, text in pages.items() if start in text and end in text]
+        if len(places) != 1:
+            parser.error(f"folder: {len(places)} pages have the marks of {name!r}; one must")
+        before, rest = pages[places[0]].split(start, 1)
+        table = "\n".join(["", *lines, ""])
+        pages[places[0]] = before + start + table + end + rest.split(end, 1)[1]
+    for file, text in pages.items():
+        write_text(file, text)
 
 
 if __name__ == "__main__":

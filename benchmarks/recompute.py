@@ -1,4 +1,4 @@
-"""Recompute each figure of the page on equal budgets from the raw records, without this package.
+"""Recompute each figure of the pages on equal budgets from the raw records, without this package.
 
     python benchmarks/recompute.py results/equal-budgets
 
@@ -233,9 +233,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
-    if not (folder / "README.md").is_file():
-        parser.error(f"folder: {str(folder)!r} has no README.md")
-    page, found = (folder / "README.md").read_text(), []
+    page, found = "".join(file.read_text() for file in sorted(folder.rglob("*.md"))), []
+    if not page:
+        parser.error(f"folder: {str(folder)!r} has no pages")
     streams: list[Path] = []
     for each in sorted(folder.iterdir()):
         if f"<!-- {each.name}: accuracy -->" in page:

@@ -107,7 +107,7 @@ def test_each_quoted_figure_follows_from_the_records_and_a_wrong_one_is_named(tm
     assert code == 1
     assert "12.3 ± 4.5 is in no study" in said
     assert "6.7 (5.6 to 7.8) is in no study" in said
-    study = tmp_path / "results" / "equal-budgets" / "README.md"
+    study = tmp_path / "results" / "equal-budgets" / "sprites" / "README.md"
     before, mark, after = study.read_text().partition("<!-- sprites: accuracy -->")
     study.write_text(before + mark + re.sub(r"[0-9.]+ ±", "1.2 ±", after, count=1))
     code, said = answer(*tables)
