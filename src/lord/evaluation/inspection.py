@@ -62,7 +62,10 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     """Its folder."""
     method: str
     network: str
-    """Name and width of the network that is trained; empty without one."""
+    """Name and width of the network that is trained, and its stem if that is not random.
+
+    Empty without such a network.
+    """
     backbone: str
     """Name and size of the frozen network; empty without one."""
     shape: list[int]

@@ -32,6 +32,7 @@ def inspect_learner(learner: Learner, state: Path, *, pictures: bool = False) ->
     """
     method, network, frozen = learner.method, learner.config.network, learner.backbone
     trains = method is None or method.traits.features != "only"
+    stem = "" if network.stem == "random" else f", stem {network.stem}"
     held_out, drift = None, None
     if method is not None:
         with suppress(UserError):  # outputs are not finite in a session that diverged
@@ -40,7 +41,7 @@ def inspect_learner(learner: Learner, state: Path, *, pictures: bool = False) ->
     found = Inspection(
         state=str(state),
         method=learner.config.method,
-        network=f"{network.network}, width {network.width}" if trains else "",
+        network=f"{network.network}, width {network.width}{stem}" if trains else "",
         backbone=f"{frozen.pretrained.name} at {frozen.size} px, frozen" if frozen else "",
         shape=list(learner.shape or ()),
         classes=learner.classes,

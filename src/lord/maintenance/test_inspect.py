@@ -9,7 +9,7 @@ from lord.evaluation.kept import Answer, Drift, evaluation
 from lord.learner import Learner
 from lord.maintenance import inspect_learner, merge_classes
 from lord.maintenance.advice import advised
-from lord.maintenance.conftest import KINDS
+from lord.maintenance.conftest import KINDS, NETWORK, learn
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -31,6 +31,13 @@ def test_an_inspection_holds_what_the_learner_holds(made, kind):
     assert found.drift is None or all(each.picture for each in found.drift.moved)
     files = sum(file.stat().st_size for file in state.rglob("*") if file.is_file())
     assert sum(part.size for part in found.disk) == files
+
+
+def test_the_network_is_named_with_its_stem_only_if_that_was_chosen(tmp_path, weeks):
+    for stem, named in (("random", "cnn, width 4"), ("dct", "cnn, width 4, stem dct")):
+        state = tmp_path / stem
+        learn(state, weeks[0], NETWORK | {"stem": stem})
+        assert inspect_learner(Learner.load(state), state).network == named
 
 
 def test_a_merged_class_is_counted_once(state):
