@@ -2,12 +2,12 @@
 
     python benchmarks/recompute_quotes.py
 
-It reads the pages that say what to use: README.md, choose.md, evidence.md and results/README.md.
+It reads the pages that say what to use: README.md, choose.md, evidence.md and those in results/.
 Each "mean ± deviation" of a section must be that of a group in a study. The section must name the
-study, or link to a section of results/README.md that does. A group is the runs of a method with its
-settings, or their first seeds. In a JSON file, it is the numbers that differ only in seed or place.
-Each interval, "difference (low to high)", must be the paired difference of two groups. The script
-names what it does not find, and then ends with 1. It uses Python's standard library alone.
+study, or link to a section of a page in results/ that does. A group is the runs of a method with
+its settings, or their first seeds. In a JSON file, it is the numbers that differ only in seed or
+place. Each interval, "difference (low to high)", must be the paired difference of two groups. The
+script names what it does not find, and then ends with 1. It uses Python's standard library alone.
 """
 
 import functools
@@ -25,7 +25,7 @@ PAGES = (
     ROOT / "README.md",
     ROOT / "docs" / "how-to" / "choose.md",
     ROOT / "docs" / "explanation" / "evidence.md",
-    RESULTS / "README.md",
+    *sorted(RESULTS.glob("*.md")),
 )
 NOT_KEPT = {"How was `lord+` found?": None, "What a learner keeps": "50.9 ± 0.5"}
 """Section -> the figure whose runs were not kept; None for all, as the section then says."""
@@ -34,7 +34,7 @@ INTERVAL = re.compile(r"(\d+\.\d)[^\d()|]{0,60}\(([-+]?\d+\.\d) to ([-+]?\d+\.\d
 STUDENT = {1: 12.706205, 2: 4.302653, 3: 3.182446, 4: 2.776445, 5: 2.570582}
 """Degrees of freedom -> 97.5 % quantile of Student's t distribution."""
 MEASURES = ("class_il", "task_il", "class_il_recomputed")
-LINK = re.compile(r"results/README\.md#([\w-]+)")
+LINK = re.compile(r"results/([\w-]+\.md)#([\w-]+)")
 Place = tuple[str, ...]
 
 
@@ -120,11 +120,15 @@ def anchor(title: str) -> str:
 
 def main() -> None:
     studies = {folder.name: folder for folder in RESULTS.iterdir() if folder.is_dir()}
-    linked = {anchor(title): text for title, text in sections(RESULTS / "README.md").items()}
+    linked = {
+        (page.name, anchor(title)): text
+        for page in RESULTS.glob("*.md")
+        for title, text in sections(page).items()
+    }
     missing, count = [], 0
     for page in PAGES:
         for title, text in sections(page).items():
-            reach = "\n".join([text, *(linked[name] for name in LINK.findall(text))])
+            reach = "\n".join([text, *(linked[place] for place in LINK.findall(text))])
             named = [f for name, f in studies.items() if re.search(rf"\b{name}\b", reach)]
             quotes, intervals = QUOTE.findall(text), INTERVAL.findall(text)
             count += len(quotes) + len(intervals)
