@@ -164,11 +164,12 @@ def best_rival_table(streams: Mapping[str, Cells], ours: str, rivals: str) -> li
         for level in levels:
             mine, other = (best_of(cells, level, pattern) for pattern in (ours, rivals))
             gap = difference(cells[mine, level], cells[other, level]) if mine and other else None
-            if gap is None:
+            if gap is None or other is None:
                 line.append("")
                 continue
             star = "*" if (gap.low or 0) > 0 or (gap.high or 0) < 0 else ""
-            line.append(f"{gap.mean:+.1f}{star} {other}")
+            named = other.replace(":", ", ")  # so that the cell can wrap
+            line.append(f"{gap.mean:+.1f}{star} {named}")
         if any(line):
             lines.append(f"| {name} | " + " | ".join(line) + " |")
     return lines

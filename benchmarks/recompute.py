@@ -217,7 +217,8 @@ def wrong_rivals(page: str, title: str, streams: list[Path], *, shallow: bool) -
             if mine and others:
                 first, second = (max(some, key=lambda each: means[each]) for some in (mine, others))
                 text, clear = differing(runs[first], runs[second])
-                computed.append(f"{text.split()[0]}{'*' if clear else ''} {second}")
+                shown = f"{text.split()[0]}{'*' if clear else ''} {second.replace(':', ', ')}"
+                computed.append(shown)
         if printed != computed:
             found.append(f"{title}: {name}: printed {printed}, computed {computed}")
     return found
