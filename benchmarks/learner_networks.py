@@ -5,12 +5,12 @@
     python benchmarks/learner_networks.py digits --learners resnet18:16:8:5 resnet8:32:8:5 \
         --out results/learner-networks
 
-A learner is given as NETWORK:WIDTH:SIDE:EPOCHS, with the side of its images in pixels. Its stem is
-random, or what a fifth part says. All else is as by default. Each session has the next fifth of
-the classes, in an order by seed. The file ``STREAM.json`` has, for each learner and seed, the
-accuracy on the test images of all classes after each session, the FLOPs, and the CPU seconds of
-one thread. Measured rows stay. ``load`` is the number of processes that ran before a row was
-measured. If it is not close to 0, its seconds are too high.
+A learner is given as NETWORK:WIDTH:SIDE:EPOCHS, with the side of its images in pixels. EPOCHS may
+be ``auto``, the default. Its stem is random, or what a fifth part says. All else is as by default.
+Each session has the next fifth of the classes, in an order by seed. The file ``STREAM.json`` has,
+for each learner and seed, the accuracy on the test images of all classes after each session, the
+FLOPs, and the CPU seconds of one thread. Measured rows stay. ``load`` is the number of processes
+that ran before a row was measured. If it is not close to 0, its seconds are too high.
 """
 
 import argparse
@@ -79,8 +79,8 @@ def main() -> None:
     config = StreamConfig(tasks=SESSIONS, order="seeded", subset=given.subset, test_subset=0.4)
     for learner in given.learners:
         network, width, side, epochs, stem = [*learner.split(":"), "random"][:5]
-        settings = {"method": given.method, "network": network, "width": width, "epochs": epochs}
-        settings["stem"] = stem
+        settings = {"method": given.method, "network": network, "width": width, "stem": stem}
+        settings |= {} if epochs == "auto" else {"epochs": epochs}
         settings |= {"backbone": given.backbone} if given.backbone else {}
         resize = None if given.data == "digits" else int(side)
         data = load_images(DataConfig(data=given.data, resize=resize))

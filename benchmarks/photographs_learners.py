@@ -8,10 +8,12 @@ that week:
 
 slda-64, -128, -224: the default, a closed-form head over EfficientNet-Lite0 with ImageNet weights.
     It resizes images to as many pixels. At 64 x 64 pixels, 128 is the default.
-fused-64: LoRD beside that head (``lord-fused``).
-nothing: lord+ with a ResNet-18 from random weights, at 32 pixels.
-shallow-32, -64: lord+ with resnet8 from random weights.
+fused-64: LoRD beside that head (``lord-fused``), with five epochs a session.
+nothing: lord+ with a ResNet-18 from random weights, at 32 pixels, with five epochs.
+shallow-32, -64: lord+ with resnet8 from random weights, with five epochs.
 stem-64: the same at 64 pixels, with the lowest frequencies as the first filters (``stem=dct``).
+auto-64: shallow-64 with the default number of epochs, which is larger for few images.
+fused-auto-64: fused-64 with that number.
 
 For each week, the file ``learners.json`` has accuracy, seconds and bytes. Accuracy is that on test
 images of the classes seen so far. Seconds are those of one thread, with decoding and writing. Bytes
@@ -40,16 +42,19 @@ from lord.training.folder import environment
 
 SIDE = 64
 BACKBONE = "efficientnet-lite0"
-SHALLOW = {"method": "lord+", "network": "resnet8", "width": 32}
+SHALLOW = {"method": "lord+", "network": "resnet8", "width": 32, "epochs": 5}
+FUSED = {"method": "lord-fused", "backbone": BACKBONE}
 METHODS: dict[str, tuple[dict[str, Any], int]] = {
     "slda-64": ({}, 64),
     "slda-128": ({}, 128),
     "slda-224": ({}, 224),
-    "fused-64": ({"method": "lord-fused", "backbone": BACKBONE}, 64),
-    "nothing": ({"method": "lord+", "network": "resnet18"}, 32),
+    "fused-64": (FUSED | {"epochs": 5}, 64),
+    "nothing": ({"method": "lord+", "network": "resnet18", "epochs": 5}, 32),
     "shallow-32": (SHALLOW | {"stem": "random"}, 32),
     "shallow-64": (SHALLOW | {"stem": "random"}, 64),
     "stem-64": (SHALLOW | {"stem": "dct"}, 64),
+    "auto-64": (SHALLOW | {"epochs": None}, 64),
+    "fused-auto-64": (FUSED, 64),
 }
 """Settings of each learner, and the side in pixels to which images are resized."""
 

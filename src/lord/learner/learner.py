@@ -16,6 +16,7 @@ from lord.learner.classifier import Classifier
 from lord.learner.forgotten import Forgotten
 from lord.learner.held_out import HeldOut
 from lord.learner.images import Images, as_images, class_names, fingerprint
+from lord.learner.length import session_budget
 from lord.learner.older import upgraded
 from lord.learner.restore import config_of, read, restore
 from lord.learner.seen import Seen
@@ -49,7 +50,8 @@ class Learner(Classifier):
         network: name of a network, or a module. Of a module, only the last layer is replaced.
         width: channels of the network's first stage. It is 32 for resnet8 and 16 for other names
             by default, and does not apply to a module.
-        epochs: passes over a session's images.
+        epochs: passes over a session's images. None: five, or as many as make 150 steps, but at
+            most twenty.
         batch: images of a training step.
         seed: random seed.
         settings: settings of the method and of its optimizer, such as ``lr=0.1``.
@@ -70,7 +72,7 @@ class Learner(Classifier):
         method: str = "lord+",
         network: str | nn.Module = setup.NETWORK.network,
         width: int | None = None,
-        epochs: int = 5,
+        epochs: int | None = None,
         batch: int = 32,
         seed: int = 0,
         **settings: Any,
@@ -145,7 +147,7 @@ class Learner(Classifier):
             UserError: for images or labels that do not fit, for a budget that the method cannot
                 keep, or if another session is unfinished.
         """
-        seconds, flops = setup.session_budget(self.config, seconds, flops)
+        seconds, flops = session_budget(self.config.method, seconds, flops)
         images = as_images(images, self.shape)
         if not callable(pause):
             raise UserError(field="pause", given=pause, allowed="a function")

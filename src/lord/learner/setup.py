@@ -1,6 +1,7 @@
 """The configuration of a learner, and the method built from it."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,7 +13,6 @@ from lord.config import (
     Config,
     UserError,
     build,
-    check_budget,
     choose,
     chosen,
     expect,
@@ -22,6 +22,7 @@ from lord.config import (
 )
 from lord.config.types import AtLeastTwo, Count, Natural
 from lord.data import Augment, measure_normalisation
+from lord.learner.length import passes
 from lord.methods import (
     METHODS,
     AnyMethod,
@@ -54,8 +55,9 @@ class LearnerConfig(Config, frozen=True):
 
     method: str = "lord+"
     """Method that trains the network. It must be able to take new classes later."""
-    epochs: Count = 5
-    """Passes over a session's images, where there is no budget."""
+    epochs: Count | None = None
+    """Passes over a session's images, where there is no budget. None: five, or as many as make 150
+    steps, but at most twenty."""
     batch: AtLeastTwo = 32
     """Images of a training step."""
     seed: Natural = 0
@@ -84,7 +86,7 @@ def make_method(config: LearnerConfig, inputs: Inputs, classes: int, augment: Au
             optimizer=optimizer,
             classes=classes,
             tasks=HORIZON,
-            epochs=config.epochs,
+            epochs=partial(passes, epochs=config.epochs, batch=config.batch),
             batch=config.batch,
             generator=Generator().manual_seed(config.seed + 1),
         )
@@ -215,26 +217,6 @@ def _check_kinds(values: Mapping[str, Any]) -> None:
             allowed="a network's name, or a module",
             hint=f"{make}, or use {named} and pass the name",
         )
-
-
-def session_budget(
-    config: LearnerConfig, seconds: float | None, flops: float | None
-) -> tuple[float | None, float | None]:
-    """Return the budget of a session, checked. A closed-form head takes one pass, without budget.
-
-    Raises:
-        UserError: if it is not a budget, or the method does not learn in its steps.
-    """
-    check_budget(seconds, flops)
-    if METHODS[config.method].method.traits.features == "only":
-        return None, None
-    if (seconds or flops) and not METHODS[config.method].method.traits.by_steps:
-        raise UserError(
-            f"cannot be used with '{config.method}', which trains when a session ends",
-            field="seconds" if seconds else "flops",
-            hint="set `epochs` instead",
-        )
-    return seconds, flops
 
 
 def _check_method(method: str, settings: Mapping[str, Any]) -> None:

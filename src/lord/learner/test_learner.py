@@ -155,6 +155,18 @@ def test_a_learner_continues_exactly_from_what_was_saved(tmp_path, method, optim
     assert parts.sessions[-1].flops == whole.sessions[-1].flops
 
 
+def test_a_session_makes_enough_steps_unless_its_passes_are_given(tmp_path):
+    images, labels = digits("0", "1")
+    for epochs, fewest, most in ((None, 150, 160), (2, 10, 20)):
+        learner = small(epochs=epochs)
+        learner.learn(images[20:], labels[20:])
+        learner.save(tmp_path / "state")
+        again = Learner.load(tmp_path / "state")
+        again.learn(images[:20], labels[:20])
+        assert fewest <= again.sessions[0].steps <= most
+        assert again.sessions[1].steps == (20 if epochs is None else 2)  # one batch a pass
+
+
 def test_a_budget_of_flops_is_kept():
     free = small(epochs=3)
     cost = free.learn(*digits("0", "1", "2")).flops

@@ -1,5 +1,7 @@
 """Build a method from its name, its settings and its network."""
 
+from collections.abc import Callable
+
 from torch import Generator, nn
 
 from lord.data import Augment
@@ -21,7 +23,7 @@ def build_method(
     optimizer: OptimizerConfig,
     classes: int,
     tasks: int,
-    epochs: int,
+    epochs: int | Callable[[int], int],
     batch: int,
     generator: Generator,
     last: int | None = None,
@@ -34,7 +36,8 @@ def build_method(
         name: name of the method, as registered.
         config: its settings.
         network: at full width, on the device, with one output per class.
-        epochs, batch: passes over each task, and number of images in a step.
+        epochs: passes over each task, or a function from its number of images to them.
+        batch: number of images in a step.
         inputs: what the method learns from.
         augment, optimizer, classes, tasks, generator, last, flops: as in ``Context``.
         step_flops: FLOPs of a step of plain SGD, with which steps are estimated if ``flops`` limits
@@ -44,7 +47,9 @@ def build_method(
     def steps(task: Task) -> int:
         if flops is not None:
             return max(int(flops / step_flops), 1)
-        return epochs * batch_count(len(task.labels), batch)
+        count = len(task.labels)
+        passes = epochs if isinstance(epochs, int) else epochs(count)
+        return passes * batch_count(count, batch)
 
     context = Context(
         network=network,
