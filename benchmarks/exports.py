@@ -118,7 +118,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     data = load_images(DataConfig(data=arguments.data))
-    learner = Learner(network="resnet18", width=arguments.width, pace=2)
+    learner = Learner(network="resnet18", width=arguments.width, epochs=5, pace=2)
     rows = []
     for first in range(0, 10, 2):
         learn(learner, data, (first, first + 1), arguments.per_class)

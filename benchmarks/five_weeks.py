@@ -136,7 +136,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="folder of CIFAR-10, in any layout")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--settings", default="", help="options of 'lord learn' for the first week")
+    first = "options of 'lord learn' for the first week"
+    parser.add_argument("--settings", default="--epochs 5", help=first)
     parser.add_argument("--seeds", type=int, default=1, help="uninterrupted learners")
     arguments = parser.parse_args()
     images = load_images(DataConfig(data=arguments.data))

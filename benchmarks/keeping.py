@@ -37,7 +37,7 @@ BUFFERS: dict[str, dict[str, object]] = {
 
 def trained(images: ImageData, settings: dict[str, object], seed: int) -> Learner:
     """Return a learner that has learned all weeks. No image is used twice."""
-    learner = Learner(network="resnet18", buffer=200, seed=seed, **settings)
+    learner = Learner(network="resnet18", epochs=5, buffer=200, seed=seed, **settings)
     used = Counter[str]()
     for week in WEEKS:
         rows, labels = [], []

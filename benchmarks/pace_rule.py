@@ -98,7 +98,7 @@ def learner_row(name: str, rule: str, seed: int, images: ImageData) -> Row:
     """Return the figures of a learner after all sessions."""
     networks = {"digits": ("cnn", 8), "cifar10": ("resnet18", 16)}
     network, width = networks[name]
-    learner = Learner(network=network, width=width, seed=seed, **LEARNERS[rule])
+    learner = Learner(network=network, width=width, epochs=5, seed=seed, **LEARNERS[rule])
     classes = order(len(images.classes), seed)
     for session in range(SESSIONS):
         new = classes[2 * session : 2 * session + 2]
