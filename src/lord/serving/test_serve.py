@@ -232,6 +232,7 @@ def test_many_connections_and_requests_get_an_answer_or_503(server):
 
 
 def test_nothing_above_was_a_defect_of_the_server(server):
+    assert server.ask("GET", "/nowhere")[0] == 404
     text = server.ask("GET", "/metrics")[2]
     assert 'status="500"' not in text
     assert "lord_predictions_in_progress 0.0" in text
