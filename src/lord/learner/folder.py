@@ -255,8 +255,9 @@ def _check_settings(
         was["resize"], now["resize"] = learner.shape[1], resize
     for name in sorted(names, key=lambda name: name != "method"):  # others depend on it
         if now[name] != was[name]:
+            kept = "the default" if was[name] is None else was[name]
             raise UserError(
-                f"differs from {was[name]}, with which the learner in '{folder}' was made",
+                f"differs from {kept}, with which the learner in '{folder}' was made",
                 field=name,
                 given=now[name],
                 hint="leave it out",

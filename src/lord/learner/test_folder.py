@@ -59,6 +59,13 @@ def test_settings_cannot_change(tmp_path, given, field, value):
         learn_folder(state, one, {}, resize=9, again=True)
 
 
+def test_a_setting_that_was_left_at_its_default_cannot_change_either(tmp_path):
+    state, one = tmp_path / "state", photos(tmp_path / "one", "0", "1")
+    learn(state, one, {name: SETTINGS[name] for name in SETTINGS if name != "epochs"})
+    with refused("epochs", given=5, problem=re.compile("from the default, with which")):
+        learn(state, one, {"epochs": 5}, again=True)
+
+
 def test_settings_given_again_may_be_text(tmp_path):
     state, one = tmp_path / "state", photos(tmp_path / "one", "0", "1")
     learn(state, one, {**SETTINGS, "lr": 0.05})
