@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.measure import Measurement
 
 from lord.cli.flags import TYPED
+from lord.cli.naming import as_flags
 from lord.config import UserError
 
 if TYPE_CHECKING:
@@ -66,7 +67,6 @@ def print_table(records: "Sequence[RunRecord]", baseline: str | None = None) -> 
         records: the records of the runs.
         baseline: name of the row that the costs are compared with.
     """
-    from lord.cli.main import as_flags
     from lord.reporting import against, notes, summarise, terminal
 
     rows = summarise(records)
@@ -113,7 +113,6 @@ def print_grid(head: "Sequence[str]", body: "Sequence[Sequence[str]]") -> None:
 
 def report_on(folder: Path, records: "Sequence[RunRecord]", baseline: str | None = None) -> None:
     """Write the report of a comparison, print its table, and say where the page is."""
-    from lord.cli.main import as_flags
     from lord.reporting import CONVENTION, summarise, warned, write_report
 
     page, *others = write_report(folder, records, baseline)

@@ -4,11 +4,9 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Callable
 
-from cyclopts import App, CycloptsError, Group, UnusedCliTokensError
+from cyclopts import CycloptsError, Group, UnusedCliTokensError
 
-import lord
 from lord.cli import (
     ablate,
     bench,
@@ -34,6 +32,7 @@ from lord.cli import (
 )
 from lord.cli.console import print_error
 from lord.cli.flags import TYPED, check_not_empty
+from lord.cli.naming import MODULES, app, namer
 from lord.config import PARENT, LostError, UserError, in_plugin, where_in_plugin
 
 GROUPS = {
@@ -51,15 +50,6 @@ lord compare --methods sgd,er,lord+
 lord learn --help
 """
 
-app = App(
-    name="lord",
-    help="Continual learning that counts its cost: accuracy per training FLOP.",
-    help_format="markdown",
-    version=lord.__version__,
-    help_on_error=False,
-    suppress_keyboard_interrupt=False,
-)
-
 
 def examples(text: str) -> str:
     """The end of a help page, in Markdown. Two spaces end a line."""
@@ -67,8 +57,6 @@ def examples(text: str) -> str:
 
 
 app.help_epilogue = examples(FIRST)
-MODULES = {}
-"""The file of each command by its name. A name that Python reserves has an underscore there."""
 for place, (title, modules) in enumerate(GROUPS.items()):
     group = Group(title, sort_key=place)
     for module in modules:
@@ -134,7 +122,7 @@ def _answer(error: Exception) -> str | None:
         word = (error.unused_tokens or ["?"])[0]
         return f"unexpected '{word}': settings are given as flags, such as --method lord"
     if isinstance(error, UserError):
-        named = str(error) if PARENT in os.environ else error.worded(_namer(TYPED[:1]))
+        named = str(error) if PARENT in os.environ else error.worded(namer(TYPED[:1]))
         text = " ".join(named.split())
         where = error.__cause__ and where_in_plugin(error.__cause__)
         return f"{text} ({where})" if where else text
@@ -145,41 +133,3 @@ def _answer(error: Exception) -> str | None:
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
         return "out of memory: lower width, buffer, batch or the number of images"
     return in_plugin(error)
-
-
-def as_flags(text: str) -> str:
-    """Return a sentence with its settings as the flags of the command that runs."""
-    return UserError(text).worded(_namer(TYPED[:1]))
-
-
-def _namer(command: list[str]) -> Callable[[str], str]:
-    """Return how a command's user calls a setting or argument: --width, FOLDER or --set rho."""
-    if not command or command[0] not in app:
-        return "`{}`".format
-    parameters = {}
-    for each in app[command[0]].assemble_argument_collection():
-        flag = each.names[0] if each.names else each.name
-        parameters[flag.lstrip("-").lower().replace("-", "_")] = flag
-    fields = {"method": "methods", **getattr(MODULES[command[0]], "FIELDS", {})}
-
-    def shown(name: str) -> str:
-        if name in parameters:
-            return parameters[name]
-        if fields.get(name) in parameters:
-            return parameters[fields[name]]
-        if "set" in parameters and _is_setting(name):
-            return f"--set {name}"
-        return f"`{name}`"
-
-    return shown
-
-
-def _is_setting(name: str) -> bool:
-    """Whether ``--set`` was given this name, or a method or the optimizer has it."""
-    if any(word.startswith(f"{name}=") for word in TYPED):
-        return True
-    if "lord.training" not in sys.modules:
-        return False
-    from lord.training.sections import known_settings
-
-    return name in known_settings()

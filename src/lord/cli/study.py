@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lord.cli.console import command_line, continues, report_on, say
 from lord.cli.flags import Arguments, Execution
+from lord.cli.naming import as_flags
 from lord.config import UserError, Variant, convert, parse_variant
 from lord.config.types import Count, Natural
 
@@ -78,7 +79,6 @@ def run_study(
         against: the variant that the others are compared with.
     """
     import lord.studies as studies
-    from lord.cli.main import as_flags
     from lord.reporting import find_records
     from lord.training import compose
 

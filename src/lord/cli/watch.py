@@ -10,6 +10,7 @@ from typing import Annotated
 from lord.cli.console import say
 from lord.cli.flags import Switch, checked
 from lord.cli.learner import warnings_printed
+from lord.cli.naming import as_flags
 from lord.config import UserError, load_plugin
 from lord.config.types import Count, Positive
 
@@ -79,8 +80,6 @@ def watch(
 
 def _stamped(text: str) -> None:
     """Print a line with the time, and settings as flags."""
-    from lord.cli.main import as_flags
-
     text = as_flags(text)
     say(f"{datetime.now().astimezone().isoformat(timespec='seconds')} {text}")
 
