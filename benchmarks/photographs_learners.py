@@ -12,6 +12,7 @@ fused-64: LoRD beside that head (``lord-fused``), with five epochs a session.
 nothing: lord+ with a ResNet-18 from random weights, at 32 pixels, with five epochs.
 shallow-32, -64: lord+ with resnet8 from random weights, with five epochs.
 stem-64: the same at 64 pixels, with the lowest frequencies as the first filters (``stem=dct``).
+fifteen-64, thirty-64: shallow-64 with as many epochs.
 auto-64: shallow-64 with the default number of epochs, which is larger for few images.
 fused-auto-64: fused-64 with that number.
 
@@ -53,6 +54,8 @@ METHODS: dict[str, tuple[dict[str, Any], int]] = {
     "shallow-32": (SHALLOW | {"stem": "random"}, 32),
     "shallow-64": (SHALLOW | {"stem": "random"}, 64),
     "stem-64": (SHALLOW | {"stem": "dct"}, 64),
+    "fifteen-64": (SHALLOW | {"epochs": 15}, 64),
+    "thirty-64": (SHALLOW | {"epochs": 30}, 64),
     "auto-64": (SHALLOW | {"epochs": None}, 64),
     "fused-auto-64": (FUSED, 64),
 }
