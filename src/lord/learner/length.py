@@ -7,7 +7,8 @@ from lord.methods import METHODS
 from lord.streams import batch_count
 
 STEPS = 150
-"""Steps that a session should make, where no number of passes is given."""
+"""Steps that a session should make, where no number of passes is given. Chosen by
+``results/learner-networks``, as is the range of passes."""
 FEWEST, MOST = 5, 20
 """Passes that it makes at least and at most, whatever the steps."""
 

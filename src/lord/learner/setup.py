@@ -56,8 +56,8 @@ class LearnerConfig(Config, frozen=True):
     method: str = "lord+"
     """Method that trains the network. It must be able to take new classes later."""
     epochs: Count | None = None
-    """Passes over a session's images, where there is no budget. None: five, or as many as make 150
-    steps, but at most twenty."""
+    """Passes over a session's images, where there is no budget. None: as many as
+    make 150 steps, from five to twenty."""
     batch: AtLeastTwo = 32
     """Images of a training step."""
     seed: Natural = 0
