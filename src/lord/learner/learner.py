@@ -18,7 +18,7 @@ from lord.learner.held_out import HeldOut
 from lord.learner.images import Images, as_images, class_names, fingerprint
 from lord.learner.length import session_budget
 from lord.learner.older import upgraded
-from lord.learner.restore import config_of, read, restore
+from lord.learner.saved import config_of, read
 from lord.learner.seen import Seen
 from lord.learner.session import OpenSession, Session
 from lord.learner.setup import LearnerConfig, flat_settings, learner_config
@@ -198,7 +198,7 @@ class Learner(Classifier):
         """
         state = upgraded(state)
         learner = cls.from_config(config_of(state, network))
-        restore(learner, state)
+        learner._restore(state)
         return learner
 
     def save(self, path: str | Path) -> None:
@@ -222,6 +222,26 @@ class Learner(Classifier):
             UserError: if there is no learner, or none is whole.
         """
         return read(path, lambda state: cls.from_state(state, network))
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Set a new learner to a state. Parts that older versions did not have are empty."""
+        self.classes, self.shape = list(state["classes"]), state["shape"]
+        self.sessions = [msgspec.convert(each, Session) for each in state["sessions"]]
+        self.held_out, self.seen = HeldOut(**state["held_out"]), Seen(**state.get("seen", {}))
+        self.forgotten = [msgspec.convert(each, Forgotten) for each in state.get("forgotten", [])]
+        if state["method"] is not None:
+            assert self.shape
+            mean_std = state["normalisation"]
+            inputs, augment = setup.prepare(self.config, self.shape, normalisation=mean_std)
+            setup.check_weights(inputs, state.get("weights"))
+            self._inputs, self._augment = inputs, augment
+            outputs = len(self.classes) + len(state["method"].get("replaced", {}))
+            self.method = self._widened(inputs, outputs, augment)
+            self.method.load_state_dict(state["method"])
+        self._generator.set_state(state["generator"])
+        if state["open"]:
+            cursor = Cursor(self.config.batch, self._generator)
+            self._open = OpenSession.from_state(state["open"], cursor)
 
     def _begin(
         self, images: Tensor, labels: Sequence[str], key: str, given: str, source: str | None
@@ -248,7 +268,8 @@ class Learner(Classifier):
         self.held_out.set_aside(images, numbers, number)
         self.seen.add(images, numbers, number)
         session, threads = Session(key, len(images), new, source=source), torch.get_num_threads()
-        self._open = OpenSession(session, given, self._new_cursor(), threads=threads)
+        cursor = Cursor(self.config.batch, self._generator)
+        self._open = OpenSession(session, given, cursor, threads=threads)
         return self._open
 
     def _widened(self, inputs: Inputs, classes: int, augment: Augment) -> AnyMethod:
@@ -273,9 +294,6 @@ class Learner(Classifier):
         self._open = None
         session.held_out = self.held_out_accuracy()
         return session
-
-    def _new_cursor(self) -> Cursor:
-        return Cursor(self.config.batch, self._generator)
 
     def _numbers(self, labels: Sequence[str]) -> Tensor:
         index = {name: number for number, name in enumerate(self.classes)}

@@ -60,7 +60,7 @@ class Outcome:
 
     def last_scores(self, statistics: str) -> Scores:
         """Return the scores after the last task, with these batch-norm statistics."""
-        trained, recomputed = self.loop.scores[-1]
+        trained, recomputed = self.loop.scoring.after[-1]
         return recomputed if statistics == "recomputed" and recomputed else trained
 
 
@@ -145,7 +145,7 @@ def record_of(
         buffer_bytes=method.buffer.nbytes if method.buffer is not None else 0,
         params=sum(parameter.numel() for parameter in method.predictor.parameters()),
         settings=common_settings(config),
-        online=outcome.loop.online_accuracy,
+        online=outcome.loop.scoring.online_accuracy,
         area_under_accuracy=area_under_accuracy(matrices.anytime),
         task_flops=budget.spent if isinstance(budget, FlopBudget) else None,
         stream_seen=budget.share if isinstance(budget, RealTime) else None,

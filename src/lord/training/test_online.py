@@ -4,6 +4,7 @@ import pytest
 
 from lord.evaluation import area_under_accuracy
 from lord.training import compose, run
+from lord.training.scoring import Scoring
 from lord.training.test_resume import outcome, stopped_after
 
 TINY = {"width": 4, "threads": 1, "subset": 0.1, "stop_after": 2, "batch": 10, "epochs": 1}
@@ -33,13 +34,13 @@ def test_predicting_each_batch_first_changes_nothing_else(tmp_path, monkeypatch)
 def test_each_image_is_predicted_once(monkeypatch, limits):
     """Batches of later epochs are not predicted, and those that are missed are."""
     seen = []
-    counted = run.__globals__["Loop"].online_accuracy.fget
+    counted = Scoring.online_accuracy.fget
 
-    def count(loop):
-        seen.append(int(loop.online[1]))
-        return counted(loop)
+    def count(scoring):
+        seen.append(int(scoring.online[1]))
+        return counted(scoring)
 
-    monkeypatch.setattr(run.__globals__["Loop"], "online_accuracy", property(count))
+    monkeypatch.setattr(Scoring, "online_accuracy", property(count))
     once = run(compose("er", TINY | ONE_PASS | {"stop_after": 1, "buffer": 32} | limits))
     images = 2 * round(0.1 * 145)
     assert 0.9 * images < seen[0] <= 1.1 * images

@@ -7,7 +7,7 @@ import pytest
 import lord.training.setup
 from lord.streams import make_stream
 from lord.training import compose, run
-from lord.training.loop import Loop
+from lord.training.scoring import Scoring
 from lord.training.test_resume import StoppedError, outcome
 
 TINY = {"width": 4, "threads": 1, "epochs": 1, "checkpoint_every": 0}
@@ -48,7 +48,7 @@ def test_an_evaluation_at_the_last_step_of_a_task_is_that_of_the_task(tmp_path, 
         raise StoppedError
 
     with monkeypatch.context() as patch:
-        patch.setattr(Loop, "_score", fail)
+        patch.setattr(Scoring, "score_after", fail)
         with pytest.raises(StoppedError):
             run(config, tmp_path / "parts")
     run(config, tmp_path / "parts", resume=True)
