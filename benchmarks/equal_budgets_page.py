@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from equal_budgets import HEADS, LEVELS, METHODS, STREAMS, TRAINED, UNSEEN
-from equal_budgets_records import Cells, Cost, cells_of, headline, seconds_of
+from equal_budgets_records import Cells, Cost, cells_of, headline, named, seconds_of
 from exact_tests import p_values
 
 from lord.evaluation import RunRecord
@@ -32,7 +32,7 @@ OURS = "lord+"
 SHALLOW = "lord+:network=resnet8:width=32"
 """The same method in a shallower network."""
 STEM = f"{SHALLOW}:stem=dct"
-"""The same, where the first filters start from frequencies."""
+"""The same, where the first layer starts from DCT filters."""
 LOW = 2
 """How many budgets of a stream count as its lowest."""
 COMMON = (0, 1, 2)
@@ -84,7 +84,7 @@ def accuracy_table(cells: Cells, lowest: float) -> list[str]:
             line.append(f"**{text}**" if means[method, level] == best else text)
             kept = max(kept, *(record.state_bytes for record in records))
         if any(line):
-            lines.append(f"| {method} | " + " | ".join(line) + f" | {kept / 1e6:.1f} |")
+            lines.append(f"| {named(method)} | " + " | ".join(line) + f" | {kept / 1e6:.1f} |")
     return lines
 
 
@@ -97,7 +97,7 @@ def seconds_table(cells: Cells, lowest: float, seconds: Cost) -> list[str]:
             found = [s for run in cells.get((method, level), []) if (s := seconds(run)) is not None]
             line.append(f"{statistics.fmean(found):.0f}" if found else "")
         if any(line):
-            lines.append(f"| {method} | " + " | ".join(line) + " |")
+            lines.append(f"| {named(method)} | " + " | ".join(line) + " |")
     return lines
 
 
@@ -115,7 +115,7 @@ def difference_table(cells: Cells, lowest: float) -> list[str]:
     lines.append("|---:|---|---:|---:|---:|")
     for (level, method, gap, _), p in zip(rows, p_values([row[3] for row in rows]), strict=True):
         points = f"{gap.mean:+.1f} ({gap.low:+.1f} to {gap.high:+.1f})"
-        lines.append(f"| {lowest * 2**level:.2g} | {method} | {points} | {p} |")
+        lines.append(f"| {lowest * 2**level:.2g} | {named(method)} | {points} | {p} |")
     return lines
 
 
@@ -140,7 +140,7 @@ def streams_table(streams: Sequence[Cells]) -> list[str]:
     lines.append("|---|---:|---:|---:|---:|---:|---:|")
     for (rival, common, gaps), p in zip(rows, p_values([row[2] for row in rows]), strict=True):
         mean, ahead = f"{statistics.fmean(gaps):+.1f}", sum(gap > 0 for gap in gaps)
-        lines.append(f"| {rival} | {common} | {len(gaps)} | {mean} | {ahead} | {p} |")
+        lines.append(f"| {named(rival)} | {common} | {len(gaps)} | {mean} | {ahead} | {p} |")
     return lines
 
 
@@ -168,8 +168,7 @@ def best_rival_table(streams: Mapping[str, Cells], ours: str, rivals: str) -> li
                 line.append("")
                 continue
             star = "*" if (gap.low or 0) > 0 or (gap.high or 0) < 0 else ""
-            named = other.replace(":", ", ")  # so that the cell can wrap
-            line.append(f"{gap.mean:+.1f}{star} {named}")
+            line.append(f"{gap.mean:+.1f}{star} {named(other)}")
         if any(line):
             lines.append(f"| {name} | " + " | ".join(line) + " |")
     return lines

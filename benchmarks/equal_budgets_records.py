@@ -12,6 +12,8 @@ from lord.bench import Bench
 from lord.evaluation import RunRecord
 from lord.reporting.report import find_records
 
+TUNED = ("tau", "rate", "plastic_rate", "decay")
+"""Settings that all runs of a method share. Tables leave them out."""
 Cells = dict[tuple[str, int], list[RunRecord]]
 """Method with its settings, and level of the budget -> its runs."""
 Cost = Callable[[RunRecord], float | None]
@@ -27,6 +29,20 @@ def cells_of(folder: Path, tasks: int, lowest: float) -> Cells:
         name = re.sub(r":flops_per_task=[^:]*|(?<=^gdumb):passes=[^:]*", "", record.label)
         cells.setdefault((name, level), []).append(record)
     return cells
+
+
+def named(label: str) -> str:
+    """Return the name of a method in the tables.
+
+    >>> named("der++:tau=1:network=resnet8:width=12:stem=dct")
+    'der++, resnet8, width 12, DCT stem'
+    """
+    method, *settings = label.split(":")
+    words = [method]
+    for name, _, value in (each.partition("=") for each in settings):
+        if name not in TUNED:
+            words.append({"network": value, "stem": "DCT stem"}.get(name, f"{name} {value}"))
+    return ", ".join(words)
 
 
 def evenly(label: str) -> str:

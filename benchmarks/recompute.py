@@ -24,11 +24,18 @@ STUDENT = {1: 12.706205, 2: 4.302653, 3: 3.182446, 4: 2.776445, 5: 2.570582}
 """Degrees of freedom -> 97.5 % quantile of Student's t distribution."""
 UNSEEN = ("blurry", "spectrograms", "tiny20")
 """Streams that were used for no choice."""
-SHALLOW = "lord+:network=resnet8:width=32"
-MINE = {"lord+": SHALLOW, SHALLOW: f"{SHALLOW}:stem=dct"}
+SHALLOW = "lord+, resnet8, width 32"
+MINE = {"lord+": SHALLOW, SHALLOW: f"{SHALLOW}, DCT stem"}
 """Two of our methods, and the one that each is compared with."""
 Values = dict[tuple[str, str], dict[int, float]]
-"""Method with its settings, and printed budget -> accuracy in percent by seed."""
+"""Printed method, and printed budget -> accuracy in percent by seed."""
+
+
+def shown(label: str) -> str:
+    """Return a method as tables print it: without its budget and the settings that all share."""
+    left_out = r":(flops_per_task|tau|rate|plastic_rate|decay)=[^:]*|(?<=^gdumb):passes=[^:]*"
+    text = re.sub(left_out, "", label).replace(":stem=dct", ", DCT stem")
+    return text.replace(":network=", ", ").replace(":", ", ").replace("=", " ")
 
 
 def read(file: Path, tasks: int) -> tuple[Values, dict[str, float]]:
@@ -41,7 +48,7 @@ def read(file: Path, tasks: int) -> tuple[Values, dict[str, float]]:
         found = re.search(r"flops_per_task=([0-9.e+]+)", run["label"])
         total = float(found[1]) * tasks if found else run["training_flops"]
         budget = f"{total:.2g}" if found else f"about {total}"
-        name = re.sub(r":flops_per_task=[^:]*|(?<=^gdumb):passes=[^:]*", "", run["label"])
+        name = shown(run["label"])
         values.setdefault((name, budget), {})[run["seed"]] = run["class_il" + suffix]
         kept[name] = max(kept.get(name, 0), run["state_bytes"] / 1e6)
     return values, kept
@@ -74,11 +81,12 @@ def seconds(folder: Path, tasks: int) -> dict[tuple[str, str], float]:
     for file in sorted(folder.glob("steps*.json")):
         for step in json.loads(file.read_text())["bench"]["steps"]:
             name, budget = step["method"].split(":flops_per_task=")
-            each[name, float(budget)] = step["seconds"] / step["flops"]
+            each[shown(name), float(budget)] = step["seconds"] / step["flops"]
     for line in (folder / "runs.jsonl").read_text().splitlines():
         run = json.loads(line)
-        name, _, budget = run["label"].partition(":flops_per_task=")
-        step = each.get((name.removesuffix(":stem=dct"), float(budget or 0)))
+        label, _, budget = run["label"].partition(":flops_per_task=")
+        name = shown(label)
+        step = each.get((name.removesuffix(", DCT stem"), float(budget or 0)))
         if step is not None:
             spent = run["training_flops"] - run["recompute_flops"]
             found.setdefault((name, f"{float(budget) * tasks:.2g}"), []).append(step * spent)
@@ -117,7 +125,7 @@ def tests(differences: list[list[float]]) -> list[str]:
 def same(rival: str) -> str:
     """Return our method in the network of a rival, with its stem."""
     found = SHALLOW if "resnet8" in rival else "lord+"
-    return MINE.get(rival, found + (":stem=dct" if rival.endswith(":stem=dct") else ""))
+    return MINE.get(rival, found + (", DCT stem" if rival.endswith(", DCT stem") else ""))
 
 
 def differing(first: dict[int, float], second: dict[int, float]) -> tuple[str, bool]:
@@ -145,10 +153,10 @@ def wrong(page: str, folder: Path, tasks: int) -> list[str]:
         check(f"MB of {method}", megabytes, f"{kept[method]:.1f}")
         for budget, cell in zip(heads[1:-1], cells, strict=True):
             runs = list(nearest(values, method, budget).values())
-            shown = f"{statistics.fmean(runs):.1f}" if runs else ""
+            text = f"{statistics.fmean(runs):.1f}" if runs else ""
             if len(runs) > 1:
-                shown += f" ± {statistics.stdev(runs):.1f}"
-            check(f"{method} at {budget}", cell, shown)
+                text += f" ± {statistics.stdev(runs):.1f}"
+            check(f"{method} at {budget}", cell, text)
     if f"<!-- {name}: seconds -->" in page:
         timed = seconds(folder, tasks)
         heads, *rows = table(page, f"{name}: seconds")
@@ -191,9 +199,9 @@ def wrong_together(
             gaps += [sum(each) / len(each) for _, each in sorted(by_seed.items())]
         ahead, mean = sum(gap > 0 for gap in gaps), sum(gaps) / len(gaps)
         computed.append((gaps, [str(used), str(len(gaps)), f"{mean:+.1f}", str(ahead)]))
-    for row, (_, shown), p in zip(rows, computed, tests([c[0] for c in computed]), strict=True):
-        if row[1:] != [*shown, *p.split("|")]:
-            found.append(f"{title}: {row}: computed {shown}, {p}")
+    for row, (_, cells), p in zip(rows, computed, tests([c[0] for c in computed]), strict=True):
+        if row[1:] != [*cells, *p.split("|")]:
+            found.append(f"{title}: {row}: computed {cells}, {p}")
     return found
 
 
@@ -217,8 +225,7 @@ def wrong_rivals(page: str, title: str, streams: list[Path], *, shallow: bool) -
             if mine and others:
                 first, second = (max(some, key=lambda each: means[each]) for some in (mine, others))
                 text, clear = differing(runs[first], runs[second])
-                shown = f"{text.split()[0]}{'*' if clear else ''} {second.replace(':', ', ')}"
-                computed.append(shown)
+                computed.append(f"{text.split()[0]}{'*' if clear else ''} {second}")
         if printed != computed:
             found.append(f"{title}: {name}: printed {printed}, computed {computed}")
     return found

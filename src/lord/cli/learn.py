@@ -76,10 +76,10 @@ def learn(
         Folder of the learner.
     method
         Method; it cannot change later, nor can the settings below. By default, a closed-form head
-        over a pretrained network (slda). It is lord+, from nothing, if a setting of a trained
+        over a pretrained network (slda). It is lord+, from scratch, if a setting of a trained
         network is given or lord-cl[pretrained] is not installed.
     network
-        Network to train from nothing; resnet8 by default.
+        Network to train from scratch; resnet8 by default.
     backbone
         Pretrained network, used frozen: efficientnet-lite0, timm:MODEL, torchvision:MODEL, hf:MODEL
         or a trained model's folder.

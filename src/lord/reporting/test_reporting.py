@@ -162,6 +162,7 @@ def test_differences_are_taken_over_common_seeds_only():
     found = paired(rows[0], rows[1], lambda r: r.class_il)
     assert (found.seeds, found.mean) == (2, 12.5)
     assert caution([2]).startswith("With 2 seeds")
+    assert caution([3, 1]).startswith("A row of one seed has no p value. With 3 seeds")
     assert caution([6, 8]) is None
 
 
