@@ -8,7 +8,7 @@ that week:
 
 slda-64, -128, -224: the default, a closed-form head over EfficientNet-Lite0 with ImageNet weights.
     It resizes images to as many pixels. At 64 x 64 pixels, 128 is the default.
-fused-64: LoRD beside that head (``lord-fused``), with five epochs a session.
+fused-64: LoRD beside that head (``lord-fused``), with five epochs per session.
 nothing: lord+ with a ResNet-18 from random weights, at 32 pixels, with five epochs.
 shallow-32, -64: lord+ with resnet8 from random weights, with five epochs.
 stem-64: the same at 64 pixels, with the lowest frequencies as the first filters (``stem=dct``).

@@ -21,7 +21,7 @@ EXTERNAL = re.compile(r"^(https?|mailto):")
 ONLY_HERE = re.compile(r"<!-- on the site:\n(.*?)-->", re.DOTALL)
 GENERATED = ("methods", "api", "commands.md", FRONTS)
 """Pages and pictures of the site that have no file in the repository."""
-TREES = {"results/README.md": "*\n*/*\n*/*/README", "how-to/extending.md": "/examples/*"}
+TREES = {"results/README.md": "*\n*/*\n*/*/README", "how-to/add-a-method.md": "/examples/*"}
 """Pages, and the pages below them in the navigation."""
 
 

@@ -13,12 +13,13 @@ import lord
 from lord.cli.main import app
 
 FILE = Path(__file__).parent / "interface.txt"
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "extending.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def taught():
-    """Yield (module, name) for each name that the page on extending declares public."""
-    rows = re.findall(r"^\| `(lord[\w.]*)` \| (.*) \|$", PAGE.read_text(), re.MULTILINE)
+    """Yield (module, name) for each name that the page of public names lists."""
+    page = DOCS / "reference" / "public-names.md"
+    rows = re.findall(r"^\| `(lord[\w.]*)` \| (.*) \|$", page.read_text(), re.MULTILINE)
     for module, names in rows:
         for name in re.findall(r"`(\w+)`", names):
             yield module, name
@@ -73,10 +74,11 @@ def interface():
     return re.sub(r" at 0x[0-9a-f]+", "", text) + "\n"
 
 
-def test_the_page_on_extending_uses_public_names_only():
+def test_the_pages_on_adding_parts_use_public_names_only():
     public = {(module, name) for module, name in taught()} | {("lord", n) for n in lord.__all__}
     used = set()
-    for module, names in re.findall(r"^from (lord[\w.]*) import (.*)$", PAGE.read_text(), re.M):
+    text = "".join(page.read_text() for page in (DOCS / "how-to").glob("add-*.md"))
+    for module, names in re.findall(r"^from (lord[\w.]*) import (.*)$", text, re.M):
         used |= {(module, name.strip()) for name in names.split(",")}
     assert used
     assert used <= public

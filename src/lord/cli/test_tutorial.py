@@ -71,7 +71,7 @@ def test_every_command_of_a_page_works(page, tmp_path):
 
 
 def test_pages_of_commands_are_found():
-    assert {"README", "index", "first-learner", "first-comparison", "extending"} <= {
+    assert {"README", "index", "first-learner", "first-comparison", "add-a-method"} <= {
         page.stem for page in PAGES
     }
 

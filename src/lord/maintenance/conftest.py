@@ -20,7 +20,7 @@ WEEKS = ("012", "13", "23")
 
 
 def write(folder, names, start):
-    """Write 30 images of each digit, a folder a class."""
+    """Write 30 images of each digit, one folder per class."""
     for name in names:
         (folder / name).mkdir(parents=True)
         for number, image in enumerate(digits(name)[0][start : start + 30]):

@@ -37,7 +37,7 @@ class SLDA(ClosedForm[SLDAConfig]):
         covariance = sums.within()
         if float(covariance.trace()) > ROUNDING * float(means.square().sum()):
             covariance = shrunk(covariance, rows, candidate)
-        else:  # one image a class: the nearest mean decides
+        else:  # one image per class: the nearest mean decides
             covariance = torch.eye(len(covariance), dtype=covariance.dtype)
         weight = torch.cholesky_solve(means.T, torch.linalg.cholesky(covariance)).T
         return weight, -(weight * means).sum(1) / 2

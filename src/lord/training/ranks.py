@@ -5,7 +5,7 @@ are split. The network splits its input and gathers its output, so that the meth
 of all images on every process. Before an optimizer steps, gradients are averaged.
 
 DistributedDataParallel allows one module and one backward pass only. Here a student is replaced as
-it grows, lends its weights to a teacher's module, and has several backward passes a step.
+it grows, lends its weights to a teacher's module, and has several backward passes per step.
 
 Two things differ from a run on one process. Batch-norm normalises each share separately. Running
 statistics are the mean over shares (DistributedDataParallel keeps those of the first process).
