@@ -128,7 +128,8 @@ def _colour(channels: int) -> str:
 def _add_classes(table: Table, classes: Sequence[str], images: "Tensor") -> None:
     from lord.data import measure_normalisation
 
-    names = ", ".join(classes[:20]) + (" ..." if len(classes) > 20 else "")
+    plain = (name if name.isprintable() else repr(name) for name in classes[:20])
+    names = ", ".join(plain) + (" ..." if len(classes) > 20 else "")
     table.add_row("classes", f"{len(classes)}: {names}")
     pairs = zip(*measure_normalisation(images), strict=True)
     table.add_row("mean / std", " ".join(f"{mean:.4f}/{std:.4f}" for mean, std in pairs))

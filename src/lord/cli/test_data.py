@@ -19,3 +19,10 @@ def test_a_folder_of_data_sets_is_not_taken_for_classes(lord, photos):
     code, _, error = lord("data all")
     assert code == 2
     assert "name one of its data sets, such as 'all/a'" in error
+
+
+def test_a_class_name_with_a_line_break_is_shown_in_one_line(lord, photos):
+    first = min((photos / "train").iterdir())
+    first.rename(first.with_name("line\nbreak"))
+    _, out, _ = lord(f"data {photos / 'train'}")
+    assert r"'line\nbreak'" in out
