@@ -126,13 +126,13 @@ def _exportable(source: Path) -> "tuple[Deployed, Sequence[str], Images]":
 def _images_of(learner: "Learner") -> "Images":
     """A learner's images with their labels; random images if it has none.
 
-    They are those of its buffer. A buffer may hold latents or small images, or there may be none:
-    then they are the held-out images.
+    They are those of its buffer. A buffer may be empty, or hold latents or small images, or there
+    may be none: then they are the held-out images.
     """
     method, shape = learner.method, learner.shape
     assert method is not None
     assert shape is not None
-    held = method.buffer.held if method.buffer is not None else {}
+    held = method.buffer.held if method.buffer is not None and len(method.buffer) else {}
     if held and method.context.latents is None and tuple(held["images"].shape[1:]) == shape:
         labels = learner.class_numbers(held["labels"])
         return Images(held["images"], labels, "images of the buffer")

@@ -103,6 +103,9 @@ def test_a_file_that_lord_did_not_write_is_not_replaced(lord, tmp_path):
         ("d/study.json", "compare --methods sgd --seeds 1 --epochs 1 --width 4 --out d"),
         ("e/accuracy.json", "run --method sgd --epochs 1 --width 4 --out e"),
         ("f/environment.json", "run --method sgd --epochs 1 --width 4 --out f"),
+        ("g/checkpoint.safetensors", "run --method sgd --epochs 1 --width 4 --out g"),
+        ("h/error.json", "run --method sgd --epochs 1 --width 4 --out h"),
+        ("i/model.safetensors", "run --method sgd --epochs 1 --width 4 --overwrite --out i"),
     ]:
         file = tmp_path / name
         file.parent.mkdir(exist_ok=True)

@@ -33,6 +33,13 @@ def test_a_buffer_of_small_images_does_not_check_an_export():
     assert _images_of(learned(method="er", buffer=64)).kind == "images of the buffer"
 
 
+def test_a_learner_whose_buffer_was_forgotten_is_checked_with_held_out_images():
+    learner = learned(method="er", buffer=64)
+    buffer = learner.method.buffer
+    buffer.keep(torch.zeros(len(buffer), dtype=torch.bool))
+    assert _images_of(learner).kind == "held-out images"
+
+
 def test_a_learner_without_held_out_images_cannot_be_exported_in_eight_bits(lord, tmp_path):
     learner = Learner("slda")
     learner.learn(torch.randint(0, 256, (8, 1, 8, 8), dtype=torch.uint8), ["a", "b"] * 4)

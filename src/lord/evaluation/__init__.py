@@ -16,6 +16,7 @@ from lord.evaluation.matrix import (
 )
 from lord.evaluation.online import area_under_accuracy, hits, overall_accuracy
 from lord.evaluation.progress import (
+    FAILURE,
     State,
     forget_failure,
     read_failure,
@@ -42,6 +43,7 @@ __all__ = [
     "backward_transfer",
     "final_average",
     "finished",
+    "FAILURE",
     "forget_failure",
     "forgetting",
     "forward_transfer",

@@ -9,7 +9,7 @@ import msgspec
 from lord.evaluation.record import finished
 from lord.storage import is_locked, write_json
 
-FILE = "error.json"
+FAILURE = "error.json"
 State = Literal["finished", "running", "failed", "stopped"]
 """``failed``: an error ended it. ``stopped``: it was killed or interrupted."""
 
@@ -22,20 +22,20 @@ class Failure(msgspec.Struct, frozen=True):
 
 def write_failure(folder: Path, error: str) -> None:
     """Write the error that ended a run to its folder."""
-    write_json(folder / FILE, Failure(error))
+    write_json(folder / FAILURE, Failure(error))
 
 
 def read_failure(folder: Path) -> str | None:
     """Return the error that ended the run in ``folder``; None if no error did."""
     try:
-        return msgspec.json.decode((folder / FILE).read_bytes(), type=Failure).error
+        return msgspec.json.decode((folder / FAILURE).read_bytes(), type=Failure).error
     except (OSError, msgspec.MsgspecError):
         return None
 
 
 def forget_failure(folder: Path) -> None:
     """Remove the error of an earlier attempt, because the run begins or goes on."""
-    (folder / FILE).unlink(missing_ok=True)
+    (folder / FAILURE).unlink(missing_ok=True)
 
 
 def state_of(folder: Path) -> State:

@@ -11,7 +11,7 @@ from torch import nn
 from lord.config import UserError, as_path, first_line
 from lord.learner.session import learner_file
 from lord.learner.setup import LearnerConfig, learner_config
-from lord.storage import load_state
+from lord.learner.snapshots import load_latest
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ def read(path: str | Path, make: Callable[[dict[str, Any]], T]) -> T:
         UserError: if there is no learner, or none is whole.
     """
     path = learner_file(as_path("path", path))
-    state, note = load_state(path)
+    state, note = load_latest(path)
     if note:
         warnings.warn(note, stacklevel=3)
     try:

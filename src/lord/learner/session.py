@@ -19,6 +19,8 @@ from lord.streams import Cursor, Task
 
 STATE_FILE = "state.safetensors"
 """The checkpoint in a learner's folder."""
+SNAPSHOTS = "state-after-*.safetensors"
+"""The learner as it was after a number of sessions."""
 PROBE = 4
 """Steps after which the number of steps within a budget is first computed."""
 
@@ -191,8 +193,8 @@ class OpenSession:
 
 
 def holds_learner(folder: Path) -> bool:
-    """Return whether there is a learner in a folder."""
-    return has_state(folder / STATE_FILE)
+    """Return whether there is a learner in a folder, as it is or as it was before a session."""
+    return has_state(folder / STATE_FILE) or any(folder.glob(SNAPSHOTS))
 
 
 def learner_file(path: Path) -> Path:

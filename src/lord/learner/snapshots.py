@@ -2,8 +2,10 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
-from lord.learner.session import STATE_FILE
+from lord.config import UserError
+from lord.learner.session import SNAPSHOTS, STATE_FILE
 from lord.storage import link_state, load_state, previous
 
 OLD_NAME = "state-finished.safetensors"
@@ -18,10 +20,25 @@ def snapshot(folder: Path, sessions: int) -> Path:
 def snapshots(folder: Path) -> dict[int, Path]:
     """Return the files that there are, by the number of sessions, in ascending order."""
     found = {}
-    for file in folder.glob("state-after-*.safetensors"):
+    for file in folder.glob(SNAPSHOTS):
         if number := re.fullmatch(r"state-after-(\d+)", file.stem):
             found[int(number[1])] = file
     return dict(sorted(found.items()))
+
+
+def load_latest(file: Path) -> tuple[Any, str | None]:
+    """Read a learner's file, as ``load_state`` does.
+
+    Raises:
+        UserError: if it is gone or damaged. The hint names a whole file of an earlier session.
+    """
+    try:
+        return load_state(file)
+    except UserError as error:
+        earlier = list(snapshots(file.parent).values())
+        if earlier and file.name == STATE_FILE and error.hint is None:
+            error.hint = f"to return to an earlier session, rename '{earlier[-1]}' to '{file}'"
+        raise
 
 
 def kept_before(folder: Path, sessions: int) -> Path:

@@ -91,6 +91,19 @@ def test_what_an_earlier_version_kept_is_used(state):
     assert not (folder / OLD_NAME).exists()
 
 
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_learner_without_its_checkpoint_is_not_begun_again(state, weeks, gone):
+    folder = state("head")
+    for file in (folder / STATE_FILE, previous(folder / STATE_FILE)):
+        file.unlink(missing_ok=True) if gone else file.write_bytes(b"damaged")
+    before = sorted(folder.iterdir())
+    hint = re.compile(re.escape(str(snapshot(folder, 2))))
+    for task in (undo_sessions, Learner.load, lambda to: learn(to, weeks[0])):
+        with refused(None, hint=hint):
+            task(folder)
+    assert sorted(folder.iterdir()) == before
+
+
 def test_nothing_is_taken_back_if_the_last_checkpoint_is_damaged(state):
     folder = state("head")
     (folder / STATE_FILE).write_bytes(b"damaged")

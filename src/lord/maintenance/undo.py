@@ -9,12 +9,13 @@ from lord.config.types import Count
 from lord.learner import STATE_FILE, Learner
 from lord.learner.session import learner_file
 from lord.learner.snapshots import (
+    load_latest,
     rename_old_snapshot,
     restore_snapshot,
     snapshot,
     snapshots,
 )
-from lord.storage import load_state, locked
+from lord.storage import locked
 
 
 def undo_sessions(
@@ -61,7 +62,7 @@ def _check_whole(folder: Path) -> None:
         UserError: if not.
     """
     file = folder / STATE_FILE
-    _, note = load_state(file)
+    _, note = load_latest(file)
     if note:
         whole = [str(kept) for kept in snapshots(folder).values()]
         raise UserError(

@@ -17,9 +17,9 @@ import yaml
 
 from lord.config import CONTENTS, UserError, first_line, in_plugin
 from lord.data.sources import recognise
-from lord.evaluation import TABLE, forget_failure, write_failure
+from lord.evaluation import FAILURE, TABLE, forget_failure, write_failure
 from lord.learner import holds_learner
-from lord.storage import remove_state, write_atomic, write_json, write_text
+from lord.storage import previous, remove_state, write_atomic, write_json, write_text
 
 RESULTS = (
     *("summary.json", "metrics.jsonl", "model.safetensors", "classes.json", "buffer.png"),
@@ -54,7 +54,8 @@ def claim(folder: Path, *, overwrite: bool) -> None:
             + "choose another `out`, or set `overwrite`",
         )
     if not is_ours(folder):
-        for file in (folder / name for name in (CONFIG, *METADATA)):
+        kept = (CONFIG, *METADATA, *RESULTS, FAILURE, CHECKPOINT, previous(Path(CHECKPOINT)).name)
+        for file in (folder / name for name in kept):
             if file.is_file():
                 raise UserError(
                     f"'{file}' does not belong to a run and would be replaced",
