@@ -145,7 +145,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write plain values, structs or dataclasses to a file as indented JSON, in one step."""
-    write_text(path, msgspec.json.format(msgspec.json.encode(value), indent=1).decode() + "\n")
+    write_text(path, msgspec.json.format(json_text(value), indent=1) + "\n")
 
 
 def _to_disk(path: Path) -> None:

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from lord.conftest import refused
-from lord.storage import files, json_text, link_state, load_state, previous, save_state
+from lord.storage import (
+    files,
+    json_text,
+    link_state,
+    load_state,
+    previous,
+    save_state,
+    write_json,
+)
 from lord.storage.checkpoint import FORMAT, READABLE, _digest
 
 plain = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False)
@@ -233,9 +241,11 @@ def test_there_is_a_whole_file_at_every_moment(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX only")
-def test_names_that_are_not_utf_8_are_written_as_json():
+def test_names_that_are_not_utf_8_are_written_as_json(tmp_path):
     assert json_text({"file": "a.png"}) == '{"file":"a.png"}'
     assert json_text({os.fsdecode(b"caf\xe9"): (1, None)}) == '{"caf\ufffd":[1,null]}'
+    write_json(tmp_path / "names.json", [os.fsdecode(b"caf\xe9")])
+    assert json.loads((tmp_path / "names.json").read_text()) == ["caf\ufffd"]
 
 
 def test_a_checkpoint_that_is_replaced_while_it_is_read_is_not_damaged(tmp_path, monkeypatch):

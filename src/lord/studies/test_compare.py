@@ -196,6 +196,19 @@ def test_after_ctrl_c_no_process_is_left_and_the_same_command_continues(lord, tm
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_after_an_early_ctrl_c_one_line_is_printed(lord, tmp_path):
+    process = lord(f"{COMPARE} {tmp_path / 'study'}")
+    wait_for(lambda: children(process.pid))
+    time.sleep(1)  # the server of runs has started, and imports PyTorch
+    os.killpg(process.pid, signal.SIGINT)
+    code, _, error = ended(process)
+    assert code == 130
+    assert error.count("error:") == 1
+    assert "Traceback" not in error
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_killed_run_is_reported_and_repeated_by_the_same_command(lord, tmp_path):
     process = lord(f"{COMPARE} {tmp_path}")
     wait_for((tmp_path / "der++-seed0" / "metrics.jsonl").exists)

@@ -15,6 +15,8 @@ from typing import IO
 from lord.config import PARENT
 
 CODE = """
+import signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # the study gets it too, and stops the runs
 import lord.cli.main, lord.training, torch._dynamo  # optimizers import the last one
 from lord.studies.engines.forks import serve
 serve()
@@ -125,8 +127,14 @@ def serve() -> None:
     When the study ends, the input ends, and with it this process. Its runs then have another
     parent, and stop.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the study gets it too, and stops the runs
     runs: dict[int, int] = {}
+
+    def say(number: int, what: str, value: int) -> None:
+        try:
+            print(number, what, value, flush=True)
+        except BrokenPipeError:  # the study was killed
+            os._exit(1)
+
     with open(0, "rb", buffering=0, closefd=False) as orders:
         while True:
             if select.select([orders], [], [], POLL)[0]:
@@ -137,10 +145,9 @@ def serve() -> None:
                 if not pid:
                     break
                 runs[pid] = number
-                print(number, "pid", pid, flush=True)
+                say(number, "pid", pid)
             while runs and (ended := os.waitpid(-1, os.WNOHANG))[0]:
-                code = os.waitstatus_to_exitcode(ended[1])
-                print(runs.pop(ended[0]), "code", code, flush=True)
+                say(runs.pop(ended[0]), "code", os.waitstatus_to_exitcode(ended[1]))
     _become(**order)
 
 
