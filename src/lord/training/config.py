@@ -181,8 +181,8 @@ def _concerning(
     given = current(given, [method, *beside])
     # Settings of one method replace those of all methods, in any order, because they come last.
     for name, value in sorted(given.items(), key=lambda item: "." in item[0]):
-        owner, _, setting = name.rpartition(".")
-        methods = [choose("method", owner, METHODS)] if owner else [method, *beside]
+        owner, dot, setting = name.rpartition(".")
+        methods = [choose(name, owner, METHODS)] if dot else [method, *beside]
         if setting not in SHARED and not any(setting in METHODS[m].settings for m in methods):
             if setting in RETIRED and {"lord", "lord+"} & set(methods):
                 raise removed(setting, value)
@@ -192,6 +192,8 @@ def _concerning(
             raise unknown_setting(setting, METHODS[methods[0]].settings, names)
         if owner in ("", method):
             values[setting] = value
+        elif setting in METHODS[owner].settings:
+            METHODS[owner].config({setting: value})  # it has no effect, but must be allowed
     return values
 
 
