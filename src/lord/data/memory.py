@@ -82,7 +82,7 @@ def images(
     train: object,
     test: object = None,
     *,
-    classes: Sequence[str] | None = None,
+    classes: Sequence[str] | np.ndarray | None = None,
     image: str = "image",
     label: str = "label",
     resize: int | None = None,
@@ -113,14 +113,14 @@ def images(
         raise UserError("is missing", field="test", allowed=SPLITS)
     reader = Reader(image, label, resize)
     splits = [(*reader.read("train", train), 0), (*reader.read("test", test), 0)]
-    names = classes or _names(train, label)
+    names = _given_names(classes) or _names(train, label)
     return _joined([splits[0]], [splits[1]], names, by_task=False)
 
 
 def images_by_task(
     tasks: Sequence[tuple[object, object]],
     *,
-    classes: Sequence[str] | None = None,
+    classes: Sequence[str] | np.ndarray | None = None,
     image: str = "image",
     label: str = "label",
     resize: int | None = None,
@@ -152,18 +152,19 @@ def images_by_task(
             parts.append((*reader.read("tasks", split), place))
     if not train:
         raise UserError("is empty", field="tasks", allowed="at least one pair (train, test)")
-    return _joined(train, test, classes or _names(tasks[0][0], label), by_task=True)
+    names = _given_names(classes) or _names(tasks[0][0], label)
+    return _joined(train, test, names, by_task=True)
 
 
 def _joined(
-    train: Sequence[Part], test: Sequence[Part], names: Sequence[str] | None, *, by_task: bool
+    train: Sequence[Part], test: Sequence[Part], names: Sequence[str], *, by_task: bool
 ) -> ImageData:
     """Join parts of both splits to a data set."""
     parts = [("train", part) for part in train] + [("test", part) for part in test]
     channels = max(part[0].shape[3] for _, part in parts)
     shape = (channels, *train[0][0].shape[1:3])
     largest = max(int(labels.max()) for _, labels, _ in train)
-    classes = tuple(map(str, names or range(largest + 1)))
+    classes = tuple(names) or tuple(map(str, range(largest + 1)))
     for field, (pixels, labels, _) in parts:
         if pixels.shape[1:3] != shape[1:] or pixels.shape[3] not in (1, channels):
             has = by((pixels.shape[3], *pixels.shape[1:3]))
@@ -216,11 +217,18 @@ def _labels(field: str, labels: object, number: int) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def _names(split: object, label: str) -> Sequence[str] | None:
-    """Return the names of classes that a split has; None without any."""
+def _given_names(classes: object) -> list[str]:
+    """Return the names of classes that the user gave as a sequence or an array; none for None."""
+    return [] if classes is None else [str(name) for name in classes]  # type: ignore[attr-defined]
+
+
+def _names(split: object, label: str) -> list[str]:
+    """Return the names of classes that a split has, if any."""
+    owner, attribute = split, "classes"
     if is_hugging_face(split):
-        return getattr(split.features[label], "names", None)  # type: ignore[attr-defined]
-    return getattr(split, "classes", None)
+        owner, attribute = split.features[label], "names"  # type: ignore[attr-defined]
+    names = getattr(owner, attribute, None)
+    return [] if names is None else [str(name) for name in names]
 
 
 def _check_labels(field: str, labels: np.ndarray, classes: Sequence[str]) -> None:

@@ -62,6 +62,13 @@ def test_names_come_from_the_dataset_and_grey_images_get_channels():
     ]
 
 
+@pytest.mark.parametrize("kind", [np.array, tuple, list])
+def test_names_of_classes_may_be_an_array_or_any_sequence(kind):
+    data, names = Photos(), kind(["x", "y", "z"])
+    assert images(data, data, classes=names).classes == ("x", "y", "z")
+    assert images_by_task([(data, data)], classes=names).classes == ("x", "y", "z")
+
+
 def test_kept_images_are_read_by_their_name_and_lost_ones_are_named():
     data = images_by_task([(Photos(), Photos()), ((255 - PIXELS, LABELS), Photos())])
     name = keep(data)
