@@ -1,5 +1,6 @@
 """Data sets in memory: arrays, tensors, PyTorch datasets and Hugging Face datasets."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from lord.data.pixels import as_pixels
 TEST = ("test", "validation", "valid", "val")
 """Names that the test split of a mapping may have. The first that exists is used."""
 SPLITS = "(images, labels), a dataset of (image, label), or a Hugging Face dataset"
-
+NAMES = "a sequence of names, one for each label"
 
 Part = tuple[np.ndarray, np.ndarray, int]
 """Images, labels, and the task that they belong to."""
@@ -165,6 +166,10 @@ def _joined(
     shape = (channels, *train[0][0].shape[1:3])
     largest = max(int(labels.max()) for _, labels, _ in train)
     classes = tuple(names) or tuple(map(str, range(largest + 1)))
+    for name, number in Counter(classes).items():
+        if number > 1:  # results are by name, so one class would replace the other
+            allowed = "a different name for each label"
+            raise UserError(f"names {number} labels", field="classes", given=name, allowed=allowed)
     for field, (pixels, labels, _) in parts:
         if pixels.shape[1:3] != shape[1:] or pixels.shape[3] not in (1, channels):
             has = by((pixels.shape[3], *pixels.shape[1:3]))
@@ -218,8 +223,21 @@ def _labels(field: str, labels: object, number: int) -> np.ndarray:
 
 
 def _given_names(classes: object) -> list[str]:
-    """Return the names of classes that the user gave as a sequence or an array; none for None."""
-    return [] if classes is None else [str(name) for name in classes]  # type: ignore[attr-defined]
+    """Return the names of classes that the user gave as a sequence or an array; none for None.
+
+    Raises:
+        UserError: if they are something else, such as one text.
+    """
+    names = classes.tolist() if hasattr(classes, "tolist") else classes
+    if names is None:
+        return []
+    # A text is a sequence too, but of characters.
+    if isinstance(names, str | bytes) or not isinstance(names, Sequence):
+        raise UserError(field="classes", given=classes, allowed=NAMES)
+    for name in names:
+        if not isinstance(name, str | int):
+            raise UserError(f"has {name!r} where a name should be", field="classes", allowed=NAMES)
+    return [str(name) for name in names]
 
 
 def _names(split: object, label: str) -> list[str]:

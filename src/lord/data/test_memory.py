@@ -100,3 +100,21 @@ WRONG = {
 def test_what_is_no_split_is_refused(split, field, problem):
     with refused(field, problem=problem):
         images(split, None if isinstance(split, dict) else (PIXELS, LABELS))
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        (["a", "a", "b"], "names 2 labels"),
+        (np.array(["a", "b", "b"]), "names 2 labels"),
+        ("abc", ""),
+        ({"a", "b", "c"}, ""),
+        (5, ""),
+        (["a", "b", None], "has None where a name should be"),
+    ],
+)
+def test_names_of_classes_that_are_equal_or_no_sequence_are_refused(names, problem):
+    with refused("classes", problem=problem):
+        images(Photos(), Photos(), classes=names)
+    with refused("classes", problem=problem):
+        images_by_task([(Photos(), Photos())], classes=names)
