@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from lord.config import UserError
+from lord.config import UserError, convert
+from lord.config.types import Count
 from lord.data.image_data import ImageData, image_data
 from lord.data.pictures import by
 from lord.data.pixels import as_pixels
@@ -16,6 +17,7 @@ TEST = ("test", "validation", "valid", "val")
 """Names that the test split of a mapping may have. The first that exists is used."""
 SPLITS = "(images, labels), a dataset of (image, label), or a Hugging Face dataset"
 NAMES = "a sequence of names, one for each label"
+PAIRS = "a sequence of pairs (train, test)"
 
 Part = tuple[np.ndarray, np.ndarray, int]
 """Images, labels, and the task that they belong to."""
@@ -112,7 +114,7 @@ def images(
         train, test = _both(train)
     if test is None:
         raise UserError("is missing", field="test", allowed=SPLITS)
-    reader = Reader(image, label, resize)
+    reader = Reader(image, label, convert("resize", resize, Count | None))
     splits = [(*reader.read("train", train), 0), (*reader.read("test", test), 0)]
     names = _given_names(classes) or _names(train, label)
     return _joined([splits[0]], [splits[1]], names, by_task=False)
@@ -141,14 +143,14 @@ def images_by_task(
     Raises:
         UserError: if images or labels are missing or do not fit.
     """
-    reader = Reader(image, label, resize)
+    reader = Reader(image, label, convert("resize", resize, Count | None))
     train: list[Part] = []
     test: list[Part] = []
+    if not isinstance(tasks, Sequence):
+        raise UserError(field="tasks", given=type(tasks).__name__, allowed=PAIRS)
     for place, both in enumerate(tasks):
         if not isinstance(both, tuple | list) or len(both) != 2:
-            raise UserError(
-                f"has no pair at position {place}", field="tasks", allowed="pairs (train, test)"
-            )
+            raise UserError(f"has no pair at position {place}", field="tasks", allowed=PAIRS)
         for split, parts in zip(both, (train, test), strict=True):
             parts.append((*reader.read("tasks", split), place))
     if not train:

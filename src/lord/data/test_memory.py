@@ -118,3 +118,16 @@ def test_names_of_classes_that_are_equal_or_no_sequence_are_refused(names, probl
         images(Photos(), Photos(), classes=names)
     with refused("classes", problem=problem):
         images_by_task([(Photos(), Photos())], classes=names)
+
+
+@pytest.mark.parametrize("resize", [-1, 0, "a", 1.5])
+def test_a_size_that_is_no_count_is_refused(resize):
+    for read in (images, lambda *both, resize: images_by_task([both], resize=resize)):
+        with refused("resize", given=resize, allowed=re.compile("an integer, at least 1")):
+            read(Photos(), Photos(), resize=resize)
+
+
+@pytest.mark.parametrize("tasks", [None, 5, {}])
+def test_tasks_that_are_no_sequence_are_refused(tasks):
+    with refused("tasks", given=type(tasks).__name__, allowed=re.compile("pairs")):
+        images_by_task(tasks)

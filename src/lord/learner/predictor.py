@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from lord.config import UserError
+from lord.config import UserError, convert
 from lord.learner.held_out import HeldOut
 from lord.learner.images import AnyImages, batches
 from lord.learner.model import Prediction
@@ -55,8 +55,8 @@ class Predictor:
             top: number of classes to tell, with their probabilities.
 
         Raises:
-            UserError: for images that do not fit, a file that cannot be read, or before the first
-                session.
+            UserError: for images that do not fit, a file that cannot be read, a ``top`` that is no
+                integer, or before the first session.
         """
         return list(self.stream(self._batches(images), unknown=unknown, top=top))
 
@@ -69,6 +69,7 @@ class Predictor:
             parts: batches of N x C x H x W uint8 images of the learner's shape.
             unknown, top: as for ``predictions``.
         """
+        top = convert("top", top, int)
         known = self.known_scores() if unknown else None
         for part in parts:
             rows = self._probabilities_of(part)

@@ -82,6 +82,9 @@ def test_the_most_likely_classes_are_told_in_order(seen):
         assert dict(each.top) == pytest.approx(dict(zip(learner.classes, shares, strict=True)))
         assert each.top[0] == (each.label, each.confidence)
     assert learner.predictions(images[:1])[0].top == ()
+    for wrong in ("a", 1.5, None):
+        with refused("top", given=wrong, allowed="an integer"):
+            learner.predictions(images[:1], top=wrong)
 
 
 def test_images_come_in_batches_that_bound_memory():

@@ -2,12 +2,12 @@
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from lord.config import UserError, as_path
+from lord.config import UserError, as_path, expect
 from lord.evaluation import DEFINITIONS, RunRecord
 from lord.reporting.fairness import trained
 from lord.reporting.page import against
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Studies = Mapping[Path, Sequence[RunRecord]]
+STUDY = "a folder, or records as compare returns them"
 FIRST = ("study", "row", "method", "label", "seed", "headline_class_il", "headline_task_il")
 """The first columns of a tidy table."""
 APART = ("variant", "settings", "matrices", "per_class", "class_names")
@@ -67,7 +68,8 @@ def frame(study: str | Path | Sequence[RunRecord]) -> "DataFrame":
             ``lord.compare`` returns them.
 
     Raises:
-        UserError: if pandas is not installed, or the folder has no finished run.
+        UserError: if pandas is not installed, the folder has no finished run, or ``study`` is
+            something else.
     """
     try:
         pandas = import_module("pandas")
@@ -76,7 +78,11 @@ def frame(study: str | Path | Sequence[RunRecord]) -> "DataFrame":
     if isinstance(study, str | Path):
         columns, rows = tidy(find_studies(as_path("study", study)))
     else:
-        columns, rows = tidy({Path(): study})  # records without a folder
+        expect("study", study, Iterable, STUDY)
+        records = list(study)
+        for record in records:
+            expect("study", record, RunRecord, STUDY)
+        columns, rows = tidy({Path(): records})  # records without a folder
     return pandas.DataFrame({name: [row[n] for row in rows] for n, name in enumerate(columns)})
 
 

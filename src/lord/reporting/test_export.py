@@ -44,6 +44,13 @@ def test_a_study_is_a_data_frame(tmp_path):
     )
 
 
+@pytest.mark.parametrize(("study", "given"), [(["c1"], "c1"), (None, None), ([None], None)])
+def test_what_is_no_study_is_no_data_frame(study, given):
+    pytest.importorskip("pandas")
+    with refused("study", given=given, allowed=re.compile("folder, or records")):
+        lord.frame(study)
+
+
 def test_without_pandas_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with refused(None, problem=re.compile("pandas"), hint="pip install pandas"):
