@@ -93,12 +93,17 @@ def convert(name: str, value: object, kind: object) -> Any:
     return converted
 
 
+def plain_number(value: Any) -> Any:
+    """Return a number of any type, such as NumPy's, as Python's; other values as they are."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
+
+
 def _plain(value: object, kind: object) -> object:
     """A value in the types that msgspec converts from."""
-    if isinstance(value, float):  # NumPy has number types of its own
-        return float(value)
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return int(value)
+    if isinstance(value, Real):
+        return plain_number(value)
     if isinstance(value, str) and value.lower() == "none" and NoneType in get_args(kind):
         return None
     if isinstance(value, str) and re.fullmatch(r"-?\.\d+(e-?\d+)?", value):

@@ -50,8 +50,15 @@ def test_a_misspelt_word_is_answered_with_the_nearest():
         build(Example, {"epoch": 3})
 
 
-def test_numpys_numbers_are_numbers():
-    assert build(Example, {"lr": np.float64(0.5)}) == Example(lr=0.5)
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.longdouble, np.int8])
+def test_numpys_numbers_of_every_width_are_numbers(kind):
+    lr = build(Example, {"lr": kind(2.0)}).lr
+    assert (lr, type(lr)) == (2.0, float)
+    if not isinstance(kind(0), np.integer):
+        with refused("lr", allowed="a number, above 0, finite"):
+            build(Example, {"lr": kind("inf")})
+        with refused("epochs", allowed="an integer, at least 1"):
+            build(Example, {"epochs": kind(1.5)})
 
 
 def test_a_configuration_cannot_be_changed():

@@ -1,5 +1,7 @@
 import re
 
+import msgspec
+import numpy as np
 import pytest
 
 from lord.config import Variant, as_variant, parse_variant
@@ -36,6 +38,16 @@ def test_text_is_read_back_as_it_was_written(text):
 def test_values_from_python_are_written_as_they_are_typed():
     settings = {"rho": 0.25, "merged": True, "pace": None, "split": [[0, 1], [2]]}
     assert Variant("lord", settings).text == "lord:rho=0.25:merged=true:pace=none:split=0,1/2"
+
+
+def test_numpys_numbers_in_a_variant_can_be_written_to_a_file():
+    variant = Variant("er", {"lr": np.float32(0.5), "replay": np.int64(16), "merged": True})
+    assert msgspec.json.decode(msgspec.json.encode(variant))["settings"] == {
+        "lr": 0.5,
+        "replay": 16,
+        "merged": True,
+    }
+    assert variant.text == "er:lr=0.5:replay=16:merged=true"
 
 
 def test_settings_can_be_left_out():

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Collection
 
+import msgspec
+
 from lord.config.errors import UserError
-from lord.config.parse import Config, Value, setting_name
+from lord.config.parse import Config, Value, plain_number, setting_name
 
 PLAIN = re.compile(r"[^\s:,=./-][^\s:,=./]*")
 """A word that can stand between the separators of a variant's text, and name a folder."""
@@ -29,6 +31,9 @@ class Variant(Config, frozen=True, kw_only=False):
             raise UserError(
                 field="name", given=self.name, allowed="a name without spaces and : , = . /"
             )
+        # Settings are written to files, which have no numbers of NumPy's types.
+        plain = {name: plain_number(value) for name, value in self.settings.items()}
+        msgspec.structs.force_setattr(self, "settings", plain)
 
     @property
     def text(self) -> str:
