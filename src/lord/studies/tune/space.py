@@ -5,7 +5,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeGuard
 
-from lord.config import Config, UserError, Value, Variant, assigned, fields
+from lord.config import Config, UserError, Value, Variant, assigned, fields, typed
 from lord.data import DataConfig
 from lord.methods import METHODS
 from lord.streams import StreamConfig
@@ -46,6 +46,13 @@ class Dimension(Config, frozen=True):
     def extremes(self) -> tuple[Choice, ...]:
         """Values to check: if these are allowed, all are."""
         return self.choices or (self.low, self.high)
+
+    @property
+    def text(self) -> str:
+        """The dimension as it is typed; ``parse_space`` reads it."""
+        if self.choices:
+            return f"{self.name}={','.join(map(typed, self.choices))}"
+        return f"{self.name}={self.low}..{self.high}{':log' * self.log}"
 
     def concerns(self, method: str) -> bool:
         """Whether the method has this setting."""
@@ -92,8 +99,8 @@ def _parse_choices(name: str, values: str) -> Dimension:
     if len(set(choices)) < 2 or len(set(choices)) < len(choices) or not all(choices):
         allowed = "LOW..HIGH, or two or more different values"
         raise UserError(field="space", given=f"{name}={values}", allowed=allowed)
-    typed = {"true": True, "false": False}
-    return Dimension(name=name, choices=tuple(typed.get(choice, choice) for choice in choices))
+    words = {"true": True, "false": False}
+    return Dimension(name=name, choices=tuple(words.get(choice, choice) for choice in choices))
 
 
 def _parse_range(name: str, values: str) -> Dimension:

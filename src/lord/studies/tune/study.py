@@ -12,7 +12,7 @@ import msgspec
 from lord.config import UserError, Value
 from lord.studies.tune.journal import JOURNAL
 from lord.studies.tune.plan import Plan
-from lord.studies.tune.space import combinations, suggest, trials_of
+from lord.studies.tune.space import Dimension, combinations, suggest, trials_of
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -201,8 +201,16 @@ class Search:
         text = json.dumps(what, sort_keys=True)
         before = study.user_attrs.get("what", text)
         if before != text:
-            old, new = _settings(json.loads(before)), _settings(json.loads(text))
+            then, now = json.loads(before), json.loads(text)
+            old, new = _settings(then), _settings(now)
             name = min(name for name in old | new if old.get(name) != new.get(name))
+            if name in then["space"] | now["space"]:
+                has, given = (_searched(each["space"], name) for each in (then, now))
+                raise UserError(
+                    f"'{folder}' holds a search of {self.label} with {has}, not with {given}",
+                    field="space",
+                    hint="choose another `out`",
+                )
             raise UserError(
                 f"'{folder}' holds a search with {old.get(name)}",
                 field=name,
@@ -215,6 +223,11 @@ class Search:
 def _settings(what: dict[str, Any]) -> dict[str, Any]:
     """Put the searched and the given settings of a search side by side, by name."""
     return {**what, **what["given"], **what["space"], "given": None, "space": None}
+
+
+def _searched(space: dict[str, Any], name: str) -> str:
+    """Return a setting and its values as the user types them."""
+    return msgspec.convert(space[name], Dimension).text if name in space else f"no {name}"
 
 
 def _short(value: Value) -> str:

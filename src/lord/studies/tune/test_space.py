@@ -37,6 +37,13 @@ def test_a_space_of_another_form_is_refused(text, allowed):
 
 
 @pytest.mark.parametrize(
+    "text", ["lr=0.01..0.3:log", "epochs=1..5", "replay=16,32", "er.nesterov=true,false"]
+)
+def test_a_space_is_told_as_it_is_typed(text):
+    assert parse_space([text])[0].text == text
+
+
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("lr=-1..0.3", "lr=-1: .*expected"),

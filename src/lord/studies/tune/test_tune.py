@@ -145,7 +145,8 @@ def test_without_optuna_the_error_names_the_extra_to_install(monkeypatch, tmp_pa
 def test_another_search_in_the_same_folder_is_refused(tmp_path):
     Search(import_optuna(), plan_of("er"), "er", tmp_path)
     other = plan_of("er", space=["lr=0.02..0.3:log"])
-    with refused("lr", problem=re.compile("holds a search with")):
+    has = "holds a search of er with lr=0.01..0.3:log, not with lr=0.02..0.3:log"
+    with refused("space", problem=f"'{tmp_path}' {has}", hint="choose another `out`"):
         Search(import_optuna(), other, "er", tmp_path)
 
 
