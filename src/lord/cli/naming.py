@@ -35,13 +35,17 @@ def namer(command: list[str]) -> Callable[[str], str]:
     for each in app[command[0]].assemble_argument_collection():
         flag = each.names[0] if each.names else each.name
         parameters[flag.lstrip("-").lower().replace("-", "_")] = flag
-    fields = {"method": "methods", **getattr(MODULES[command[0]], "FIELDS", {})}
+    module = MODULES[command[0]]
+    fields = {"method": "methods", **getattr(module, "FIELDS", {})}
+    elsewhere: dict[str, str] = getattr(module, "ELSEWHERE", {})
 
     def shown(name: str) -> str:
         if name in parameters:
             return parameters[name]
         if fields.get(name) in parameters:
             return parameters[fields[name]]
+        if name in elsewhere:
+            return elsewhere[name]
         if "set" in parameters and _is_setting(name):
             return f"--set {name}"
         return f"`{name}`"

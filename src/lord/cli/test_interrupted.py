@@ -90,7 +90,7 @@ def test_a_session_that_cannot_be_finished_can_be_abandoned(lord, tmp_path):
     (folders[1] / "2" / "0.png").unlink()
     code, _, error = lord(f"learn {folders[1]} --state {state}")
     assert code == 2
-    check_one_line(error, "set --abandon to drop it")
+    check_one_line(error, "or drop it with --abandon")
     code, out, error = lord(f"learn {folders[1]} --state {state} --abandon --seconds 0.1")
     assert code == 0, error
     assert "session 2: 19 images, 3 classes (2 new)" in out

@@ -19,6 +19,8 @@ lord watch photos/inbox --state memory
 lord watch photos/inbox --state memory --every 86400 --count 50
 lord watch photos/inbox --state memory --once
 """
+ELSEWHERE = {name: f"'lord learn --{name}'" for name in ("abandon", "tolerance")}
+"""Arguments in Python that have no flag here, and the commands that have it."""
 
 
 def watch(

@@ -229,7 +229,7 @@ def _interrupted(
         theirs = f"'{learner.unfinished_source}'" if learner.unfinished_source else "its images"
         raise UserError(
             f"a session was interrupted, and '{source}' {what}",
-            hint=f"learn {theirs} first, or set `abandon` to drop it",
+            hint=f"learn {theirs} first, or drop it with `abandon`",
         )
     first, _ = _each_once(digests, given)
     waiting = sum(known[row] is not True for row in first)

@@ -187,6 +187,24 @@ def test_an_interrupted_session_is_finished_and_the_rest_learned_after_it(inbox)
     assert [each.new_classes for each in sessions(inbox)[1:]] == [["2"], ["3"]]
 
 
+def test_a_session_that_cannot_go_on_is_dropped_by_another_command(inbox, capsys):
+    state = inbox.parent / "state"
+    arrive(inbox, "2")
+    learner, begun = Learner.load(state), load_readable(inbox, 8)
+
+    def pause():
+        learner.save(state / STATE_FILE)
+        raise Stop
+
+    with pytest.raises(Stop):
+        learner.learn(begun.images, begun.labels, pause=pause)
+    (inbox / "2" / "0.png").unlink()
+    assert watch(inbox, "--once") == 2
+    assert "or drop it with 'lord learn --abandon'\n" in capsys.readouterr().err
+    said = run(inbox, "a session was interrupted", every=0.1)
+    assert said[-1].endswith("or drop it with `abandon`")
+
+
 def test_a_folder_that_is_gone_for_a_while_is_waited_for(inbox):
     away = inbox.with_name("away")
     arrive(inbox, "2")
