@@ -15,6 +15,7 @@ from lord.cli.conftest import DIGITS, MAKE, photos
 from lord.cli.test_mistakes import check_one_line
 from lord.config import UserError
 from lord.learner import STATE_FILE, Learner, load_model
+from lord.methods import METHODS
 from lord.networks import NETWORKS
 from lord.storage import previous
 from lord.test_forked import Forked
@@ -299,6 +300,24 @@ def test_a_network_of_a_plug_in_is_trained_inspected_and_exported_from_the_shell
         code, _, error = lord(f"{line} --plugin own.py")
         assert code == 0, error
         NETWORKS.pop("narrow")
+
+
+def test_a_learner_whose_method_is_that_of_a_plug_in_asks_for_the_plug_in(lord, tmp_path):
+    one = photos(tmp_path / "one", "0", "1")
+    (tmp_path / "own.py").write_text(
+        "from lord.methods import METHODS, register\n\n\n"
+        "@register\nclass Twice(METHODS['er'].method):\n    name = 'twice'\n"
+    )
+    make = MAKE.replace("--set candidates=8", "--method twice")
+    code, _, error = lord(f"learn {one} --state state {make} --plugin own.py")
+    assert code == 0, error
+    METHODS.pop("twice")  # as in the next process
+    for line in (f"predict state {one}/0/0.png", f"learn {one} --state state", "inspect state"):
+        code, _, error = lord(line)
+        assert code == 2
+        check_one_line(error, "'twice' is the learner's method", "set --plugin to the plug-in")
+    assert lord(f"predict state {one}/0/0.png --plugin own.py")[0] == 0
+    METHODS.pop("twice")
 
 
 def test_a_first_session_abandoned_leaves_the_settings_and_no_drafts(lord, tmp_path):

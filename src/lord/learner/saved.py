@@ -12,6 +12,7 @@ from lord.config import UserError, as_path, first_line
 from lord.learner.session import learner_file
 from lord.learner.setup import LearnerConfig, learner_config
 from lord.learner.snapshots import load_latest
+from lord.methods import METHODS
 
 T = TypeVar("T")
 
@@ -22,8 +23,18 @@ def config_of(state: Mapping[str, Any], network: nn.Module | None) -> LearnerCon
     Args:
         state: see ``Learner.state_dict``.
         network: the module that the learner was made with, if any.
+
+    Raises:
+        UserError: if the method is not registered, such as that of a plug-in.
     """
     config = state["config"]
+    if config["method"] not in METHODS:
+        raise UserError(
+            "is the learner's method, which nothing has registered",
+            field="method",
+            given=config["method"],
+            hint="set `plugin` to the plug-in that registers it, or import that in Python",
+        )
     if network is not None:
         name = learner_config({"network": network}).network.network
         config = {**config, "network": {**config["network"], "network": name}}
