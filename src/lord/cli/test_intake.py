@@ -81,6 +81,18 @@ def test_bad_files_are_listed_by_learn_and_data(lord, weeks):
     assert "session 1: 24 images" in out
 
 
+def test_a_bad_file_with_a_line_break_in_its_name_has_one_row(lord, weeks):
+    week = weeks / "week1"
+    for name in ("line\nbreak.png", "no-break\u202fspace.png"):
+        (week / "0" / name).write_bytes(b"")
+    rows = [rf"'{week}/0/line\nbreak.png'  ", f"{week}/0/no-break\u202fspace.png  "]
+    for command in ("data {}", "learn {} --state state " + MAKE, "evaluate state {}"):
+        _, out, error = lord(command.format(week))
+        lines = (out + error).splitlines()
+        for row in rows:
+            assert sum(line.startswith(row) for line in lines) == 1, (command, row)
+
+
 def test_data_describes_a_folder_without_a_test_split(lord, weeks):
     shutil.copy(weeks / "week1" / "0" / "0.png", weeks / "week1" / "1" / "copy.png")
     code, out, error = lord(f"data {weeks}/week1")

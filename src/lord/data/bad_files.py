@@ -1,9 +1,13 @@
 """Files of images that cannot be used, and the reason for each."""
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from lord.config import UserError
+
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""Characters that would end a line, or change what a terminal shows."""
 
 
 class BadFile(NamedTuple):
@@ -40,11 +44,17 @@ class BadFilesError(UserError):
 
 
 def bad_table(files: Sequence[BadFile]) -> list[str]:
-    """Return a table with a line for each file. No name is cut.
+    """Return a table with a line for each file. No name is cut, but line breaks are escaped.
 
     >>> print("\\n".join(bad_table([BadFile("a.png", "unknown format")])))
     file   reason
     a.png  unknown format
     """
-    width = max(len(name) for name, _ in [("file", ""), *files])
-    return [f"{name:<{width}}  {reason}" for name, reason in [("file", "reason"), *files]]
+    rows = [("file", "reason"), *((_in_one_line(name), reason) for name, reason in files)]
+    width = max(len(name) for name, _ in rows)
+    return [f"{name:<{width}}  {reason}" for name, reason in rows]
+
+
+def _in_one_line(name: str) -> str:
+    """Return a name as it is, so that it can be copied, or quoted if it has control characters."""
+    return repr(name) if CONTROL.search(name) else name
