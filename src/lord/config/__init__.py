@@ -6,6 +6,7 @@ from lord.config.errors import (
     LockedError,
     LostError,
     NothingNewError,
+    RefusedError,
     UserError,
     first_line,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "LockedError",
     "LostError",
     "NothingNewError",
+    "RefusedError",
     "UserError",
     "Value",
     "Variant",

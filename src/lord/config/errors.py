@@ -84,7 +84,11 @@ class LockedError(UserError):
     code = 4
 
 
-class GuardRailError(UserError):
+class RefusedError(UserError):
+    """Images or names of classes do not fit a learner. They would be refused again."""
+
+
+class GuardRailError(RefusedError):
     """A session was learned and then dropped, because it harmed the learner."""
 
     code = 5

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from lord.config import UserError
+from lord.config import RefusedError
 from lord.data.sources.folder import TEST, has_pictures
 
 
@@ -16,14 +16,14 @@ def check_not_nested(path: Path, labels: Iterable[str], known: Collection[str] =
         known: names that are classes for sure.
 
     Raises:
-        UserError: names a folder that holds classes.
+        RefusedError: names a folder that holds classes.
     """
     root = path / "train" if (path / "train").is_dir() and "train" not in labels else path
     names = sorted(set(labels) - set(known), key=lambda name: (name in TEST, name))
     inner = {name: sorted(each.name for each in (root / name).glob("[!.]*/")) for name in names}
     for name in names:
         if classes := [each for each in inner[name] if each in known]:
-            raise UserError(
+            raise RefusedError(
                 f"'{root / name}' would become a class, but holds a folder of class '{classes[0]}'",
                 hint=f"name '{root / name}' instead",
             )
@@ -33,9 +33,9 @@ def check_not_nested(path: Path, labels: Iterable[str], known: Collection[str] =
             continue
         if "train" in inner[name]:
             hint = f"name one of its data sets, such as '{root / name}'"
-            raise UserError(f"'{path}' has no classes, but data sets", hint=hint)
+            raise RefusedError(f"'{path}' has no classes, but data sets", hint=hint)
         some = ", ".join(inner[name][:3])
-        raise UserError(
+        raise RefusedError(
             f"'{root / name}' would become a class, but holds only folders ({some})",
             hint=f"if those are the classes, name '{root / name}' instead; else put the images of "
             f"'{name}' beside them",

@@ -84,8 +84,9 @@ def learn_folder(
         NothingNewError: if all images were learned before.
         GuardRailError: if the session was dropped, because accuracy fell.
         BadFilesError: if no file can be used, or ``strict`` is set and one cannot.
-        UserError: if settings differ from those the learner was made with, or for images that do
-            not fit.
+        RefusedError: for images or names of classes that do not fit.
+        UserError: if settings differ from those the learner was made with, or a file cannot be
+            read or written.
     """
     folder, source = as_path("folder", folder), as_path("source", source)
     if given.get("weights"):  # later commands may run in another folder

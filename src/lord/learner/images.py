@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from lord.config import UserError
+from lord.config import RefusedError, UserError
 from lord.data import BadFile, BadFilesError, Encoded, decode_each, pixels_of
 
 BATCH = 256
@@ -169,18 +169,18 @@ def matched(images: Tensor, channels: int) -> Tensor:
     """Return N x C x H x W images with other channels, where that loses nothing.
 
     Raises:
-        UserError: for colour images where grey ones are needed.
+        RefusedError: for colour images where grey ones are needed.
     """
     if images.shape[1] == channels:
         return images
     if channels == 1 and images.shape[1] == 3:
         if (images == images[:, :1]).all():  # grey, in three channels
             return images[:, :1].contiguous()
-        raise UserError(COLOUR, field="images")
+        raise RefusedError(COLOUR, field="images")
     if channels == 3 and images.shape[1] == 1:
         return images.expand(-1, 3, -1, -1).contiguous()
     problem = f"it has {images.shape[1]} channels, not {channels}"
-    raise UserError(problem, field="images")
+    raise RefusedError(problem, field="images")
 
 
 def class_names(labels: object, images: int) -> list[str]:
@@ -198,7 +198,7 @@ def class_names(labels: object, images: int) -> list[str]:
             number = isinstance(name, int | np.integer) and not isinstance(name, bool)
             hint = "use printable characters" if isinstance(name, str) and name else None
             hint = "turn numbers into text, as in map(str, labels)" if number else hint
-            raise UserError(field="labels", given=name, allowed=allowed, hint=hint)
+            raise RefusedError(field="labels", given=name, allowed=allowed, hint=hint)
     if not images or len(names) != images:
         raise UserError(
             f"got {len(names)} for {images} images",

@@ -79,7 +79,7 @@ def match_channels(given: Labelled, learner: Learner) -> Labelled:
     Colour images among grey ones become files that cannot be used, if the learner's are grey.
 
     Raises:
-        UserError: if no image can have these channels.
+        RefusedError: if no image can have these channels.
     """
     if learner.shape is None:
         return given

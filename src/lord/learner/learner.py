@@ -9,7 +9,7 @@ import msgspec
 import torch
 from torch import Generator, Tensor, nn
 
-from lord.config import UserError, as_path, expect
+from lord.config import RefusedError, UserError, as_path, expect
 from lord.data import Augment
 from lord.learner import setup
 from lord.learner.classifier import Classifier
@@ -250,9 +250,9 @@ class Learner(Classifier):
         new = sorted(set(labels) - set(self.classes))
         if len(self.classes) + len(new) < 2:
             allowed = "at least two classes in the first session"
-            raise UserError(f"all are '{new[0]}'", field="labels", allowed=allowed)
+            raise RefusedError(f"all are '{new[0]}'", field="labels", allowed=allowed)
         if not len(self.held_out.rows_to_learn(images)):
-            raise UserError("all of them are held-out images of this learner", field="images")
+            raise RefusedError("all of them are held-out images of this learner", field="images")
         shape = (images.shape[1], images.shape[2], images.shape[3])
         inputs, augment = self._inputs, self._augment
         if inputs is None or augment is None:

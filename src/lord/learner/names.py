@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 
-from lord.config import UserError
+from lord.config import RefusedError
 
 LONG = 4
 """Letters that a name has at least for one wrong letter to be taken for a mistake."""
@@ -37,12 +37,12 @@ def check_names(
             names are refused.
 
     Raises:
-        UserError: names a class that is refused.
+        RefusedError: names a class that is refused.
     """
     if allowed or not new:
         return
     if allowed is False:
-        raise UserError(
+        raise RefusedError(
             f"{_listed(new)} would be new, and new classes are not allowed",
             allowed=f"classes that were learned ({_listed(known)})" if known else None,
         )
@@ -56,7 +56,7 @@ def check_names(
         if not others:
             continue
         if ask is None or not ask(f"{question}. Is it another class?"):
-            raise UserError(
+            raise RefusedError(
                 question,
                 hint=f"rename the folder to '{others[0]}', or set `new_classes` if it is right",
             )

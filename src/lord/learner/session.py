@@ -11,7 +11,7 @@ import msgspec
 import torch
 
 from lord.backbone.trained import MODEL_FILE
-from lord.config import UserError, seeded
+from lord.config import RefusedError, UserError, seeded
 from lord.costs import Meter
 from lord.methods import AnyMethod, Batch, Progress, take_step
 from lord.storage import has_state
@@ -160,7 +160,7 @@ class OpenSession:
         scalars = take_step(method, Batch(task.images[rows], task.labels[rows], rows), progress)
         self.done += 1
         if not scalars["loss"].isfinite():
-            raise UserError(
+            raise RefusedError(
                 f"training diverged: the loss became {scalars['loss'].item()} at step {self.done}",
                 hint="drop this session with `abandon`, or make a new learner with a lower `lr`",
             )

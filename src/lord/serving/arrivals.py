@@ -78,8 +78,8 @@ class Arrivals:
         self.pause = max(SETTLE, SHARE * (time.monotonic() - start))
 
     def note(self, files: list[Path], *, refused: bool = False) -> None:
-        """Note that files were learned or refused."""
-        names = set(files)
+        """Note that files were learned or refused. Those that are gone may come back."""
+        names = {file for file in files if file.exists()}
         marks = {mark for mark, file in self.settled.items() if file in names}
         there = self._before
         learned, others = self.offered.learned & there, self.offered.refused & there

@@ -132,21 +132,44 @@ def test_another_scan_forgets_files_that_are_gone(inbox):
     assert not Arrivals(inbox, state).offered.learned
 
 
+@pytest.mark.skipif(os.name != "posix", reason="limits of a process are POSIX only")
+def test_pictures_that_a_full_disk_kept_from_being_learned_are_tried_again(inbox, capsys):
+    import resource  # noqa: PLC0415 (POSIX only)
+
+    assert watch(inbox, "--once") == 3
+    arrive(inbox, "2")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for _ in range(2):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, before[1]))
+        try:
+            assert watch(inbox, "--once") == 2
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert "cannot write the checkpoint" in capsys.readouterr().err
+    assert watch(inbox, "--once") == 0
+    assert [each.images for each in sessions(inbox)] == [20, 10]
+
+
 class Stop(BaseException):
     """Ends a watch in a test."""
 
 
-def run(inbox, until, **settings):
-    """Run a watch in this process until it has said something, and return what it said."""
-    said = []
+def stop_at(until, said):
+    """Return a function that keeps what a watch says, and ends it once it has said something."""
 
     def report(text):
         said.append(text)
         if until in text:
             raise Stop
 
+    return report
+
+
+def run(inbox, until, **settings):
+    """Run a watch in this process until it has said something, and return what it said."""
+    said = []
     with pytest.raises(Stop):
-        Watch(inbox, inbox.parent / "state", report=report, **settings).run()
+        Watch(inbox, inbox.parent / "state", report=stop_at(until, said), **settings).run()
     return said
 
 
@@ -215,6 +238,21 @@ def test_a_folder_that_is_gone_for_a_while_is_waited_for(inbox):
     later.join()
     assert "cannot read" in said[0]
     assert [each for each in said if "cannot read" in each] == said[:1]
+
+
+def test_pictures_of_a_folder_that_was_gone_for_one_look_are_learned(inbox):
+    watch(inbox, "--once")
+    arrive(inbox, "2")
+    watching = Watch(inbox, inbox.parent / "state", every=0.1, report=stop_at("session 2", []))
+    for _ in range(2):
+        watching.arrivals.scan()
+    away = inbox.rename(inbox.with_name("away"))
+    later = threading.Timer(0.5, away.rename, (inbox,))
+    later.start()
+    with pytest.raises(Stop):
+        watching.run()
+    later.join()
+    assert [each.images for each in sessions(inbox)] == [20, 10]
 
 
 @pytest.mark.slow

@@ -4,10 +4,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lord.config import LockedError, NothingNewError, UserError, first_line
+from lord.config import NothingNewError, RefusedError, UserError, first_line
 from lord.data import BadFile, BadFilesError
 from lord.learner import Learner, holds_learner, learn_folder
 from lord.serving.arrivals import Arrivals
+
+RETRY = 60.0
+"""Seconds until pictures that are enough are tried again, if a look comes no earlier."""
 
 
 class Watch:
@@ -39,17 +42,19 @@ class Watch:
 
     def run(self) -> None:
         """Look again and again, until an exception such as ``KeyboardInterrupt``."""
-        look = time.monotonic()
+        look = again = time.monotonic()
         while True:
-            self._scan()
+            there = self._scan()
             now, new = time.monotonic(), self.arrivals.new
-            enough = self.count is not None and len(new) >= self.count
+            enough = self.count is not None and len(new) >= self.count and now >= again
             # Pictures that arrive together are learned together, so their copy may end first.
             waits = self.arrivals.moving and now < look + self.every
-            if enough or (now >= look and not waits):
+            if there and (enough or (now >= look and not waits)):
                 look = now + self.every
                 if new:
                     self._attempt()
+                if self.arrivals.new:  # something else than the pictures prevents a session
+                    again = now + min(self.every, RETRY)
             time.sleep(min(self.arrivals.pause, max(self.every, 0.1)))
 
     def once(self) -> None:
@@ -57,8 +62,9 @@ class Watch:
 
         Raises:
             NothingNewError: if nothing is.
-            UserError: if the session is refused. What it offered is offered again when the folder
-                has changed.
+            RefusedError: if the session is refused. What it offered is offered again when the
+                folder has changed.
+            UserError: if something else prevents it. The pictures stay new.
         """
         self.arrivals.scan()
         time.sleep(self.arrivals.pause)
@@ -69,11 +75,14 @@ class Watch:
             raise NothingNewError(f"no picture in '{self.arrivals.folder}' is new")
         self._learn()
 
-    def _scan(self) -> None:
+    def _scan(self) -> bool:
+        """Look at the folder, and return whether it can be read."""
         try:
             self.arrivals.scan()
         except UserError as error:  # such as a disk that is not mounted
             self._say_once(str(error))
+            return False
+        return True
 
     def _attempt(self) -> None:
         """Learn new pictures, and report what prevents it."""
@@ -91,9 +100,7 @@ class Watch:
         new, offered = self.arrivals.new, self.arrivals.to_learn
         try:
             self._learn_files(offered)
-        except (LockedError, NothingNewError, BadFilesError):
-            raise
-        except UserError as error:
+        except RefusedError as error:
             if len(new) == len(offered) or self._interrupted():
                 raise
             self._say_once(str(error))
@@ -119,9 +126,7 @@ class Watch:
         except BadFilesError:
             self.arrivals.note(files)
             raise
-        except LockedError:
-            raise
-        except UserError:
+        except RefusedError:  # after any other error, such as a full disk, they are still new
             if not self._interrupted():
                 self.arrivals.note(files, refused=True)
             raise
