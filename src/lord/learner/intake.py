@@ -121,6 +121,7 @@ def choose_rows(
         clashed: called with the files whose picture is in several classes. They are not learned.
 
     Raises:
+        BadFilesError: if all pictures are in several classes.
         NothingNewError: if all images were learned before.
         UserError: if a session was interrupted, and the folder does not hold its images.
     """
@@ -128,9 +129,9 @@ def choose_rows(
     if learner.unfinished is not None:
         return _interrupted(learner, digests, given, source)
     first, clashes = _each_once(digests, given)
+    clashed(clashes)
     if not first:
         raise BadFilesError(clashes, f"no image of '{source}' can be used:")
-    clashed(clashes)
     return _fresh(learner, digests, given, source, first, len(digests) - len(clashes), again=again)
 
 

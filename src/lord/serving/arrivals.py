@@ -25,7 +25,8 @@ class Offered(msgspec.Struct):
 
     Attributes:
         learned: those of sessions that ended, and those with nothing to learn.
-        refused: those of refused sessions. They are offered again when the folder changes.
+        refused: those of refused sessions, and those in several classes. They are offered again
+            with new ones, or once one of them is gone.
     """
 
     learned: set[str] = set()
@@ -72,6 +73,8 @@ class Arrivals:
         start = time.monotonic()
         found = dict(_pictures(self.folder))
         self.settled = {mark: file for mark, file in found.items() if mark in self._before}
+        if not self.offered.refused <= found.keys():  # without one, the others may be learned
+            self.offered.refused = set()
         known = self.offered.learned | self.offered.refused
         self.moving = len(found.keys() - self._before - known)
         self._before = set(found)

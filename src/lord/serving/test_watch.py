@@ -88,6 +88,20 @@ def test_a_picture_that_was_in_two_classes_is_learned_once_one_of_them_is_delete
     assert [each.images for each in sessions(inbox)] == [20, 9, 11]
 
 
+def test_a_picture_in_two_classes_that_came_alone_is_learned_once_a_copy_is_deleted(inbox, capsys):
+    assert watch(inbox, "--once") == 3
+    arrive(inbox, "1", start=10, count=1)
+    copy = shutil.copy(inbox / "1" / "10.png", inbox / "0" / "clash.png")
+    assert watch(inbox, "--once") == 2
+    out = capsys.readouterr().out
+    assert "1/10.png" in out
+    assert "0/clash.png" in out
+    assert watch(inbox, "--once") == 3
+    copy.unlink()
+    assert watch(inbox, "--once") == 0
+    assert [each.images for each in sessions(inbox)] == [20, 1]
+
+
 def test_a_refused_session_is_tried_again_only_when_the_folder_changes(inbox, capsys):
     arrive(inbox, "2")
     assert watch(inbox, "--once", "--no-new-classes") == 2

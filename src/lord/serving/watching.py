@@ -124,7 +124,7 @@ class Watch:
                 self._note(files, clashes)
             raise NothingNewError(f"{len(files)} new pictures were all learned before") from None
         except BadFilesError:
-            self.arrivals.note(files)
+            self._note(files, clashes)
             raise
         except RefusedError:  # after any other error, such as a full disk, they are still new
             if not self._interrupted():
