@@ -8,6 +8,7 @@ from lord.data.huggingface import from_datasets
 from lord.data.image_data import MEMORY, ImageData, arrays_of, keep
 from lord.data.labelled import (
     Labelled,
+    files_of_classes,
     has_test_split,
     load_labelled,
     load_readable,
@@ -41,6 +42,7 @@ __all__ = [
     "decode",
     "decode_each",
     "decode_readable",
+    "files_of_classes",
     "from_datasets",
     "has_pictures",
     "has_test_split",

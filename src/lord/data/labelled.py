@@ -98,6 +98,13 @@ def load_readable(path: Path, resize: int | None, only: Collection[str] | None =
     )
 
 
+def files_of_classes(path: Path, classes: Collection[str]) -> set[str]:
+    """Return the files of the training images of some classes of a folder of pictures."""
+    pictures = recognise(path)[1].read(path)
+    named = zip(pictures.train.images, pictures.train.labels, strict=True)
+    return {file for (file, _), label in named if pictures.classes[label] in classes}
+
+
 def typical_side(path: Path, without: Collection[str] = ()) -> tuple[int, bool]:
     """Return the median of the longer sides of the first pictures at a path, in pixels.
 

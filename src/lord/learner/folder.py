@@ -11,7 +11,7 @@ from torch import nn
 from lord.config import GuardRailError, NothingNewError, UserError, as_path, convert
 from lord.config.types import NonNegative
 from lord.data import BadFile, check_not_nested, load_readable
-from lord.learner.corrections import correct_held_out, forget_old_labels
+from lord.learner.corrections import correct_held_out, forget_old_labels, with_old_copies
 from lord.learner.guard import Guard
 from lord.learner.intake import choose_rows, match_channels, read_to_start, report_bad
 from lord.learner.learner import Learner
@@ -72,7 +72,8 @@ def learn_folder(
         new_classes: True to accept any new class, False to refuse all. By default, a name that may
             be a known one spelled differently is refused.
         ask: asks a person about a doubtful name, and returns whether it is a class of its own.
-        only: files to learn, for a folder of pictures; None for all of them.
+        only: files to learn, for a folder of pictures; None for all of them. Others may be read
+            to tell a picture that is in two classes from one that was moved.
         clashes: receives the files whose picture is in several classes. They are not learned.
         report: receives lines of text about what is learned and what is not.
 
@@ -107,6 +108,8 @@ def learn_folder(
         check_not_nested(source, loaded.labels, learner.classes)
         loaded = match_channels(loaded, learner)
         report_bad(loaded.bad, source, strict=strict, report=report)
+        if only is not None:
+            loaded = with_old_copies(learner, loaded, source)
 
         def clashed(files: list[BadFile]) -> None:
             report_bad(files, source, strict=strict, report=report)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -100,6 +101,33 @@ def test_a_picture_in_two_classes_that_came_alone_is_learned_once_a_copy_is_dele
     copy.unlink()
     assert watch(inbox, "--once") == 0
     assert [each.images for each in sessions(inbox)] == [20, 1]
+
+
+def test_a_copy_of_a_learned_picture_in_another_class_corrects_it_once_the_old_one_is_gone(
+    inbox, capsys
+):
+    assert watch(inbox, "--once") == 3
+    learner = Learner.load(inbox.parent / "state")
+    given = load_readable(inbox, 8)
+    learned = learner.held_out.rows_to_learn(given.images).tolist()
+    row = next(row for row in learned if given.labels[row] == "0")
+    old, new = Path(given.files[row]), inbox / "1" / "copy.png"
+
+    def label():
+        learner = Learner.load(inbox.parent / "state")
+        return learner.classes[learner.seen.labels[learner.seen.rows(given.images[[row]])]]
+
+    shutil.copy(old, new)
+    arrive(inbox, "1", start=10, count=2)
+    assert watch(inbox, "--once") == 0
+    out = capsys.readouterr().out
+    assert f"{old} " in out
+    assert f"{new} " in out
+    assert label() == "0"
+    old.unlink()
+    assert watch(inbox, "--once") == 0
+    assert label() == "1"
+    assert [each.images for each in sessions(inbox)] == [20, 2, 1]
 
 
 def test_a_refused_session_is_tried_again_only_when_the_folder_changes(inbox, capsys):
