@@ -139,6 +139,8 @@ def _kind(record: RunRecord, known: Collection[str]) -> Kind:
     own |= {"epochs": record.epochs}
     if own.get("bytes") is not None:
         own.pop("buffer", None)  # it was fitted to the images, which differ between seeds
+    if own.get("flops_per_task") is None and record.method in ("lord", "lord+", "lord-fused"):
+        own.pop("passes", None)  # it decides the width for a budget only; its default has changed
     if "network" not in own:  # a record of an old version; a student's size can depend on the seed
         own["parameters"] = record.params
     return frozenset(own.items())

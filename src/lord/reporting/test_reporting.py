@@ -103,6 +103,15 @@ def test_seeds_with_other_image_counts_are_one_row():
     assert (row.name, len(row.records)) == ("lord+", 3)
 
 
+def test_passes_for_a_budget_split_a_row_only_with_a_budget():
+    def rows(method, budget):
+        each = enumerate((8.0, 50.0))
+        given = [(seed, {"passes": passes, "flops_per_task": budget}) for seed, passes in each]
+        return summarise([record(method, s, 60.0, 1e12, settings=own) for s, own in given])
+
+    assert [len(rows("lord", None)), len(rows("lord", 1e11)), len(rows("gdumb", None))] == [1, 2, 2]
+
+
 def test_a_reference_without_flops_has_no_ratio():
     table = markdown(summarise([record("ncm", 0, 60.0, 0), record("er", 0, 60.0, 1e12)]))
     assert "| 1e+12 | - |" in table
