@@ -73,7 +73,7 @@ def test_given_tasks_are_shuffled_by_a_seed_and_every_task_gives_its_share():
 
 def test_labels_of_given_tasks_follow_the_order_in_which_classes_appear():
     both = [tuple(part[torch.isin(TRAIN[1], torch.tensor(c))] for part in TRAIN) for c in (7, 2)]
-    data = images_by_task([(split, split) for split in both], classes="0123456789")
+    data = images_by_task([(split, split) for split in both], classes=list("0123456789"))
     stream = make_stream(data, StreamConfig(scenario="given", tasks=2), seed=0)
     assert stream.class_names == ("7", "2")
     assert [task.classes for task in stream.train] == [(0,), (1,)]
