@@ -17,7 +17,7 @@ import yaml
 
 from lord.config import CONTENTS, UserError, first_line, in_plugin
 from lord.data.sources import recognise
-from lord.evaluation import FAILURE, TABLE, forget_failure, write_failure
+from lord.evaluation import FAILURE, TABLE, forget_failure, read_failure, write_failure
 from lord.learner import holds_learner
 from lord.storage import previous, remove_state, write_atomic, write_json, write_text
 
@@ -54,7 +54,9 @@ def claim(folder: Path, *, overwrite: bool) -> None:
             + "choose another `out`, or set `overwrite`",
         )
     if not is_ours(folder):
-        kept = (CONFIG, *METADATA, *RESULTS, FAILURE, CHECKPOINT, previous(Path(CHECKPOINT)).name)
+        kept = [CONFIG, *METADATA, *RESULTS, CHECKPOINT, previous(Path(CHECKPOINT)).name]
+        # A run that could not begin leaves only its error.
+        kept += [FAILURE] if read_failure(folder) is None else []
         for file in (folder / name for name in kept):
             if file.is_file():
                 raise UserError(

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from lord.config import PARENT
 from lord.conftest import killed, refused, stamp
-from lord.evaluation import read_record
+from lord.evaluation import read_failure, read_record, write_failure
 from lord.methods import METHODS, moved
 from lord.storage import locked, save_state
 from lord.test_forked import Forked
@@ -126,6 +126,12 @@ def test_a_users_configuration_file_is_not_replaced(tmp_path):
     with refused("out"):
         run(compose("er", SMALL), tmp_path)
     assert "mine" in (tmp_path / "config.yaml").read_text()
+
+
+def test_a_run_that_could_not_begin_may_be_repeated(tmp_path):
+    write_failure(tmp_path, "no space left on device")
+    run(compose("er", SMALL), tmp_path)
+    assert read_failure(tmp_path) is None
 
 
 def test_resuming_removes_no_file_of_the_user(tmp_path):
