@@ -126,10 +126,9 @@ def _colour(channels: int) -> str:
 
 
 def _add_classes(table: Table, classes: Sequence[str], images: "Tensor") -> None:
-    from lord.data import measure_normalisation
+    from lord.data import in_one_line, measure_normalisation
 
-    plain = (name if name.isprintable() else repr(name) for name in classes[:20])
-    names = ", ".join(plain) + (" ..." if len(classes) > 20 else "")
+    names = ", ".join(map(in_one_line, classes[:20])) + (" ..." if len(classes) > 20 else "")
     table.add_row("classes", f"{len(classes)}: {names}")
     pairs = zip(*measure_normalisation(images), strict=True)
     table.add_row("mean / std", " ".join(f"{mean:.4f}/{std:.4f}" for mean, std in pairs))

@@ -91,7 +91,7 @@ def learn(
     width
         Channels of the network's first stage; by default 32 for resnet8 and 16 for others.
     epochs
-        Passes over the images of a session. By default as many as make 150 steps, from 5 to 20.
+        Passes over the images of a session. By default enough for 150 steps, but 5 to 20.
     resize
         Side in pixels of the squares that images are resized to. By default the images' own side,
         but from 32 to 64, or three times their own, from 64 to 128, for a pretrained network. Twice

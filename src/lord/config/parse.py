@@ -94,7 +94,7 @@ def convert(name: str, value: object, kind: object) -> Any:
 
 
 def plain_number(value: Any) -> Any:
-    """Return a number of any type, such as NumPy's, as Python's; other values as they are."""
+    """Return any number as an int or a float of Python, and other values as they are."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return value
     return int(value) if isinstance(value, Integral) else float(value)

@@ -1,7 +1,7 @@
 """Images: a loader for many layouts, a cache of decoded images, and augmentation."""
 
 from lord.data.augment import Augment, measure_normalisation
-from lord.data.bad_files import BadFile, BadFilesError, bad_table
+from lord.data.bad_files import BadFile, BadFilesError, bad_table, in_one_line
 from lord.data.cache import cache_folder, holds, store
 from lord.data.decode import decode, decode_each, decode_readable, pixels_of
 from lord.data.huggingface import from_datasets
@@ -46,6 +46,7 @@ __all__ = [
     "from_datasets",
     "has_pictures",
     "has_test_split",
+    "in_one_line",
     "holds",
     "images",
     "images_by_task",

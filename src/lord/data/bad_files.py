@@ -50,11 +50,11 @@ def bad_table(files: Sequence[BadFile]) -> list[str]:
     file   reason
     a.png  unknown format
     """
-    rows = [("file", "reason"), *((_in_one_line(name), reason) for name, reason in files)]
+    rows = [("file", "reason"), *((in_one_line(name), reason) for name, reason in files)]
     width = max(len(name) for name, _ in rows)
     return [f"{name:<{width}}  {reason}" for name, reason in rows]
 
 
-def _in_one_line(name: str) -> str:
+def in_one_line(name: str) -> str:
     """Return a name as it is, so that it can be copied, or quoted if it has control characters."""
     return repr(name) if CONTROL.search(name) else name

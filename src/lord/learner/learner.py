@@ -50,8 +50,8 @@ class Learner(Classifier):
         network: name of a network, or a module. Of a module, only the last layer is replaced.
         width: channels of the network's first stage. It is 32 for resnet8 and 16 for other names
             by default, and does not apply to a module.
-        epochs: passes over a session's images. None: as many as make 150 steps, from five
-            to twenty.
+        epochs: passes over a session's images. None: enough for 150 steps, but at least
+            five and at most twenty.
         batch: images of a training step.
         seed: random seed.
         settings: settings of the method and of its optimizer, such as ``lr=0.1``.

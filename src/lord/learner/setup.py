@@ -56,8 +56,8 @@ class LearnerConfig(Config, frozen=True):
     method: str = "lord+"
     """Method that trains the network. It must be able to take new classes later."""
     epochs: Count | None = None
-    """Passes over a session's images, where there is no budget. None: as many as
-    make 150 steps, from five to twenty."""
+    """Passes over a session's images, where there is no budget. None: enough for
+    150 steps, but at least five and at most twenty."""
     batch: AtLeastTwo = 32
     """Images of a training step."""
     seed: Natural = 0

@@ -6,7 +6,7 @@ from typing import Any
 
 from lord.config import UserError
 from lord.learner.session import SNAPSHOTS, STATE_FILE
-from lord.storage import link_state, load_state, previous
+from lord.storage import UnreadableError, link_state, load_state, previous
 
 OLD_NAME = "state-finished.safetensors"
 """File that earlier versions kept: the learner before its latest session."""
@@ -30,10 +30,13 @@ def load_latest(file: Path) -> tuple[Any, str | None]:
     """Read a learner's file, as ``load_state`` does.
 
     Raises:
-        UserError: if it is gone or damaged. The hint names a whole file of an earlier session.
+        UnreadableError: if a newer version wrote it, or it may not be read.
+        UserError: if it is gone or damaged. The hint names the file of an earlier session.
     """
     try:
         return load_state(file)
+    except UnreadableError:  # it may be whole, so nothing should take its place
+        raise
     except UserError as error:
         earlier = list(snapshots(file.parent).values())
         if earlier and file.name == STATE_FILE and error.hint is None:

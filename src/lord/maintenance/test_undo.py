@@ -1,5 +1,6 @@
 """Sessions are taken back exactly, as far as they are kept."""
 
+import os
 import re
 
 import pytest
@@ -102,6 +103,14 @@ def test_a_learner_without_its_checkpoint_is_not_begun_again(state, weeks, gone)
         with refused(None, hint=hint):
             task(folder)
     assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read anything")
+def test_no_earlier_session_is_offered_for_a_checkpoint_that_may_not_be_read(state):
+    folder = state("head")
+    (folder / STATE_FILE).chmod(0)
+    with refused(None, problem=re.compile("cannot read"), hint=None):
+        Learner.load(folder)
 
 
 def test_nothing_is_taken_back_if_the_last_checkpoint_is_damaged(state):

@@ -1,6 +1,7 @@
 """Files on disk: atomic writes, locks between processes, and checkpoints."""
 
 from lord.storage.checkpoint import (
+    UnreadableError,
     checked_target,
     digest_of,
     has_state,
@@ -21,6 +22,7 @@ from lord.storage.files import (
 )
 
 __all__ = [
+    "UnreadableError",
     "checked_target",
     "digest_of",
     "has_state",
