@@ -38,6 +38,14 @@ def test_a_class_without_test_images_is_refused(photos):
         load(photos / "train", holdout=0.3)
 
 
+def test_a_class_with_test_images_only_is_refused_for_a_run_but_not_for_learning(photos):
+    shutil.rmtree(photos / "train" / "cat")
+    with refused(None, problem=re.compile("class 'cat' of .* has no train images")):
+        load(photos)
+    _, labels, _ = load_labelled(photos, 8)
+    assert set(labels) == {"ant", "bee"}
+
+
 def test_a_class_with_unreadable_images_is_refused_and_not_ignored(photos):
     (photos / "train" / "empty").mkdir()  # an empty folder is ignored
     (photos / "train" / ".hidden").mkdir()

@@ -119,7 +119,8 @@ def learn_folder(
         intake = choose_rows(learner, loaded, source, again=again, clashed=clashed)
         images, labels = loaded.images[intake.rows], [loaded.labels[row] for row in intake.rows]
         new = sorted(set(labels) - set(learner.classes))
-        check_names(new, learner.classes, intake.renamed, allowed=new_classes, ask=ask)
+        earlier = {n: learner.classes[number] for n, number in learner.seen.names.items()}
+        check_names(new, learner.classes, intake.renamed, earlier, allowed=new_classes, ask=ask)
         for note in intake.notes:
             report(note)
         if count := correct_held_out(learner, images, labels):

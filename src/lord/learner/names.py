@@ -18,6 +18,7 @@ def check_names(
     new: Sequence[str],
     known: Sequence[str],
     renamed: Mapping[str, str],
+    earlier: Mapping[str, str],
     *,
     allowed: bool | None,
     ask: Callable[[str], bool] | None,
@@ -25,13 +26,14 @@ def check_names(
     """Check the names of new classes before they are learned.
 
     A name is doubtful if it differs from another one only in case, in the form of its letters, or
-    by one letter. Numbers that differ are not doubtful. A name is doubtful, too, if pictures of it
-    were learned under another name, as after renaming a class.
+    by one letter. Numbers that differ are not doubtful. A name is doubtful, too, if a class had it
+    before it was renamed or merged, or if pictures of it were learned under another name.
 
     Args:
         new: names of the new classes.
         known: names of the classes that the learner has.
         renamed: new names with pictures that were learned under another name, and that name.
+        earlier: names that classes had before, and the names that they have now.
         allowed: True to accept all names, False to refuse any new class.
         ask: asks a person a question, and returns whether the answer is yes. Without it, doubtful
             names are refused.
@@ -50,7 +52,10 @@ def check_names(
         others = [each for each in known if doubtful(name, each)]
         others += [each for each in new[:place] if folded(name) == folded(each)]
         question = f"'{name}' would become a new class beside '{others[0]}'" if others else ""
-        if name in renamed:
+        if name in earlier:
+            others = [earlier[name]]
+            question = f"'{name}' would become a new class, but is now called '{others[0]}'"
+        elif name in renamed:
             others = [renamed[name]]
             question = f"'{name}' would become a new class, but has pictures of '{others[0]}'"
         if not others:

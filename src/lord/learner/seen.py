@@ -32,6 +32,7 @@ class Seen:
         sessions: N int32, number of the latest session each image came in, from 0.
         earlier: digests of images that came again, M x 16 uint8: a row for each time but the last.
         earlier_labels: M int32, numbers of their classes at that time.
+        names: names that classes had before they were renamed or merged, and the class's number.
     """
 
     digests: Tensor = field(default_factory=lambda: torch.empty(0, SIZE, dtype=torch.uint8))
@@ -39,6 +40,7 @@ class Seen:
     sessions: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int32))
     earlier: Tensor = field(default_factory=lambda: torch.empty(0, SIZE, dtype=torch.uint8))
     earlier_labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int32))
+    names: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -123,6 +125,8 @@ class Seen:
             self.keep(self.labels != removed)
             rest = self.earlier_labels != removed
             self.earlier, self.earlier_labels = self.earlier[rest], self.earlier_labels[rest]
+            self.names = {name: label for name, label in self.names.items() if label != removed}
+        self.names = {name: int(numbers[label]) for name, label in self.names.items()}
         self.labels = numbers[self.labels.long()].int()
         self.earlier_labels = numbers[self.earlier_labels.long()].int()
 

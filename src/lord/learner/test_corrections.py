@@ -1,6 +1,7 @@
 """Labels that are corrected, classes that were renamed, and pictures that were forgotten."""
 
 import re
+import shutil
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from lord.conftest import refused
 from lord.learner import Learner, learn_folder
 from lord.learner.conftest import digits
 from lord.learner.test_intake import KINDS, photos, pixels
-from lord.maintenance import forget_pictures, rename_class
+from lord.maintenance import forget_pictures, merge_classes, rename_class
 
 
 def learn(state, folder, given=KINDS["network"], **options):
@@ -60,11 +61,29 @@ def test_the_folder_of_a_renamed_class_is_not_a_new_class(tmp_path):
     folder, state = photos(tmp_path / "one", "a0", "b1"), tmp_path / "state"
     learn(state, folder)
     rename_class(state, "a0", "zero")
-    with refused(None, problem="'a0' would become a new class, but has pictures of 'zero'"):
+    with refused(None, problem="'a0' would become a new class, but is now called 'zero'"):
         learn(state, folder)
     (folder / "a0").rename(folder / "zero")
     with pytest.raises(NothingNewError):
         learn(state, folder)
+
+
+def test_new_pictures_under_the_earlier_name_of_a_class_are_not_a_new_class(tmp_path):
+    folder, state = photos(tmp_path / "one", "a0", "b1", "c2", "d3"), tmp_path / "state"
+    learn(state, folder)
+    rename_class(state, "d3", "three")
+    merge_classes(state, "a0", "b1")
+    more = photos(tmp_path / "two", "d3", "c2", start=12)
+    problem = "'d3' would become a new class, but is now called 'three'"
+    hint = "rename the folder to 'three', or set `new_classes` if it is right"
+    with refused(None, problem=problem, hint=hint):
+        learn(state, more)
+    shutil.rmtree(more / "d3")
+    more = photos(tmp_path / "two", "a0", start=12)
+    with refused(None, problem="'a0' would become a new class, but is now called 'b1'"):
+        learn(state, more)
+    learn(state, more, new_classes=True)
+    assert Learner.load(state).classes == ["b1", "c2", "three", "a0"]
 
 
 def test_forgotten_pictures_are_not_learned_again(tmp_path):

@@ -123,6 +123,8 @@ def _check_two_left(learner: Learner) -> None:
 
 def _rename(learner: Learner, name: str, new: str) -> None:
     renamed = {name: new}
+    if name in learner.classes:
+        learner.seen.names[name] = learner.classes.index(name)
     learner.classes[:] = [renamed.get(each, each) for each in learner.classes]
     for session in learner.sessions:
         session.new_classes = [renamed.get(each, each) for each in session.new_classes]
@@ -138,8 +140,10 @@ def _drop_name(learner: Learner, number: int, into: int | None) -> None:
     numbers = torch.arange(len(learner.classes))
     numbers[number] = 0 if into is None else into
     numbers = torch.where(numbers > number, numbers - 1, numbers)
-    learner.classes.pop(number)
+    name = learner.classes.pop(number)
     if learner.held_out.columns:
         labels = learner.held_out.labels
         learner.held_out.columns["labels"] = numbers[labels]
+    if into is not None:
+        learner.seen.names[name] = into
     learner.seen.renumber(numbers, removed=number if into is None else None)
