@@ -10,7 +10,7 @@ import msgspec
 
 from lord.config import UserError
 from lord.data.sources.folder import ENDINGS
-from lord.storage import write_json
+from lord.storage import readable, write_json
 
 FILE = "watch.json"
 """File in a learner's folder: what a watch has learned and what was refused, folder by folder."""
@@ -48,9 +48,10 @@ class Arrivals:
 
     def __init__(self, folder: Path, state: Path) -> None:
         self.folder, self.state = folder, state
+        self._name = readable(str(folder.resolve()))
         self.settled: dict[str, Path] = {}
         self.moving, self.pause = 0, SETTLE
-        self.offered = _read(state).get(str(folder.resolve()), Offered())
+        self.offered = _read(state).get(self._name, Offered())
         self._before: set[str] = set()
 
     @property
@@ -91,7 +92,7 @@ class Arrivals:
         else:
             self.offered = Offered(learned | marks, others - marks)
         if self.state.is_dir():
-            everything = _read(self.state) | {str(self.folder.resolve()): self.offered}
+            everything = _read(self.state) | {self._name: self.offered}
             write_json(self.state / FILE, everything)
 
 

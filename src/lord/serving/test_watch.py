@@ -68,6 +68,15 @@ def test_once_learns_what_is_new_and_then_finds_nothing(inbox, capsys):
     assert [each.images for each in sessions(inbox)] == [20, 20]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX only")
+def test_a_folder_whose_name_is_not_utf_8_is_remembered(inbox, capsys):
+    inbox = inbox.rename(inbox.parent / os.fsdecode(b"caf\xe9"))
+    assert watch(inbox, "--once") == 3
+    assert "learned before" in capsys.readouterr().err
+    assert watch(inbox, "--once") == 3
+    assert "no picture in" in capsys.readouterr().err
+
+
 def test_bad_files_are_told_once_and_left_out(inbox, capsys):
     arrive(inbox, "2")
     (inbox / "2" / "bad.png").write_bytes(b"no image")

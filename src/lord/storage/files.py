@@ -99,8 +99,10 @@ def locked(folder: Path, doing: str, wait: float = 0) -> Iterator[None]:
 
     Raises:
         LockedError: if another process holds the lock.
-        UserError: if the folder cannot be written.
+        UserError: if the folder cannot be written, or its name is not UTF-8.
     """
+    if readable(str(folder)) != str(folder):  # no checkpoint there could be read again
+        raise UserError(f"'{folder}' is not UTF-8", allowed="a folder whose name is UTF-8")
     if folder.exists() and not folder.is_dir():
         raise UserError(f"'{folder}' is a file", allowed="a folder to write to")
     file, new = folder / "lock", not folder.exists()

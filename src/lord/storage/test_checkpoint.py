@@ -18,6 +18,7 @@ from lord.storage import (
     json_text,
     link_state,
     load_state,
+    locked,
     previous,
     save_state,
     write_json,
@@ -246,6 +247,14 @@ def test_names_that_are_not_utf_8_are_written_as_json(tmp_path):
     assert json_text({os.fsdecode(b"caf\xe9"): (1, None)}) == '{"caf\ufffd":[1,null]}'
     write_json(tmp_path / "names.json", [os.fsdecode(b"caf\xe9")])
     assert json.loads((tmp_path / "names.json").read_text()) == ["caf\ufffd"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX only")
+def test_a_folder_whose_checkpoints_could_not_be_read_again_is_refused_before_any_work(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    with refused(None, problem=re.compile("is not UTF-8")), locked(folder, "learning"):
+        raise AssertionError("work began")
+    assert not folder.exists()
 
 
 def test_a_checkpoint_that_is_replaced_while_it_is_read_is_not_damaged(tmp_path, monkeypatch):
