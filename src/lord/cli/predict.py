@@ -230,13 +230,20 @@ class _Csv(_Table):
 
 def _checked_rate(learner: "Learner", rate: float | None) -> float:
     """Return the share of false alarms. Refuse one that needs more held-out images."""
-    rate, images = FALSE_ALARMS if rate is None else rate, len(learner.known_scores())
-    least = 1 / (images + 1)
-    if rate < least:
+    images = len(learner.known_scores())
+    least = math.ceil(1000 / (images + 1)) / 1000
+    if rate is None and least > FALSE_ALARMS:
+        raise UserError(
+            f"needs {round(1 / FALSE_ALARMS) - 1} held-out images, and the learner has {images}",
+            field="unknown",
+            hint=f"learn more images, or set `false_alarms` to {least:g} or more",
+        )
+    rate = FALSE_ALARMS if rate is None else rate
+    if rate < 1 / (images + 1):
         raise UserError(
             field="false_alarms",
             given=rate,
-            allowed=f"at least {math.ceil(1000 * least) / 1000:g}, with {images} held-out images",
+            allowed=f"at least {least:g}, with {images} held-out images",
             hint="learn more images, or set a higher share",
         )
     return rate

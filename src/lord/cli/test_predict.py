@@ -52,6 +52,15 @@ def test_a_rate_that_needs_more_held_out_images_is_refused(lord, files):
     check_one_line(error, "--false-alarms", "0.001", "at least 0.0", "held-out images")
 
 
+def test_unknown_images_need_held_out_images_and_the_error_names_the_flag_given(lord, files):
+    learner = Learner(method="slda")
+    learner.learn(digits("0", "1")[0][:40], ["0", "1"] * 20)
+    learner.save("memory/" + STATE_FILE)
+    code, _, error = lord(f"predict memory {files[1]} --unknown")
+    assert code == 2
+    check_one_line(error, "--unknown", "needs 19 held-out images", "set --false-alarms to 0.")
+
+
 def test_folders_patterns_and_the_standard_input_name_files(lord, files, tmp_path, monkeypatch):
     names = files[1].split()
     (tmp_path / "photos" / "deep").mkdir(parents=True)
