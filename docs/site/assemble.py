@@ -19,8 +19,13 @@ ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"(\]\()([^)#\s]+)([^)]*\))")
 EXTERNAL = re.compile(r"^(https?|mailto):")
 ONLY_HERE = re.compile(r"<!-- on the site:\n(.*?)-->", re.DOTALL)
-GENERATED = ("methods", "api", "commands.md", FRONTS)
-"""Pages and pictures of the site that have no file in the repository."""
+DESCRIBED = {
+    "src/lord/cli": "commands.md",
+    "src/lord/evaluation": "api/evaluation.md",
+    "src/lord/methods": "methods/index.md",
+    "src/lord/methods/lord.py": "methods/lord.md",
+}
+"""Code that pages link to, and the site's pages that are made from it."""
 TREES = {"results/README.md": "*\n*/*\n*/*/README", "how-to/add-a-method.md": "/examples/*"}
 """Pages, and the pages below them in the navigation."""
 
@@ -54,11 +59,12 @@ def relinked(text: str, file: Path, place: Path, known: dict[Path, Path]) -> str
         if EXTERNAL.match(target):
             return match[0]
         meant = Path(os.path.normpath(file.parent / target))
-        below = meant.relative_to("docs") if meant.is_relative_to("docs") else meant
         if meant in known:
             found = known[meant]
-        elif below.parts[0] in GENERATED or str(below) in GENERATED:
-            found = below  # Sphinx checks these links
+        elif str(meant) in DESCRIBED:
+            found = Path(DESCRIBED[str(meant)])
+        elif str(meant) == FRONTS:  # drawn for the site only
+            found = meant
         else:
             sys.exit(f"{file}: no page for the link '{target}'")
         return match[1] + os.path.relpath(found, place.parent) + match[3]

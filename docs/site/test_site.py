@@ -104,6 +104,6 @@ def test_links_are_followed_from_the_repository_to_the_site():
     page = (Path("docs/how-to/a.md"), Path("how-to/a.md"), pages())
     assert relinked("[x](../../CONTRIBUTING.md#adding)", *page) == "[x](../contributing.md#adding)"
     assert relinked("[x](../../examples/hard_er.py)", *page) == "[x](../examples/hard_er.md)"
-    assert relinked("[x](../methods/lord.md)", *page) == "[x](../methods/lord.md)"
+    assert relinked("[x](../../src/lord/methods/lord.py)", *page) == "[x](../methods/lord.md)"
     with pytest.raises(SystemExit, match=r"docs/how-to/a\.md: no page for the link '\.\./no\.md'"):
         relinked("[x](../no.md)", *page)
