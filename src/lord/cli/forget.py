@@ -15,8 +15,9 @@ lord forget memory to-forget/
 def forget(state: Path, /, *pictures: Path, plugin: Path | None = None) -> None:
     """Forget pictures that a learner learned, and everything it keeps of them.
 
-    Pictures are found by their content. A closed-form head then equals one that never learned them.
-    The weights of a trained network may still reflect them. Later sessions leave them out.
+    Pictures are found by their content. The sums of a closed-form head are then those of one that
+    never learned them. The weights of a trained network may still reflect them. Later sessions
+    leave them out.
 
     Parameters
     ----------

@@ -42,9 +42,11 @@ def forget_pictures(
     """Forget pictures in a learner's folder, and in the cache of features.
 
     Pictures are found by their content, whatever their names. They leave the learner, its buffer,
-    its held-out images and the learner before each session that can be undone. A closed-form head
-    then equals one that never learned them, up to rounding. Weights of a trained network may still
-    reflect them. A digest of each stays, so that it is not learned again by mistake.
+    its held-out images and the learner before each session that can be undone. The sums of a
+    closed-form head are then those of one that never learned them, up to rounding. It has fewer
+    images for choices such as its temperature, because those that leave are not replaced. Weights
+    of a trained network may still reflect them. A digest of each stays, so that it is not learned
+    again by mistake.
 
     Args:
         folder: the learner's folder.

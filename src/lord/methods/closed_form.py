@@ -98,10 +98,16 @@ class ClosedForm(Method[C]):
 
     def _add(self, images: Tensor, labels: Tensor, places: Tensor) -> None:
         """Add those images of the present task that were not added yet."""
-        new = (~self.added[places]).nonzero().flatten()
-        if len(new):
+        new: dict[int, int] = {}  # the only image of a task comes twice in a batch
+        for row, (place, known) in enumerate(
+            zip(places.tolist(), self.added[places].tolist(), strict=True)
+        ):
+            if not known:
+                new.setdefault(place, row)
+        if new:
             self.added[places] = True
-            self.learn(images[new], labels[new])
+            rows = list(new.values())
+            self.learn(images[rows], labels[rows])
 
     @torch.no_grad()
     def learn(self, images: Tensor, labels: Tensor, sign: int = 1) -> None:
@@ -144,14 +150,11 @@ class ClosedForm(Method[C]):
         """Compute the head from the sums."""
         if self.fresh or not self.sums.counts.sum():
             return
-        width, classes = self.head.in_features, self.head.out_features
-        each = (width**3 // 3 + 2 * width**2 * classes) if self.FULL else 0
-        with stated(each * (1 + len(self.CANDIDATES) * bool(len(self.kept["labels"])))):
-            candidate, temperature = self._choices()
-            weight, bias = self.fit(self.sums, candidate)
-            bias = torch.where(self.sums.counts > 0, bias / temperature, -1e4)
-            self.head.weight.copy_(weight / temperature)
-            self.head.bias.copy_(bias)
+        candidate, temperature = self._choices()
+        weight, bias = self.fit(self.sums, candidate)
+        bias = torch.where(self.sums.counts > 0, bias / temperature, -1e4)
+        self.head.weight.copy_(weight / temperature)
+        self.head.bias.copy_(bias)
         self.fresh = True
 
     def predict(self, images: Tensor) -> Tensor:

@@ -58,8 +58,8 @@ def remove_output(method: AnyMethod, label: int) -> None:
 def forget_images(method: AnyMethod, images: Tensor, labels: Tensor) -> None:
     """Forget images that a method learned.
 
-    A closed-form head subtracts them, exactly up to rounding. The buffer loses them. The weights of
-    a trained network stay as they are, and may still reflect the images.
+    A closed-form head subtracts them from its sums, exactly up to rounding. The buffer loses them.
+    The weights of a trained network stay as they are, and may still reflect the images.
 
     Args:
         method: between tasks.

@@ -166,7 +166,8 @@ class KeepingSLDA(SLDA):
 
     def __init__(self, config: FusedConfig, context: Context, small: Any) -> None:
         width = torch.Size(context.backbone.shape if context.backbone else context.shape).numel()
-        network = nn.Linear(width, context.classes)
+        device = next(context.network.parameters()).device
+        network = nn.Linear(width, context.classes, device=device)
         self.small = small
         super().__init__(SLDAConfig(kept=config.kept), replace(context, network=network))
 

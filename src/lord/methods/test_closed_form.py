@@ -11,7 +11,7 @@ from torch import Generator
 
 import lord
 from lord.config import build
-from lord.costs import LayerCount
+from lord.costs import FlopCount, LayerCount
 from lord.data import Augment
 from lord.methods import METHODS, Batch, Inputs, Progress, build_method, first_student
 from lord.methods.closed_form import oas_shrinkage
@@ -139,6 +139,18 @@ def test_every_image_of_a_task_is_added_once_whatever_the_epochs(name):
     assert method.sums.counts.sum() == 17
 
 
+@pytest.mark.parametrize("name", HEADS)
+def test_the_only_image_of_a_task_is_added_once_although_its_batch_repeats_it(name):
+    images, labels = images_of(1)
+    method, rows = head(name), torch.zeros(2, dtype=torch.long)
+    method.begin_task(task := Task(0, (0, 1, 2, 3), images, labels))
+    method.step(Batch(images[rows], labels[rows], rows), Progress(0, 1))
+    method.end_task(task)
+    assert method.sums.counts.sum() == 1
+    method.learn(images, labels, sign=-1)
+    assert not method.sums.totals.any()
+
+
 def test_a_task_ends_after_one_pass_whatever_the_epochs():
     once, more = (lord.run(lord.compose("ncm", {"subset": 0.1, "epochs": n})) for n in (1, 3))
     assert once.steps == more.steps
@@ -173,6 +185,20 @@ def test_adding_an_image_costs_its_outer_product():
     with LayerCount() as count:
         head("ranpac").learn(*images_of(8))
     assert count.total == 2 * 8 * (16 * 24 + 24**2)
+
+
+def test_solving_costs_a_factorisation_for_each_choice_and_the_images_kept():
+    method = head("slda")
+    method.learn(*images_of(400))
+    kept, width = len(method.kept["labels"]), 16
+    assert kept
+    with FlopCount() as count:
+        method.solve()
+    factor, solved = width**3 / 3, 2 * CLASSES * width**2
+    fits = 1 + len(method.CANDIDATES)
+    choices = 2 * kept * width**2 + (fits - 1) * 2 * kept * width * CLASSES
+    # The covariance within classes costs as much as solving.
+    assert count.total == pytest.approx(fits * (factor + 2 * solved) + choices, rel=0.05)
 
 
 def test_memory_does_not_grow_with_sessions():

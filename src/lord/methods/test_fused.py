@@ -1,11 +1,12 @@
 """When LoRD beside a head goes on learning."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import torch
 
 from lord.methods.conftest import Make, learn, take
-from lord.methods.fused import LoRDFused
+from lord.methods.fused import KeepingSLDA, LoRDFused
 from lord.streams import Task
 
 SETTINGS = {"width": 4, "candidates": 0}
@@ -38,6 +39,13 @@ def test_a_student_that_does_not_pay_is_not_trained_in_later_tasks(make):
     take(method, tasks[1], 0)
     assert method.level == level
     assert torch.equal(weights(method), before)
+
+
+def test_the_head_is_on_the_device_of_the_student(make):
+    method, _ = make("lord-fused", **SETTINGS)
+    network = deepcopy(method.context.network).to("meta")
+    head = KeepingSLDA(method.config, replace(method.context, network=network), None)
+    assert head.device == head.head.weight.device == torch.device("meta")
 
 
 def test_pays_0_always_trains_the_student(make):
