@@ -25,9 +25,9 @@ class ICaRL(Rehearsal[BufferConfig]):
     mean of a class is over the features of its exemplars and of their mirror images, each scaled to
     length 1.
 
-    Departures: each batch is joined by exemplars, so that an epoch passes over all of them once.
-    The paper shuffles them into the task. ``replay`` is not used. The paper's 1e-5 * sum of theta^2
-    is the weight decay of the published settings.
+    Departures: each batch is joined by exemplars drawn at random, as many in an epoch as there are.
+    The paper shuffles them into the task, so each comes once. ``replay`` is not used. The paper's
+    1e-5 * sum of theta^2 is the weight decay of the published settings.
 
     >>> import lord
     >>> config = lord.compose("icarl", {"epochs": 1, "width": 4, "subset": 0.1})

@@ -222,14 +222,22 @@ class LoRD(Rehearsal[LoRDConfig]):
         return {"loss": torch.stack(terms).sum()}
 
     def bytes_to_come(self, images: int) -> int:
-        """Return the bytes of growth to full width, and of a teacher as large as the student."""
+        """Return the bytes that a wider student and a teacher as large as it need in addition.
+
+        Only at full width does the student share its memory with the elastic network's full state.
+        So the level below may need the most.
+        """
         full, now = _bytes(self.elastic.full), _bytes(tensors_of(self.student))
         states = sum(_bytes(values) for values in self.optimizer.torch.state.values())
-        growth = (full - now) * (1 + math.ceil(states / now))
-        if not (self.config.distill or self.config.admission):
-            return growth
         teacher = _bytes(self.teacher.module.state_dict()) if self.teacher else 0
-        return growth + full - teacher
+        teaches = bool(self.config.distill or self.config.admission)
+        each = 1 + math.ceil(states / now) + teaches  # student, optimizer and teacher
+        most = full * each
+        if self.config.growth != "none":
+            below = self.ladder.counts(self.ladder.top - 1)
+            most = max(most, full + each * _bytes(self.channels.take(self.elastic.full, below)))
+        shared = self.elastic.counts == self.channels.full
+        return max(most - (full + (0 if shared else now) + states + teacher), 0)
 
     # State: the student's shape comes before its weights -----------------------------------------
 

@@ -90,5 +90,6 @@ class LwF(Method[LwFConfig]):
             optimizer.zero_grad()
             F.cross_entropy(logits, task.labels[rows] - self.old).backward()
             optimizer.step()
+            torch.clear_autocast_cache()  # it has the weights of before the step
         optimizer.zero_grad()
         self.student.train()

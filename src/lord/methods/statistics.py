@@ -1,5 +1,6 @@
 """Batch-norm statistics recomputed on the buffer, or on other images."""
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -14,7 +15,8 @@ from lord.methods.method import AnyMethod
 def recomputed_statistics(method: AnyMethod, batch: int = 32) -> Iterator[bool]:
     """Give the predictor running statistics of the buffer, inside a ``with`` block.
 
-    They are the mean over batches of the whole buffer, without augmentation, like test images.
+    They are the mean over batches of the whole buffer, without augmentation, like test images. Some
+    buffers are sorted by class, so each batch takes rows from all over the buffer.
     Afterwards the statistics of training are restored. With fewer than two images in the buffer, or
     a predictor without running statistics, nothing changes and nothing is computed. Otherwise it
     costs one forward pass of the buffer.
@@ -30,7 +32,9 @@ def recomputed_statistics(method: AnyMethod, batch: int = 32) -> Iterator[bool]:
     if len(method.buffer) < 2 or not _has_statistics(predictor := method.predictor):
         yield False
         return
-    parts = method.buffer.held["images"].split(batch)
+    images = method.buffer.held["images"]
+    count = math.ceil(len(images) / batch)
+    parts = [images[start::count] for start in range(count)]
     with statistics_over(predictor, map(method.augment.normalise, parts)):
         yield True
 

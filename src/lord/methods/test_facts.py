@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from lord.channels import tensors_of
+from lord.costs import tensor_bytes
 from lord.methods import OptimizerConfig, Progress, recomputed_statistics
 from lord.methods.conftest import batch_of, learn, take
 from lord.methods.optim import ScheduledOptimizer, share_of_peak
@@ -204,6 +205,38 @@ def test_recomputed_statistics_are_those_of_the_buffer_and_are_undone(make):
     assert not torch.allclose(inside, method.predict(stream.test[0].images))
     assert all(torch.equal(t, before[name]) for name, t in tensors_of(method.student).items())
     assert method.student.bn.momentum == 0.1
+
+
+def test_recomputed_statistics_do_not_depend_on_the_order_of_the_buffer(make):
+    method, stream = make("er", buffer=320)
+    learn(method, stream, 5, steps=20)
+    held, spread = method.buffer.held, []
+    held["images"][:] = 20 * held["labels"].view(-1, 1, 1, 1).byte()  # classes differ in brightness
+    mixed = torch.randperm(len(method.buffer), generator=torch.Generator().manual_seed(0))
+    for key in (mixed, held["labels"]):
+        order = key.argsort()
+        for column in held.values():
+            column[:] = column[order].clone()
+        with recomputed_statistics(method):
+            spread.append(method.student.bn.running_var.clone())
+    assert torch.allclose(spread[0], spread[1], rtol=0.1)
+
+
+def test_the_bytes_to_come_are_enough_at_every_level(make):
+    def size(method):
+        state = method.state_dict()
+        state.pop("buffer")
+        return tensor_bytes(state)
+
+    for candidates in (0, 8):
+        method, stream = make("lord", ladder="long", width=32, candidates=candidates)
+        method._grow(method.ladder.top)
+        most = size(method) + method.bytes_to_come(0)
+        for level in range(1, method.ladder.top + 1):
+            method, _ = make("lord", ladder="long", width=32, candidates=candidates)
+            method._grow(level)
+            method.teacher = method._find_teacher(stream.train[1], level)
+            assert size(method) <= most, level
 
 
 def test_schedules_over_a_task():

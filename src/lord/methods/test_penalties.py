@@ -51,6 +51,19 @@ def test_lwfs_warm_up_changes_only_the_new_classes_of_the_head(make):
             assert torch.equal(value, before[name]), name
 
 
+def test_lwfs_warm_up_learns_as_much_in_bf16(make):
+    losses = []
+    for enabled in (False, True):
+        method, stream = make("lwf")
+        learn(method, stream, 1)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            method.begin_task(stream.train[1])
+        task = stream.train[1]
+        logits = method.outputs(task.images)[:, 2:4]
+        losses.append(F.cross_entropy(logits, task.labels - 2).item())
+    assert losses[1] == pytest.approx(losses[0], rel=0.1)
+
+
 def test_ewcs_penalty_is_zero_at_the_old_optimum_and_grows_with_the_fisher_information(make):
     method, stream = make("ewc-on")
     learn(method, stream, 1)

@@ -16,8 +16,9 @@ def missed_budgets(rows: Iterable[Row]) -> str | None:
     if not parts:
         return None
     return (
-        "Not all tasks have spent their FLOPs to 1 %, because a step costs more than that. Largest "
-        f"difference: {', '.join(parts)}. A larger `flops_per_task` is met more closely."
+        "Not all tasks have spent their FLOPs to 1 %: a step costs more than that, or the method "
+        f"stopped early. Largest difference: {', '.join(parts)}. A larger `flops_per_task` is met "
+        "more closely."
     )
 
 

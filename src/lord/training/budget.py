@@ -145,8 +145,10 @@ class FlopBudget(Epochs):
         self._check(left, each)
         progress = Progress(self.steps, self.steps + max(round(left / max(each, 1)), 1))
         epoch = cursor.epoch
-        # Where another step would overshoot by more than this undershoots, the task ends.
-        rows = None if left < each / 2 else cursor.next_rows(count)
+        # Where another step would overshoot by more than this undershoots, the task ends. A method
+        # that has stopped training has steps without cost, which end with the epochs.
+        ended = left < each / 2 if each else epoch >= self.epochs
+        rows = None if ended else cursor.next_rows(count)
         return Taken(rows, progress, epoch)
 
     def _left(self, held: int, each: float, ending: Callable[[], int]) -> float:

@@ -1,6 +1,7 @@
 """Equal budgets of FLOPs for each task, and streams that do not wait."""
 
 import re
+from itertools import repeat
 
 import pytest
 import torch
@@ -47,6 +48,11 @@ def test_each_task_spends_its_flops_to_half_a_step_and_ends_its_schedule(seed, f
         assert abs(budget.spent[-1] - flops) <= 200
         assert seen[len(seen) // 2] == pytest.approx(0.5, abs=0.1)
         assert seen[-1] > 0.97
+
+
+def test_a_task_whose_steps_cost_nothing_ends_with_its_epochs():
+    budget = FlopBudget(1000, 3, lambda text: None)
+    assert len(spend(budget, repeat(0), lambda held: 0)) == 3 * 5
 
 
 @pytest.mark.parametrize(("ratio", "share"), [(0.5, 1), (1, 1), (1.5, 2 / 3), (2, 0.5), (3, 1 / 3)])
