@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-import numpy as np
+from lord.reporting.statistics import permutation_p
 
 FEWEST = 6
 """Fewest pairs that are tested: with five, p cannot be below .05."""
@@ -10,7 +10,7 @@ FEWEST = 6
 
 def p_values(differences: Sequence[Sequence[float]]) -> list[str]:
     """Return p values before and after correction as printed, for differences that are tested."""
-    tested = [p_of(gaps) for gaps in differences if len(gaps) >= FEWEST]
+    tested = [permutation_p(gaps) for gaps in differences if len(gaps) >= FEWEST]
     found = [
         f"{p:.2g} | {corrected:.2g}" for p, corrected in zip(tested, holm(tested), strict=True)
     ]
@@ -28,23 +28,3 @@ def holm(values: Sequence[float]) -> list[float]:
         least = max(least, min(1.0, (len(values) - place) * values[index]))
         found[index] = least
     return found
-
-
-def p_of(gaps: Sequence[float]) -> float:
-    """Return the p value of the exact two-sided permutation test of paired differences.
-
-    >>> p_of([1.0, 2.0, 3.0])
-    0.25
-    """
-    # All sums of both halves: 2 ** 33 sums of 33 pairs would not fit into memory.
-    halves = []
-    for part in (gaps[::2], gaps[1::2]):
-        sums = np.zeros(1)
-        for gap in part:
-            sums = np.concatenate([sums + gap, sums - gap])
-        halves.append(np.sort(sums))
-    first, second = halves
-    least = max(abs(sum(gaps)) - 1e-9, 0.0)
-    above = len(second) - np.searchsorted(second, least - first, "left")
-    below = np.searchsorted(second, -least - first, "right")
-    return min(float((above + below).sum()) / (len(first) * len(second)), 1.0)

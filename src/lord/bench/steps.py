@@ -116,15 +116,21 @@ def bench(
     teacher search. Methods take turns, so a change of the machine's load affects all of them.
 
     Args:
-        configs: one for each method. They differ only in the method.
+        configs: one for each method, with equal device, precision and threads.
         steps: timed steps of each method in each task.
         task: the only task to time, counted from 1; None for all tasks.
         say: called with a line of text for each task.
 
     Raises:
-        UserError: if the stream has no task of this number, or a method learns all tasks at once.
+        UserError: if the stream has no task of this number, a method learns all tasks at once, or
+            device, precision or threads differ.
     """
     first = configs[0].training
+    for field in ("device", "precision", "threads"):
+        for config in configs[1:]:
+            if (value := getattr(config.training, field)) != getattr(first, field):
+                allowed = f"{getattr(first, field)}, as in '{configs[0].label}'"
+                raise UserError(field=field, given=value, allowed=allowed)
     device = pick_device(first.device)
     dtype = torch.bfloat16 if first.precision == "bf16" else torch.float32
     methods, stream = _made(configs, device)
@@ -136,7 +142,7 @@ def bench(
     with threads(first.threads):
         for each in stream.train[:task]:
             timers = [
-                _Timer(config.label, method, each, first.batch, device, dtype)
+                _Timer(config.label, method, each, config.training.batch, device, dtype)
                 for config, method in zip(configs, methods, strict=True)
             ]
             for timer in timers:

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 
 import pytest
 
@@ -74,6 +75,14 @@ def test_a_preset_has_rows_under_its_own_name():
     found = bench(configs("lord", "lord+"), steps=1, task=1)
     assert [step.method for step in found.steps] == ["lord", "lord+"]
     assert found.share("lord+", "lord", lambda step: step.flops) < 1
+
+
+def test_each_variant_is_timed_with_its_own_batch():
+    small, large = (compose("sgd", {"threads": 1, "width": 4, "batch": n}) for n in (8, 32))
+    costs = bench([small, large], steps=1, task=1).steps
+    assert costs[1].flops == 4 * costs[0].flops
+    with refused("precision", given="bf16", allowed=re.compile("fp32")):
+        bench([small, compose("er", {"threads": 1, "precision": "bf16"})])
 
 
 def test_a_missing_task_is_refused():

@@ -1,7 +1,7 @@
 """A network that is trained at one width after another."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypedDict
 
@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from lord.channels.map import ChannelMap
 from lord.channels.modules import assemble, skeleton_of, tensors_of
+from lord.channels.order import permute, permute_tensors
 
 SQUARES = ("exp_avg_sq", "max_exp_avg_sq", "square_avg", "exp_inf", "sum")
 """Names under which PyTorch's optimizers keep a mean or a sum of squared gradients."""
@@ -88,6 +89,21 @@ class Elastic:
             _carry_over(optimizer, old, module, partial(self._common, before, counts))
         self.module, self.counts = module, tuple(counts)
         return module
+
+    @torch.no_grad()
+    def permute(self, orders: Mapping[int, Tensor], optimizer: Optimizer | None = None) -> None:
+        """Reorder the module's channels. The network at full width keeps its function too.
+
+        Args:
+            orders: group index -> a permutation of the channels that the module has.
+            optimizer: the module's. Its state is reordered likewise.
+        """
+        permute(self.channels, self.module, orders, optimizer)
+        full = self.channels.full
+        if self.counts != full:  # otherwise the full state is the module's
+            rest = {g: torch.arange(len(order), full[g]).to(order) for g, order in orders.items()}
+            whole = {group: torch.cat([order, rest[group]]) for group, order in orders.items()}
+            permute_tensors(self.channels, self.full, whole, {})
 
     @torch.no_grad()
     def write_back(self) -> None:

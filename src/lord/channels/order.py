@@ -36,8 +36,24 @@ def permute(
     Raises:
         KeyError: if some channels of a group have more positions along an axis than others.
     """
-    state = optimizer.state if optimizer else {}
-    tensors = tensors_of(network)
+    permute_tensors(channels, tensors_of(network), orders, optimizer.state if optimizer else {})
+
+
+@torch.no_grad()
+def permute_tensors(
+    channels: ChannelMap,
+    tensors: Mapping[str, Tensor],
+    orders: Mapping[int, Tensor],
+    state: Mapping[Tensor, Mapping[str, object]],
+) -> None:
+    """Reorder the channels of a network's tensors in place.
+
+    Args:
+        channels: the network's channel map.
+        tensors: parameters and buffers by name, at full width or narrowed.
+        orders: as for ``permute``.
+        state: state of an optimizer by parameter.
+    """
     have = channels.counts_of(tensors)
     for name, tensor in tensors.items():
         for dimension, axis in channels.axes.get(name, {}).items():

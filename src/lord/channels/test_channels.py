@@ -213,6 +213,17 @@ def test_growth_as_in_the_paper_changes_the_logits():
     assert not torch.allclose(elastic.resize(MAP.full).eval()(IMAGES), small.eval()(IMAGES))
 
 
+def test_reordering_a_narrow_module_keeps_the_function_of_the_full_network():
+    elastic = Elastic(resnet(), MAP)
+    wanted = elastic.module.eval()(IMAGES)
+    half = elastic.resize([group.size // 2 for group in MAP.groups])
+    orders = {i: torch.randperm(group.size // 2) for i, group in enumerate(MAP.groups)}
+    before = half.eval()(IMAGES)
+    elastic.permute(orders)
+    assert torch.allclose(elastic.module.eval()(IMAGES), before, atol=1e-5)
+    assert torch.allclose(elastic.resize(MAP.full).eval()(IMAGES), wanted, atol=1e-5)
+
+
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 1000))
 def test_permuting_groups_keeps_the_function_and_permutes_optimizer_state(seed):

@@ -26,6 +26,8 @@ from lord.config.types import Groups, Natural
 
 TYPED: list[str] = []
 """The words of the command that runs. Studies and searches record them."""
+NONE: set[str] = set()
+"""Settings that the command gives as 'none'. A flag that is not given is None too."""
 
 NOTE = "A preset, a method's published settings and --config replace these defaults."
 STREAM = Group("Stream", help=NOTE, sort_key=1)
@@ -52,7 +54,10 @@ def checked(kind: object) -> Parameter:
 
     def converter(_: object, tokens: Sequence[Token]) -> object:
         name = (tokens[0].keyword or "").lstrip("-").replace("-", "_")
-        return convert(name, tokens[0].value, kind)
+        value = convert(name, tokens[0].value, kind)
+        if value is None:
+            NONE.add(name)
+        return value
 
     return Parameter(converter=converter)
 
@@ -163,17 +168,22 @@ class Flags:
         flags = {n: value for n, value in vars(self).items() if n not in apart}
         if flags["split"] is not None:  # as a flag it is text: pydantic, if imported, checks types
             flags["split"] = convert("split", flags["split"], Groups)
-        typed = with_assignments({n: v for n, v in flags.items() if v is not None}, self.set)
+        given = {n: v for n, v in flags.items() if v is not None or n in NONE}
+        typed = with_assignments(given, self.set)
         _check_split(typed)
         if values.get("split") and "split" not in typed:
             _check_split({**typed, "split": values["split"]})
         method, preset, seed = (values.pop(name, None) for name in ("method", "preset", "seed"))
         # A setting that is typed for all methods replaces what the file says of one of them.
         values = {n: v for n, v in values.items() if n.rpartition(".")[2] not in typed}
+        variant = None if method is None else as_variant("method", method)
+        if variant:
+            own = f"{variant.method}."
+            variant = variant.without([name.removeprefix(own) for name in typed])
         return Arguments(
             given={**values, **typed},
             preset=self.preset or (None if preset is None else str(preset)),
-            variant=None if method is None else as_variant("method", method).without(typed),
+            variant=variant,
             seed=None if seed is None else convert("seed", seed, Natural),
             plugin=self.plugin,
         )

@@ -31,7 +31,7 @@ from lord.cli import (
     watch,
 )
 from lord.cli.console import print_error
-from lord.cli.flags import TYPED, check_not_empty
+from lord.cli.flags import NONE, TYPED, check_not_empty
 from lord.cli.naming import MODULES, app, namer
 from lord.config import PARENT, LostError, UserError, in_plugin, where_in_plugin
 
@@ -80,6 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
             utf8 = (stream.encoding or "").lower().replace("-", "") == "utf8"
             stream.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
     TYPED[:] = sys.argv[1:] if arguments is None else arguments
+    NONE.clear()
     try:
         check_not_empty(TYPED)
         app(TYPED, exit_on_error=False, print_error=False)

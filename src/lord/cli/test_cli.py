@@ -63,6 +63,22 @@ def test_what_is_typed_comes_before_a_variant_in_the_file(lord, tmp_path):
     assert (record.label, record.epochs, record.settings["replay"]) == ("er:replay=16", 1, 16)
 
 
+def test_a_setting_typed_for_one_method_comes_before_its_variant_in_the_file(lord, tmp_path):
+    (tmp_path / "c.yaml").write_text("method: lord:rho=0.25\nepochs: 1\nwidth: 4\n")
+    line = "run --config c.yaml --set lord.rho=0.5 --stop-after 1 --threads 1 --quiet --out a"
+    assert lord(line)[0] == 0
+    assert read_record(tmp_path / "a").settings["rho"] == 0.5
+
+
+def test_a_flag_that_is_none_comes_before_the_file(lord, tmp_path):
+    (tmp_path / "c.yaml").write_text("method: sgd\nflops_per_task: 1e9\nepochs: 1\nwidth: 4\n")
+    line = "run --config c.yaml --stop-after 1 --threads 1 --quiet --out"
+    assert lord(f"{line} a --flops-per-task none")[0] == 0
+    assert lord(f"{line} b")[0] == 0
+    written = [(tmp_path / name / "config.yaml").read_text() for name in "ab"]
+    assert ["flops_per_task: null\n" in text for text in written] == [True, False]
+
+
 def test_a_number_of_tasks_contradicts_a_file_with_their_classes(lord, tmp_path):
     (tmp_path / "c.yaml").write_text("split: 7,1/0,2\ntasks: 5\nepochs: 1\nwidth: 4\n")
     code, _, error = lord("run --method sgd --config c.yaml --tasks 5 --out a")

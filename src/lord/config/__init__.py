@@ -29,7 +29,7 @@ from lord.config.plugin import in_plugin, load_plugin, note_owner, sources_of, w
 from lord.config.seeding import seeded
 from lord.config.source import CONTENTS, Plugin, check_unchanged, main_name, read_plugin
 from lord.config.types import describe
-from lord.config.variant import Variant, as_variant, assigned, parse_variant, typed
+from lord.config.variant import Variant, as_variant, assigned, parse_variant, run_folder, typed
 
 __all__ = [
     "where_in_plugin",
@@ -67,6 +67,7 @@ __all__ = [
     "nearest",
     "parse_variant",
     "read_yaml",
+    "run_folder",
     "seeded",
     "typed",
     "unknown_setting",

@@ -69,13 +69,14 @@ def main_name(hashes: Mapping[str, str]) -> str:
 def check_unchanged(before: object, now: object, folder: Path) -> None:
     """Check that a plug-in has the same source as when the run in a folder was made.
 
-    Runs of versions that did not record the source are not checked.
+    A run that recorded no source is not checked: versions before did not record it.
 
     Raises:
         UserError: names the first file that differs.
     """
-    if not (isinstance(before, Mapping) and isinstance(now, Mapping) and before and now):
+    if not (isinstance(before, Mapping) and before):
         return
+    now = now if isinstance(now, Mapping) else {}
     for name in dict.fromkeys([*before, *now]):
         then, today = (each.get(name, "none")[:12] for each in (before, now))
         if before.get(name) != now.get(name):

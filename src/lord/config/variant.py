@@ -53,6 +53,15 @@ class Variant(Config, frozen=True, kw_only=False):
         return Variant(self.method, left, self.name)
 
 
+def run_folder(label: str, seed: int) -> str:
+    """Return the name of a run's folder among those of a comparison.
+
+    >>> run_folder("lord:rho=0.25", 0)
+    'lord,rho=0.25-seed0'
+    """
+    return f"{label.replace(':', ',').replace('/', '_')}-seed{seed}"
+
+
 def parse_variant(text: str) -> Variant:
     """Read a variant: ``METHOD:SETTING=VALUE:...``, or ``NAME=METHOD:SETTING=VALUE:...``.
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from msgspec import Meta
 from torch import Tensor
 
-from lord.channels import Elastic, permute, tensors_of, trace
+from lord.channels import Elastic, tensors_of, trace
 from lord.config import UserError
 from lord.config.types import Natural, NonNegative, Probability
 from lord.methods.context import Batch, Context
@@ -161,7 +161,7 @@ class LoRD(Rehearsal[LoRDConfig]):
             whole = Candidate.of(self.ladder, (self.level,) * len(self.channels.groups))
             return freeze(self.channels, self.student, whole)
         orders = by_importance(self.channels, self.student)
-        permute(self.channels, self.student, orders, self.optimizer.torch)
+        self.elastic.permute(orders, self.optimizer.torch)
         noise = torch.randn((32, *self.context.shape), generator=self.generator)
         return search_teacher(
             self.ladder,

@@ -165,7 +165,10 @@ def latex(title: str, rows: Sequence[Row], baseline: str | None = None) -> str:
     """
     how, warning = trained(rows), missing(rows)
     seeds = sorted({len(row.records) for row in rows})
-    head, body = ["method", *COLUMNS], [[escape(marked(row))] for row in rows]
+    # An empty group keeps LaTeX from taking a name such as [x] for an argument of the rule above.
+    names = [marked(row) for row in rows]
+    head = ["method", *COLUMNS]
+    body = [["{}" * name.startswith(("[", "*")) + escape(name)] for name in names]
     for column in COLUMNS.values():
         for cells, text in zip(body, _cells(column, rows), strict=True):
             cells.append(text)

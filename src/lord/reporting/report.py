@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from lord.config import UserError
+from lord.config import UserError, run_folder
 from lord.evaluation import (
     TABLE,
     RunRecord,
@@ -78,13 +78,17 @@ def find_records(folder: Path) -> list[RunRecord]:
 
 
 def without_folder(folder: Path, records: Sequence[RunRecord]) -> list[RunRecord]:
-    """Return the runs of a comparison's table that are not among these; their folders are gone.
+    """Return the runs of a comparison's table that are not among these, and whose folders are gone.
+
+    A folder without a finished run is of one that is made again. Its earlier result does not count.
 
     Raises:
         UserError: if the table cannot be read.
     """
     here = {(label_of(record), record.seed) for record in records}
-    return [each for each in read_table(folder) if (label_of(each), each.seed) not in here]
+    others = [each for each in read_table(folder) if (label_of(each), each.seed) not in here]
+    names = ((each, run_folder(label_of(each), each.seed)) for each in others)
+    return [each for each, name in names if not (folder / name / "config.yaml").exists()]
 
 
 def write_report(

@@ -96,7 +96,8 @@ def grid(head: Sequence[str], body: Sequence[Sequence[str]], numbers: bool = Tru
         numbers: align all columns except the first right.
     """
     rule = ["---"] + ["---:" if numbers else "---"] * (len(head) - 1)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *body))
+    lines = ([cell.replace("|", r"\|") for cell in cells] for cells in (head, rule, *body))
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def markdown(rows: Sequence[Row], reference: Row | None = None) -> str:

@@ -94,6 +94,12 @@ def test_no_character_of_a_name_has_a_meaning_in_latex(character):
     assert f"a{character}b" not in rest
 
 
+@pytest.mark.parametrize("name", ["[x]", "*x"])
+def test_a_name_is_no_argument_of_the_rule_above_it(name):
+    runs = [record(name, 0, 60.0, 1e12, settings={"lr": 0.1}), record("er", 0, 50.0, 1e12)]
+    assert f"\n{{}}{name} & " in latex("x", summarise(runs))
+
+
 def test_a_share_of_flops_that_is_not_counted_is_a_column():
     runs = [record("er", 0, 60.0, 1e12, uncounted=0.56), record("sgd", 0, 50.0, 1e12)]
     table = latex("study", summarise(runs))

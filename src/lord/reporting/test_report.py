@@ -97,6 +97,15 @@ def test_runs_whose_folders_are_gone_stay_in_the_report(tmp_path):
     assert [r.class_il for r in find_records(tmp_path) if r.method == "lord"] == [70.0, 73.0]
 
 
+def test_the_earlier_result_of_a_run_that_is_made_again_does_not_count(tmp_path):
+    write(tmp_path, RECORDS)
+    write_report(tmp_path, find_records(tmp_path))
+    shutil.rmtree(tmp_path / "lord-seed1")
+    (tmp_path / "lord-seed1").mkdir()
+    (tmp_path / "lord-seed1" / "config.yaml").write_text("method: lord\n")
+    assert [r.seed for r in find_records(tmp_path) if r.method == "lord"] == [0]
+
+
 def test_the_folder_of_an_older_comparison_can_be_reported_again(tmp_path):
     (tmp_path / "summary.json").write_bytes(msgspec.json.encode(RECORDS))
     assert find_studies(tmp_path) == {tmp_path: sorted(RECORDS, key=lambda r: r.seed)}

@@ -21,6 +21,7 @@ from lord.reporting import (
     write_report,
 )
 from lord.reporting.page import page
+from lord.reporting.statistics import permutation_p
 
 
 def record(method, seed, class_il, flops, **changes):
@@ -161,6 +162,20 @@ def test_the_permutation_test_is_exact():
     wanted = sum(abs(total) >= abs(sum(gaps)) - 1e-9 for total in flips) / len(flips)
     assert found.p == pytest.approx(wanted)
     assert found.low < found.mean < found.high
+
+
+def test_sums_that_differ_by_rounding_are_ties():
+    ours = [91.15, 93.85, 95.15, 96.75, 92.4, 96.8, 93.15]
+    theirs = [90.9, 93.55, 95.1, 96.7, 92.45, 96.6, 92.95]
+    gaps = [a - b for a, b in zip(ours, theirs, strict=True)]
+    assert permutation_p(gaps) == pytest.approx(0.0625)  # counted in steps of 0.05 points
+
+
+def test_of_many_seeds_permutations_are_sampled():
+    source = random.Random(1)
+    gaps = [source.gauss(0.5, 2) for _ in range(41)]
+    assert permutation_p(gaps) == pytest.approx(permutation_p(gaps[:40]), abs=0.1)
+    assert permutation_p([1.0] * 41) == 1 / 65537
 
 
 def test_differences_are_taken_over_common_seeds_only():

@@ -20,6 +20,7 @@ from lord.config import (
     chosen,
     convert,
     expect,
+    run_folder,
     sources_of,
     unknown_setting,
 )
@@ -124,7 +125,8 @@ def compose(
             field="data",
             allowed="a path, or memory for images that a program gives",
         )
-    presets = (protocol.settings, recipe.preset, recipe.above(values.get("backbone")))
+    backbone = build(BackboneConfig, chosen(BackboneConfig, values)).backbone
+    presets = (protocol.settings, recipe.preset, recipe.above(backbone))
     layers = (*presets, published(variant.method, preset, values), values)
     merged = {name: value for layer in layers for name, value in layer.items()}
     parts: dict[str, Any] = {n: build(s, chosen(s, merged)) for n, s in SECTIONS.items()}
@@ -239,8 +241,7 @@ def _defaults(method: str) -> dict[str, Any]:
 
 def folder_name(config: RunConfig) -> str:
     """Return the name of a run's folder among those of a comparison."""
-    label = config.label.replace(":", ",").replace("/", "_")
-    return f"{label}-seed{config.seed}"
+    return run_folder(config.label, config.seed)
 
 
 def difference(

@@ -41,6 +41,12 @@ def test_a_setting_may_be_for_one_method_only():
     assert compose("er", given, beside=("lord",)).settings.buffer == 300
 
 
+def test_no_backbone_may_be_text():
+    for given in ({}, {"backbone": None}, {"backbone": "none"}):
+        assert compose("lord", given).settings.growth == "plain"
+    assert compose("lord", {"backbone": "efficientnet-lite0"}).settings.growth == "none"
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_setting_of_one_method_is_read_whatever_the_methods_name(method, tmp_path):
     typed = dict([assigned(f"{method}.weight-decay=0.25")])

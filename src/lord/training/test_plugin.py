@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lord.cli.main import main
-from lord.config import load_plugin, read_plugin, read_yaml
+from lord.config import check_unchanged, load_plugin, read_plugin, read_yaml
 from lord.conftest import refused
 from lord.learner import setup
 from lord.methods import METHODS
@@ -105,6 +105,8 @@ def test_a_run_keeps_the_source_of_its_plug_in_and_refuses_another(mine, tmp_pat
     then, now = hashes["parts.py"][:12], read_plugin(mine).hashes["parts.py"][:12]
     with refused("plugin", problem=re.compile(f"'parts.py' .*{then} then, {now} now")):
         run(compose("mine", SMALL), tmp_path / "out", resume=True)
+    with refused("plugin", problem=re.compile("'mine.py' .* none now")):
+        check_unchanged(hashes, {}, tmp_path / "out")
     with pytest.raises(SystemExit) as stop:
         main(["run", "--config", "out/config.yaml", "--out", "again"])
     assert stop.value.code == 2

@@ -188,7 +188,10 @@ def _stored(record: RunRecord, study: Study | None) -> ShownRun:
         known = record.settings if "epochs" in record.settings else {}
         # Runs of one study can differ in a given setting, such as an 'order_seed' for each seed.
         own = known | {"preset": record.preset}
-        given = {name: own.get(name, value) for name, value in study.given.items()}
+        given = {  # lists are text in records
+            name: value if isinstance(value, list) else own.get(name, value)
+            for name, value in study.given.items()
+        }
         command = repeat_from_settings(variant_of(record), record.seed, given, known)
     return ShownRun(
         name=f"{label}-seed{record.seed}",
@@ -204,9 +207,13 @@ def _stored(record: RunRecord, study: Study | None) -> ShownRun:
 
 
 def _tasks(config: dict[str, object]) -> int | None:
-    """Return the number of tasks, if the configuration has it."""
+    """Return the number of tasks that a run learns, if the configuration has it."""
+    if str(config.get("method", "")).partition(":")[0] == "joint":
+        return 1
     split = _of(list, config.get("split"))
-    return len(split) if split is not None else _of(int, config.get("tasks"))
+    count = len(split) if split is not None else _of(int, config.get("tasks"))
+    last = _of(int, config.get("stop_after"))
+    return count if count is None or last is None else min(count, last)
 
 
 def _add_classes(run: ShownRun, folder: Path, budget: Budget) -> None:

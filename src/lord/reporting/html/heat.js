@@ -38,7 +38,7 @@ function heatPicture(matrix, { caption, title, line }) {
   const [height, width] = [matrix.length, matrix[0].length];
   const canvas = h("canvas", { class: "heat-map", width, height, role: "img", "aria-label": caption, style: line ? { height: `${line * height}px` } : {} });
   const pixels = new ImageData(width, height);
-  matrix.forEach((line, i) => line.forEach((value, j) => pixels.data.set([...heatColour(value), 255], 4 * (i * width + j))));
+  matrix.forEach((line, i) => line.forEach((value, j) => pixels.data.set(value === null ? [0, 0, 0, 0] : [...heatColour(value), 255], 4 * (i * width + j))));
   canvas.getContext("2d").putImageData(pixels, 0, 0);
   const said = h("p", { class: "note" }, caption);
   canvas.addEventListener("pointermove", (event) => {

@@ -63,7 +63,7 @@ function showAccuracy() {
     text: (i, j) => (100 * shares[i][j]).toFixed(0),
     title: (i, j) => (shares[i][j] === null ? "no images" : `after session ${i + 1}, on session ${j + 1}: ${(100 * shares[i][j]).toFixed(1)} %`),
   };
-  if (names.length > 1) find("#accuracy .matrix").replaceChildren(names.length <= SMALL ? heatTable(shares, options) : heatPicture(shares.map((line) => line.map((value) => value || 0)), options));
+  if (names.length > 1) find("#accuracy .matrix").replaceChildren(names.length <= SMALL ? heatTable(shares, options) : heatPicture(shares, options));
 }
 
 function showSessions() {

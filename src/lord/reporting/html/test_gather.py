@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -11,10 +12,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lord.config import convert
+from lord.config.types import Groups
 from lord.conftest import refused
 from lord.evaluation import Study, read_journal, read_record, write_failure, write_table
 from lord.reporting import summarise
 from lord.reporting.html import gather, write_page
+from lord.reporting.html.gather import _tasks
 from lord.reporting.html.write import SCRIPTS, encoded, inert, render
 from lord.reporting.page import page
 from lord.storage import locked
@@ -167,6 +171,25 @@ def test_a_stored_record_is_repeated_with_its_own_value_of_a_given_setting(study
     (run,) = gather(tmp_path).studies[0].runs
     assert record.settings["width"] == 4
     assert run.command == "lord run --method er --seed 1 --preset digits --set width=4"
+
+
+def test_a_stored_record_is_repeated_with_the_classes_of_its_tasks(study, tmp_path):
+    record = read_record(study / "er-seed1")
+    record.settings["split"] = "((0, 1), (2, 3))"  # as records have it
+    about = Study(command="lord compare ...", given={"split": [[0, 1], [2, 3]]})
+    for name, value in (("summary", [record]), ("study", about)):
+        (tmp_path / f"{name}.json").write_bytes(msgspec.json.encode(value))
+    (run,) = gather(tmp_path).studies[0].runs
+    words = shlex.split(run.command)
+    assert convert("split", words[-1].removeprefix("split="), Groups) == ((0, 1), (2, 3))
+
+
+@pytest.mark.parametrize(
+    ("config", "tasks"),
+    [({}, 5), ({"stop_after": 1}, 1), ({"method": "joint"}, 1), ({"split": [[0], [1]]}, 2)],
+)
+def test_the_tasks_of_a_run_are_those_that_it_learns(config, tasks):
+    assert _tasks({"tasks": 5, "method": "er", "stop_after": None, **config}) == tasks
 
 
 def test_a_record_of_an_earlier_command_has_no_command(study, tmp_path):

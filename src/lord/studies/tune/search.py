@@ -56,7 +56,11 @@ def tune(
     with locked(out, "tuning"):
         check_replaceable(out)
         repair(out / JOURNAL)
-        searches = [Search(optuna, plan, label, out) for label in plan.spaces]
+        sources = [{"plugin": c.plugin, "data": images[c.data].key} for c in configs]
+        searches = [
+            Search(optuna, plan, label, out, source)
+            for label, source in zip(plan.spaces, sources, strict=True)
+        ]
         scheduler = Scheduler(searches, images, report)
         outcomes = run_all(
             scheduler.jobs(),

@@ -148,8 +148,11 @@ def space_of(
     space: dict[str, Dimension] = {}
     for dimension in dimensions:
         name, setting = dimension.name, dimension.setting
-        if {name, setting} & {*given, *variant.settings}:
-            raise UserError(f"{name} is both searched and set", field="space")
+        named = [name, setting]
+        if dimension.concerns(variant.method):
+            named.append(f"{variant.method}.{setting}")
+        if both := [each for each in named if each in given or each in variant.settings]:
+            raise UserError(f"{both[-1]} is both searched and set", field="space")
         values: list[Choice] = []
         for value in dimension.extremes:
             try:

@@ -1,7 +1,7 @@
 """The search for one method's settings, and its trials."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -76,13 +76,21 @@ class Search:
     Args:
         label: the method as it was named.
         out: folder of the whole search. Its journal holds earlier trials.
+        source: hashes of the plug-in's source and of the images.
 
     Raises:
         UserError: if the journal holds another search.
     """
 
-    def __init__(self, optuna: ModuleType, plan: Plan, label: str, out: Path) -> None:
-        self.optuna, self.plan, self.label = optuna, plan, label
+    def __init__(
+        self,
+        optuna: ModuleType,
+        plan: Plan,
+        label: str,
+        out: Path,
+        source: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.optuna, self.plan, self.label, self.source = optuna, plan, label, dict(source or {})
         self.space = plan.spaces[label]
         self.out = out / label.replace(":", ",")
         self.running = 0
@@ -186,6 +194,7 @@ class Search:
         study.sampler = optuna.samplers.TPESampler(seed=plan.seed + 1000 * len(study.trials))
         study.pruner = optuna.pruners.MedianPruner()
         self._check_same(study, file.parent)
+        self._check_source(study, file.parent)
         return study
 
     def _check_same(self, study: "Study", folder: Path) -> None:
@@ -218,6 +227,18 @@ class Search:
                 hint="choose another `out`",
             )
         study.set_user_attr("what", text)
+
+    def _check_source(self, study: "Study", folder: Path) -> None:
+        """Check that a study was made with the same plug-in and images, and note their hashes."""
+        before = study.user_attrs.get("source", self.source)  # earlier versions noted none
+        for name, words in (("plugin", "another source of the plug-in"), ("data", "other images")):
+            if before.get(name) != self.source.get(name):
+                raise UserError(
+                    f"'{folder}' holds a search with {words}",
+                    field=name,
+                    hint="choose another `out`",
+                )
+        study.set_user_attr("source", self.source)
 
 
 def _settings(what: dict[str, Any]) -> dict[str, Any]:

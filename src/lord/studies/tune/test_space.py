@@ -98,6 +98,8 @@ def test_methods_and_settings_given_twice_and_empty_spaces_are_refused():
         plan_of("er", "er:replay=16")
     with refused("space", problem="lr is given twice"):
         plan_of("er", space=["lr=0.1,0.2", "lr=0.1..0.2"])
+    with refused("space", problem="er.lr is both searched and set"):
+        plan_of("er", "sgd", space=["lr=0.1,0.2"], given={"er.lr": 0.1})
     with refused("space", problem="holds no setting of sgd"):
         plan_of("er", "sgd", space=["replay=16,32"])
     with refused("space", problem="is empty"):

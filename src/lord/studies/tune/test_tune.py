@@ -150,6 +150,18 @@ def test_another_search_in_the_same_folder_is_refused(tmp_path):
         Search(import_optuna(), other, "er", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("field", "source"),
+    [("plugin", {"plugin": {"a.py": "2"}, "data": "k"}), ("data", {"plugin": {}, "data": "other"})],
+)
+def test_a_search_goes_on_only_with_its_plug_in_and_images(tmp_path, field, source):
+    first = {"plugin": {"a.py": "1"} if field == "plugin" else {}, "data": "k"}
+    for _ in range(2):
+        Search(import_optuna(), plan_of("er"), "er", tmp_path, first)
+    with refused(field, hint="choose another `out`"):
+        Search(import_optuna(), plan_of("er"), "er", tmp_path, source)
+
+
 def test_an_incomplete_journal_is_repaired_and_another_file_is_not_touched(tmp_path):
     Search(import_optuna(), plan_of("er"), "er", tmp_path).ask()
     journal = tmp_path / "journal.log"
