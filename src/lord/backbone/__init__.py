@@ -5,7 +5,7 @@ from lord.backbone.cutting import cut_network, cuts
 from lord.backbone.features import Backbone, default_size
 from lord.backbone.latents import Latents, Scales
 from lord.backbone.pretrained import Pretrained
-from lord.backbone.sources import load_pretrained, register_backbone
+from lord.backbone.sources import absolute_name, load_pretrained, register_backbone
 
 __all__ = [
     "Backbone",
@@ -13,6 +13,7 @@ __all__ = [
     "Latents",
     "Pretrained",
     "Scales",
+    "absolute_name",
     "cut_network",
     "cuts",
     "default_size",

@@ -13,7 +13,7 @@ from lord.backbone.config import BackboneConfig
 from lord.backbone.cutting import cut_network
 from lord.backbone.engine import CHUNK, fastest, uses_bf16
 from lord.backbone.pretrained import Pretrained
-from lord.backbone.sources import load_pretrained
+from lord.backbone.sources import is_registered, load_pretrained
 from lord.backbone.store import FeatureStore
 from lord.config import UserError, first_line
 from lord.costs import FlopCount, stated
@@ -70,6 +70,7 @@ class Backbone:
         with torch.no_grad(), FlopCount() as count:
             features = self.network(self._example(1).to(self.device))
         self.flops, self.shape = count.total, tuple(features.shape[1:])
+        self._scale = f"{float(features.abs().mean()):.3g}"
 
     def __deepcopy__(self, memo: Any) -> Self:
         return self  # frozen, so a copy of a method shares it
@@ -79,6 +80,8 @@ class Backbone:
         """Hash of the weights and of everything else that features depend on."""
         p, parts = self.pretrained, [self.pretrained.digest, self.size, self.config.cut]
         parts += [p.mean, p.std, p.interpolation, uses_bf16(self.device)]
+        if is_registered(self.config.backbone):  # its code can change, and its weights stay
+            parts.append(self._scale)
         return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
     def __call__(self, images: Tensor) -> Tensor:

@@ -64,6 +64,22 @@ def load_pretrained(config: BackboneConfig) -> Pretrained:
     return pretrained
 
 
+def absolute_name(name: str) -> str:
+    """Return the name of a backbone that means the same in every folder: its path is absolute."""
+    library, colon, rest = name.partition(":")
+    if name in REGISTERED or name in LITE:
+        return name
+    if colon and library in LIBRARIES:
+        is_folder = library == "hf" and Path(rest).is_dir()
+        return f"hf:{Path(rest).absolute()}" if is_folder else name
+    return str(Path(name).absolute()) if Path(name).exists() else name
+
+
+def is_registered(name: str | None) -> bool:
+    """Return whether a plug-in or a program registered a backbone of this name."""
+    return name in REGISTERED
+
+
 def register_backbone(
     name: str,
     make: nn.Module | Make,

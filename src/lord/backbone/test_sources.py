@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import lord
-from lord.backbone import BackboneConfig, cut_network, load_pretrained, register_backbone
+from lord.backbone import Backbone, BackboneConfig, cut_network, load_pretrained, register_backbone
 from lord.backbone.weights import digest_of
 from lord.config import load_plugin
 from lord.conftest import refused
@@ -157,6 +157,19 @@ def test_wrong_registrations_are_refused():
     register_backbone("mine", lambda: "text", **good)
     with refused("backbone", problem="returned 'text'"):
         load_pretrained(BackboneConfig(backbone="mine"))
+
+
+def test_other_code_with_the_same_weights_has_other_features():
+    found = []
+    for last in (nn.ReLU(), nn.Tanh()):
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 4), last)
+        config = BackboneConfig(backbone=registered(network), backbone_size=8)
+        found.append(Backbone(config, 8))
+    images = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8)
+    first, second = (backbone(images) for backbone in found)
+    assert found[0].pretrained.digest == found[1].pretrained.digest
+    assert not torch.allclose(first, second)
 
 
 def test_a_size_that_does_not_fit_names_one_that_does():

@@ -71,7 +71,8 @@ def export(
         raise UserError("cannot be combined with pt2", field="int8", hint="set `format` to onnx")
     with writing(out):
         if form == "pt2":
-            export_pt2(deployed, classes, tried.images[:2], out)
+            example = tried.images[:1]  # of two, because the size of a batch of one would be fixed
+            export_pt2(deployed, classes, example.repeat(2, 1, 1, 1), out)
             note = ""
         else:
             note = _export_onnx(deployed, classes, tried, int8, out)

@@ -5,7 +5,8 @@ import torch
 
 from lord.cli.conftest import DIGITS
 from lord.cli.export import _images_of
-from lord.learner import Learner
+from lord.learner import Deployed, Learner, export_int8, export_onnx
+from lord.methods import deployable
 
 
 def learned(**settings):
@@ -38,6 +39,26 @@ def test_a_learner_whose_buffer_was_forgotten_is_checked_with_held_out_images():
     buffer = learner.method.buffer
     buffer.keep(torch.zeros(len(buffer), dtype=torch.bool))
     assert _images_of(learner).kind == "held-out images"
+
+
+def test_a_learner_with_one_image_in_its_buffer_is_exported_to_pt2(lord, tmp_path):
+    learner = learned(method="er", buffer=64)
+    buffer = learner.method.buffer
+    buffer.keep(torch.arange(len(buffer)) < 1)
+    learner.save(tmp_path / "state.safetensors")
+    code, _, error = lord(f"export {tmp_path} m.pt2")
+    assert code == 0, error
+
+
+def test_a_model_in_eight_bits_that_could_not_be_checked_is_not_written(tmp_path):
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    learner = learned(method="slda")
+    tried = _images_of(learner)
+    deployed = Deployed(deployable(learner.method))
+    export_onnx(deployed, learner.classes, tried.images, tmp_path / "a.onnx")
+    with pytest.raises(RuntimeError):
+        export_int8(tmp_path / "a.onnx", tried.images, tried.labels[:-1], tmp_path / "b.onnx")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.onnx"]
 
 
 def test_a_learner_without_held_out_images_cannot_be_exported_in_eight_bits(lord, tmp_path):

@@ -16,10 +16,12 @@ class BadFile(NamedTuple):
     Attributes:
         file: its path, or its place in a larger file.
         reason: why, in a few words.
+        passing: whether the file itself may be whole, because it could not be read.
     """
 
     file: str
     reason: str
+    passing: bool = False
 
 
 class BadFilesError(UserError):
@@ -50,7 +52,7 @@ def bad_table(files: Sequence[BadFile]) -> list[str]:
     file   reason
     a.png  unknown format
     """
-    rows = [("file", "reason"), *((in_one_line(name), reason) for name, reason in files)]
+    rows = [("file", "reason"), *((in_one_line(each.file), each.reason) for each in files)]
     width = max(len(name) for name, _ in rows)
     return [f"{name:<{width}}  {reason}" for name, reason in rows]
 

@@ -62,8 +62,8 @@ def decode_readable(
         for start in range(0, len(pictures), CHUNK):
             decoded = pool.map(partial(_attempt, sides=sides), pictures[start : start + CHUNK])
             for row, pixels in enumerate(decoded, start):
-                if isinstance(pixels, str):
-                    bad.append(BadFile(pictures[row][0], pixels))
+                if isinstance(pixels, BadFile):
+                    bad.append(pixels)
                     continue
                 if not rows:
                     out = np.empty((len(pictures), *pixels.shape), np.uint8)
@@ -87,9 +87,7 @@ def decode_each(pictures: Sequence[Encoded], sides: tuple[int, int]) -> list[np.
         sides: height and width in pixels to resize to.
     """
     with _strict(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        decoded = list(pool.map(partial(_attempt, sides=sides), pictures))
-    pairs = zip(pictures, decoded, strict=True)
-    return [BadFile(name, each) if isinstance(each, str) else each for (name, _), each in pairs]
+        return list(pool.map(partial(_attempt, sides=sides), pictures))
 
 
 def pixels_of(picture: Image.Image, sides: tuple[int, int] | None) -> np.ndarray:
@@ -124,19 +122,23 @@ def _strict() -> Iterator[None]:
         yield
 
 
-def _attempt(picture: Encoded, sides: tuple[int, int] | None) -> np.ndarray | str:
+def _attempt(picture: Encoded, sides: tuple[int, int] | None) -> np.ndarray | BadFile:
     """Decode an image to H x W x C uint8, with 1 or 3 channels; or say why it cannot be."""
-    content = b""
+    name, read = picture
     try:
-        content = picture[1]()
+        content = read()
+    except OSError as error:
+        return BadFile(name, error.strerror or first_line(error), passing=True)
+    try:
         with _opened(content) as opened:
             return pixels_of(opened, sides)
     except UnidentifiedImageError:
-        return _unidentified(content)
+        return BadFile(name, _unidentified(content))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        return f"more than {(Image.MAX_IMAGE_PIXELS or 0) // 1_000_000} million pixels"
+        most = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
+        return BadFile(name, f"more than {most} million pixels")
     except Exception as error:  # decoders raise all kinds of errors for damaged files
-        return getattr(error, "strerror", None) or first_line(error)
+        return BadFile(name, getattr(error, "strerror", None) or first_line(error))
 
 
 def _opened(content: bytes) -> Image.Image:

@@ -1,5 +1,6 @@
 """The data that a source returns: images, encoded or as pixels, with labels and class names."""
 
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -41,6 +42,11 @@ class Pictures:
     train: Split
     test: Split | None
     classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        # Systems write accents in different forms of Unicode. They are one class.
+        names = tuple(unicodedata.normalize("NFC", name) for name in self.classes)
+        object.__setattr__(self, "classes", names)
 
 
 def hold_out(pictures: Pictures, share: float) -> Pictures:

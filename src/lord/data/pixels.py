@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from lord.config import UserError
@@ -55,7 +55,8 @@ def _one(field: str, image: object) -> np.ndarray:
         if image.mode.startswith(("I", "F")):
             what = f"has an image of more than 8 bits per channel (mode {image.mode})"
             raise UserError(what, field=field)
-        pixels = np.asarray(image.convert("L" if image.mode in ("L", "LA", "1") else "RGB"))
+        upright = ImageOps.exif_transpose(image)
+        pixels = np.asarray(upright.convert("L" if image.mode in ("L", "LA", "1") else "RGB"))
         return pixels[:, :, None] if pixels.ndim == 2 else pixels
     if not isinstance(image, np.ndarray | Tensor):
         kind = type(image).__name__

@@ -41,7 +41,7 @@ def test_all_bad_images_are_named_and_the_others_are_decoded():
     pixels, rows, bad = decode_readable([(name, lambda c=c: c) for name, c in pictures], 8)
     assert rows == [0, len(BAD) + 1]
     assert np.array_equal(pixels[0], pixels[1])
-    found = {name: reason.split(" (")[0] for name, reason in bad}
+    found = {name: reason.split(" (")[0] for name, reason, _ in bad}
     assert found == {name: reason.split(" (")[0] for name, (_, reason) in BAD.items()}
 
 
@@ -84,7 +84,7 @@ def test_a_data_set_names_the_bad_files_of_both_splits(photos):
     for _ in range(2):  # without and with the cache
         with pytest.raises(BadFilesError) as error:
             load_images(DataConfig(data=str(photos)))
-        assert [file.rpartition("/")[2] for file, _ in error.value.files] == [
+        assert [file.rpartition("/")[2] for file, *_ in error.value.files] == [
             "raw.CR2",
             "a.png",
             "a.png",

@@ -9,7 +9,7 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 
 from lord.conftest import refused
-from lord.data import DataConfig, images, images_by_task, keep, load_images
+from lord.data import DataConfig, images, images_by_task, keep, load_images, load_readable
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
 LABELS = np.array([0, 1, 2, 0, 1, 2])
@@ -48,6 +48,17 @@ def test_every_container_gives_the_same_images(split):
     assert data.test_labels.tolist() == LABELS.tolist()
     assert data.key == images(Photos(), Photos()).key
     assert data.classes == Photos.classes
+
+
+def test_a_turned_photograph_is_the_same_as_from_a_folder(tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(PIXELS[0][:, :4]).save(tmp_path / name / "1.jpg", exif=turned, quality=95)
+    pictures = [Image.open(tmp_path / name / "1.jpg") for name in "ab"]
+    data = images((pictures, [0, 1]), (pictures, [0, 1]))
+    assert torch.equal(data.train_images, load_readable(tmp_path, None).images)
 
 
 def test_names_come_from_the_dataset_and_grey_images_get_channels():

@@ -130,10 +130,9 @@ def export_int8(fp32: Path, images: Tensor, labels: Tensor, path: Path) -> tuple
             part = next(self.parts, None)
             return None if part is None else {"images": part.numpy()}
 
-    with quiet():
-        write_atomic(
-            path,
-            lambda draft: quantize_static(
+    def write(draft: Path) -> tuple[float, float]:
+        with quiet():
+            quantize_static(
                 fp32,
                 draft,
                 Reader(),
@@ -142,22 +141,23 @@ def export_int8(fp32: Path, images: Tensor, labels: Tensor, path: Path) -> tuple
                 reduce_range=True,  # eight bits overflow on processors without VNNI
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-            ),
-        )
-    right = []
-    for file in (fp32, path):
-        guesses = session(file).run(None, {"images": images.contiguous().numpy()})[0].argmax(1)
-        right.append(torch.from_numpy(guesses) == labels)
-    before, after = (100 * float(each.float().mean()) for each in right)
-    lost, gained = (int((right[n] & ~right[1 - n]).sum()) for n in (0, 1))
-    if before - after > ALLOWED and chance_of(lost, gained) < CHANCE:
-        path.unlink()
-        raise UserError(
-            f"accuracy would fall from {before:.1f} to {after:.1f} % on {len(images)} images",
-            field="int8",
-            hint="nothing was written",
-        )
-    return before, after
+            )
+        right = []
+        for file in (fp32, draft):
+            with _export_errors():
+                found = session(file).run(None, {"images": images.contiguous().numpy()})[0]
+            right.append(torch.from_numpy(found.argmax(1)) == labels)
+        before, after = (100 * float(each.float().mean()) for each in right)
+        lost, gained = (int((right[n] & ~right[1 - n]).sum()) for n in (0, 1))
+        if before - after > ALLOWED and chance_of(lost, gained) < CHANCE:
+            raise UserError(
+                f"accuracy would fall from {before:.1f} to {after:.1f} % on {len(images)} images",
+                field="int8",
+                hint="nothing was written",
+            )
+        return before, after
+
+    return write_atomic(path, write)
 
 
 def chance_of(lost: int, gained: int) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from lord.backbone import absolute_name
 from lord.config import GuardRailError, NothingNewError, UserError, as_path, convert
 from lord.config.types import NonNegative
 from lord.data import BadFile, check_not_nested, load_readable
@@ -45,7 +46,7 @@ def learn_folder(
     new_classes: bool | None = None,
     ask: Callable[[str], bool] | None = None,
     only: Collection[str] | None = None,
-    clashes: list[BadFile] | None = None,
+    later: list[BadFile] | None = None,
     report: Callable[[str], None] = print,
 ) -> Learner:
     """Learn images with the learner in a folder. The first call makes the learner.
@@ -74,7 +75,8 @@ def learn_folder(
         ask: asks a person about a doubtful name, and returns whether it is a class of its own.
         only: files to learn, for a folder of pictures; None for all of them. Others may be read
             to tell a picture that is in two classes from one that was moved.
-        clashes: receives the files whose picture is in several classes. They are not learned.
+        later: receives files that are not learned, but may be later: those whose picture is in
+            several classes, and those that could not be read.
         report: receives lines of text about what is learned and what is not.
 
     Returns:
@@ -90,15 +92,19 @@ def learn_folder(
             read or written.
     """
     folder, source = as_path("folder", folder), as_path("source", source)
-    if given.get("weights"):  # later commands may run in another folder
+    # Later commands may run in another folder.
+    if given.get("weights"):
         given = {**given, "weights": str(Path(given["weights"]).absolute())}
+    if given.get("backbone"):
+        given = {**given, "backbone": absolute_name(str(given["backbone"]))}
     tolerance = convert("tolerance", tolerance, NonNegative)
     _check_budget(given, seconds, flops)
     with locked(folder, "learning"):
         rename_old_snapshot(folder)
         network = given.get("network")
         module = network if isinstance(network, nn.Module) else None
-        learner, known = _opened(folder, given, module, resize, abandon=abandon)
+        learner, known, side = _opened(folder, given, module, resize, abandon=abandon)
+        resize = resize or side
         if learner is None or learner.shape is None:
             started = {**known, **given} if known else settings_to_start(given, report)
             settings, loaded = read_to_start(started, source, resize, only)
@@ -108,13 +114,15 @@ def learn_folder(
         check_not_nested(source, loaded.labels, learner.classes)
         loaded = match_channels(loaded, learner)
         report_bad(loaded.bad, source, strict=strict, report=report)
+        if later is not None:
+            later.extend(bad for bad in loaded.bad if bad.passing)
         if only is not None:
             loaded = with_old_copies(learner, loaded, source)
 
         def clashed(files: list[BadFile]) -> None:
             report_bad(files, source, strict=strict, report=report)
-            if clashes is not None:
-                clashes.extend(files)
+            if later is not None:
+                later.extend(files)
 
         intake = choose_rows(learner, loaded, source, again=again, clashed=clashed)
         images, labels = loaded.images[intake.rows], [loaded.labels[row] for row in intake.rows]
@@ -212,17 +220,18 @@ def _opened(
     resize: int | None,
     *,
     abandon: bool,
-) -> tuple[Learner | None, dict[str, Any]]:
-    """Return the folder's learner and its settings; None and none if there is none.
+) -> tuple[Learner | None, dict[str, Any], int | None]:
+    """Return the folder's learner, its settings and the side of its images; None if there is none.
 
-    If its first session is abandoned, there is no learner either, but its settings stay.
+    If its first session is abandoned, there is no learner either, but the others stay.
     """
     latest = Learner.load(folder, module) if abandon or holds_learner(folder) else None
     # On disk, an abandoned session stays until the next one has begun.
     learner = _before_interrupted(folder, latest, module) if abandon and latest else latest
     if learner:
         _check_settings(learner, folder, given, resize)
-    return learner, flat_settings(latest.config) if latest else {}
+    side = latest.shape[1] if latest and latest.shape else None
+    return learner, flat_settings(latest.config) if latest else {}, side
 
 
 def _before_interrupted(folder: Path, latest: Learner, module: nn.Module | None) -> Learner | None:
@@ -250,6 +259,8 @@ def _check_settings(
         UserError: names a setting that differs.
     """
     was = all_settings(learner.config)
+    if was.get("backbone"):  # earlier versions kept paths as they were typed
+        was["backbone"] = absolute_name(was["backbone"])
     if given.get("method", was["method"]) == was["method"]:
         now = all_settings(learner_config({**flat_settings(learner.config), **given}))
     else:

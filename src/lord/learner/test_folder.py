@@ -9,9 +9,10 @@ from PIL import Image
 from torch import nn
 
 from lord.conftest import refused
-from lord.learner import STATE_FILE, Learner, learn_folder, start
+from lord.learner import STATE_FILE, Learner, Model, learn_folder, save_model, start
 from lord.learner.conftest import digits
 from lord.learner.start import settings_to_start, side_to_start
+from lord.networks import NetworkConfig, build_network
 from lord.test_forked import Forked
 
 SETTINGS = {"network": "cnn", "width": 8, "epochs": 1, "buffer": 64, "candidates": 8}
@@ -102,6 +103,32 @@ from lord.learner import learn_folder
 settings = dict(network="cnn", width=8, epochs=30_000, buffer=64)
 learn_folder("{}", "{}", settings, resize=8, every=0)
 """
+
+
+def test_a_learner_finds_its_backbone_from_any_folder(tmp_path, monkeypatch):
+    network = build_network(config := NetworkConfig(network="cnn", width=8), classes=3, channels=1)
+    model = Model(network.eval(), ("a", "b", "c"), (1, 8, 8), (0.3,), (0.4,), config)
+    (tmp_path / "run").mkdir()
+    save_model(model, tmp_path / "run" / "model.safetensors")
+    photos(tmp_path / "one", "0", "1")
+    monkeypatch.chdir(tmp_path)
+    given = {"method": "slda", "backbone": "run"}
+    learn_folder("state", "one", given, report=lambda _: None)
+    monkeypatch.chdir("/")
+    learner = Learner.load(tmp_path / "state")
+    monkeypatch.chdir(tmp_path)
+    with refused(None, problem=re.compile("was learned already")):  # the same command again
+        learn_folder("state", "one", given, report=lambda _: None)
+    assert learner.config.backbone.backbone == str(tmp_path / "run")
+
+
+def test_an_abandoned_first_session_leaves_the_size_of_images(tmp_path):
+    one, state = photos(tmp_path / "one", "0", "1"), tmp_path / "state"
+    quiet = {"report": lambda _: None}
+    with refused(None, problem=re.compile("diverged|not finite|nan", re.IGNORECASE)):
+        learn_folder(state, one, {**SETTINGS, "lr": 1e30}, resize=12, every=0, **quiet)
+    learner = learn_folder(state, one, {"lr": 0.05}, abandon=True, **quiet)
+    assert learner.shape == (1, 12, 12)
 
 
 def test_two_processes_cannot_learn_in_one_folder(tmp_path):

@@ -94,7 +94,7 @@ def test_pictures_in_two_classes_are_named_even_if_nothing_else_is_new(tmp_path,
     shutil.copy(folder / "a0" / "001.png", folder / "b1" / "clash.png")
     lines, clashes = [], []
     with pytest.raises(NothingNewError):
-        learn_folder(tmp_path / "state", folder, {}, clashes=clashes, report=lines.append)
+        learn_folder(tmp_path / "state", folder, {}, later=clashes, report=lines.append)
     assert any("clash.png" in line for line in lines)
     assert [Path(each.file).name for each in clashes] == ["001.png", "clash.png"]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lord.config import UserError
 from lord.data import BadFile, Encoded, check_not_nested, pictures_below
-from lord.data.labelled import ignored
+from lord.data.labelled import check_labels, ignored
 from lord.data.sources import recognise
 from lord.evaluation.kept import Unreadable
 from lord.learner import Learner
@@ -57,14 +57,15 @@ def labelled(learner: Learner, source: Path, unreadable: list[Unreadable]) -> It
         unreadable: receives the files that cannot be read.
 
     Raises:
-        UserError: if files are missing or in no known layout.
+        UserError: if files are missing or in no known layout, or a label is no class.
     """
     layout = recognise(source)[1]
     pictures = layout.read(source)
     check_not_nested(source, pictures.classes, learner.classes)
     left_out = ignored(layout, source, test=pictures.test is not None)
     unreadable += [Unreadable(file=each.file, reason=each.reason) for each in left_out]
-    split = pictures.test or pictures.train
+    split, kind = (pictures.test, "test") if pictures.test else (pictures.train, "train")
+    check_labels(split, kind, source, len(pictures.classes))
     labels = [pictures.classes[label] for label in split.labels.tolist()]
     if isinstance(split.images, np.ndarray):
         start = 0

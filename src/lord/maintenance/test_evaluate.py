@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 
@@ -67,6 +68,20 @@ def test_only_the_test_split_of_a_source_is_measured(made, tmp_path):
         write(tmp_path / "data" / split, "01", start)
     found = evaluate_images(Learner.load(made("head")), tmp_path / "data")
     assert (found.images, found.learned) == (60, 0)
+
+
+def test_a_label_that_is_no_class_is_refused(made, tmp_path):
+    images, labels = np.zeros((4, 8, 8), np.uint8), np.array([0, 1, 0, 1])
+    for wrong in (-1, 2):
+        given = {
+            "x_train": images,
+            "y_train": labels,
+            "x_test": images,
+            "y_test": labels * 0 + wrong,
+        }
+        np.savez(tmp_path / "data.npz", **given)
+        with refused(None, problem=re.compile(f"has the test label {wrong}")):
+            evaluate_images(Learner.load(made("head")), tmp_path / "data.npz")
 
 
 def test_classes_of_one_name_are_one_row():

@@ -21,6 +21,8 @@ from lord.streams import Task
 
 TEMPERATURES = tuple(2 ** (k / 2) for k in range(-4, 29))
 """Temperatures to choose from."""
+EMPTY = -1e30
+"""Logit of a class without images. Those of other classes can be far below -1e6."""
 APART, REST = 10, 3
 """An image is kept for choices if its checksum leaves this rest. A learner's held-out images leave
 another rest."""
@@ -152,7 +154,7 @@ class ClosedForm(Method[C]):
             return
         candidate, temperature = self._choices()
         weight, bias = self.fit(self.sums, candidate)
-        bias = torch.where(self.sums.counts > 0, bias / temperature, -1e4)
+        bias = torch.where(self.sums.counts > 0, bias / temperature, EMPTY)
         self.head.weight.copy_(weight / temperature)
         self.head.bias.copy_(bias)
         self.fresh = True
@@ -206,7 +208,7 @@ class ClosedForm(Method[C]):
 
     def _logits_of_kept(self, sums: Sums, candidate: float) -> Tensor:
         weight, bias = self.fit(sums, candidate)
-        bias = torch.where(sums.counts > 0, bias, -1e6)
+        bias = torch.where(sums.counts > 0, bias, EMPTY)
         return self.kept["features"].double() @ weight.T + bias
 
     def bytes_to_come(self, images: int) -> int:

@@ -201,6 +201,19 @@ def test_solving_costs_a_factorisation_for_each_choice_and_the_images_kept():
     assert count.total == pytest.approx(fits * (factor + 2 * solved) + choices, rel=0.05)
 
 
+def test_a_class_without_images_is_never_predicted_however_far_an_image_is():
+    generator = Generator().manual_seed(0)
+    base = torch.tensor([20, 120, 220], dtype=torch.uint8).repeat_interleave(3).view(9, 1, 1, 1)
+    images = base.repeat(1, *SHAPE) + torch.randint(0, 2, (9, *SHAPE), generator=generator).byte()
+    labels = torch.arange(3).repeat_interleave(3)
+    method = taught(head("slda", classes=3), (images, labels))
+    method.learn(images[6:], labels[6:], sign=-1)
+    others = torch.randint(0, 256, (50, *SHAPE), generator=generator).byte()
+    logits = method.predict(others)
+    assert logits[:, :2].min() < -1e4
+    assert (logits.argmax(1) < 2).all()
+
+
 def test_memory_does_not_grow_with_sessions():
     method = head("slda", kept=2)
     sizes = []

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.types import ASGIApp
 
-from lord.config import UserError
+from lord.config import UserError, first_line
 from lord.serving.batches import Batches
 from lord.serving.guard import RETRY, Guard, refusal
 from lord.serving.limits import Limits
@@ -69,7 +69,10 @@ class Service:
         """Look at the state on disk again and again."""
         while True:
             await asyncio.sleep(LOOK)
-            await asyncio.to_thread(self.current.refresh)
+            try:
+                await asyncio.to_thread(self.current.refresh)
+            except Exception as error:  # such as a lost mount, or a full disk under the output
+                self.current.problem = first_line(error)
 
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:

@@ -1,5 +1,7 @@
 """Which learner answers, and who may ask."""
 
+import asyncio
+import errno
 import re
 
 import pytest
@@ -9,8 +11,9 @@ from lord.backbone import register_backbone
 from lord.conftest import refused
 from lord.learner import STATE_FILE, Learner
 from lord.learner.snapshots import snapshot
+from lord.serving.app import Service
 from lord.serving.conftest import SECRET, digits, taught
-from lord.serving.limits import TOKEN, check_address, read_token
+from lord.serving.limits import TOKEN, Limits, check_address, read_token
 from lord.serving.reloading import Current
 from lord.storage import previous
 
@@ -35,6 +38,34 @@ def test_the_learner_before_an_interrupted_session_is_served(tmp_path):
     current.refresh()
     assert current.served.learner.classes == ["0", "1"]
     assert current.problem is None
+
+
+def test_a_server_goes_on_looking_after_an_error_of_its_output(tmp_path, monkeypatch):
+    monkeypatch.setattr("lord.serving.app.LOOK", 0.01)
+    taught(tmp_path, "0", "1")
+    whole, lines = (tmp_path / STATE_FILE).read_bytes(), []
+
+    def report(line):
+        lines.append(line)
+        if len(lines) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    current = Current(tmp_path, report)
+    current.refresh()
+    service = Service(current, Limits(), threads=1)
+
+    async def follow():
+        task = asyncio.create_task(service.follow())
+        (tmp_path / STATE_FILE).write_bytes(b"damaged")
+        while current.problem is None:
+            await asyncio.sleep(0.01)
+        (tmp_path / STATE_FILE).write_bytes(whole)
+        while current.problem is not None:
+            await asyncio.sleep(0.01)
+        task.cancel()
+
+    asyncio.run(asyncio.wait_for(follow(), 60))
+    assert len(lines) == 2
 
 
 def test_nothing_is_served_before_the_first_session_has_ended(tmp_path):

@@ -1,6 +1,7 @@
 """A server in a separate process: answers, hostile requests, and a clean stop."""
 
 import http.client
+import io
 import json
 import re
 import signal
@@ -12,9 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from PIL import Image
 
+from lord.conftest import refused
 from lord.learner import STATE_FILE, Learner
 from lord.serving.conftest import DIGITS, SECRET, digits, png, start
+from lord.serving.limits import Limits
+from lord.serving.uploads import SCAN, SCANS, Upload, decode_upload
 
 SMALL = "--max-megabytes=0.1 --max-seconds=1.5 --max-images=3 --max-megapixels=0.1 --max-requests=3"
 IMAGES = DIGITS.test_images
@@ -229,6 +234,17 @@ def test_many_connections_and_requests_get_an_answer_or_503(server):
     assert all(headers["Retry-After"] for status, headers, _ in found if status == 503)
     images = torch.stack([IMAGES[0]])
     assert server.predict(png(images[0]))[0] == 200
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "MPO"])
+def test_a_jpeg_with_too_many_scans_is_refused(kind):
+    file, (one, other) = io.BytesIO(), (Image.new("RGB", (8, 8), each) for each in ("red", "blue"))
+    several = {"save_all": True, "append_images": [other]} if kind == "MPO" else {}
+    one.save(file, kind, **several)
+    shape, limits = (3, 8, 8), Limits()
+    assert decode_upload(Upload("a", file.getvalue()), shape, limits).shape == (1, *shape)
+    with refused(None, problem="it has too many scans"):
+        decode_upload(Upload("a", file.getvalue() + (SCANS + 1) * SCAN), shape, limits)
 
 
 def test_nothing_above_was_a_defect_of_the_server(server):

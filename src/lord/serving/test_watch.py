@@ -90,6 +90,18 @@ def test_bad_files_are_told_once_and_left_out(inbox, capsys):
     assert [each.images for each in sessions(inbox)] == [20, 10, 10]
 
 
+def test_a_picture_that_could_not_be_read_is_offered_again(inbox):
+    arrive(inbox, "2")
+    broken = inbox / "2" / "10.png"
+    broken.symlink_to("/proc/self/mem")  # reading it is an error of the system
+    assert watch(inbox, "--once") == 0
+    assert [each.images for each in sessions(inbox)] == [20, 10]
+    seen = Arrivals(inbox, inbox.parent / "state")
+    seen.scan()
+    seen.scan()
+    assert (seen.new, seen.to_learn) == ([], [broken])
+
+
 def test_a_picture_that_was_in_two_classes_is_learned_once_one_of_them_is_deleted(inbox):
     arrive(inbox, "1", start=10)
     shutil.copy(inbox / "1" / "10.png", inbox / "0" / "clash.png")

@@ -89,7 +89,8 @@ def decode_upload(upload: Upload, shape: tuple[int, int, int], limits: Limits) -
             if opened.width * opened.height > 1e6 * limits.megapixels:
                 size = f"{opened.width} x {opened.height} pixels"
                 raise UserError(f"it has {size}", allowed=f"at most {limits.megapixels:g} million")
-            if opened.format == "JPEG" and upload.content.count(SCAN) > SCANS:
+            # Pillow calls a JPEG with several pictures MPO.
+            if opened.format in ("JPEG", "MPO") and upload.content.count(SCAN) > SCANS:
                 raise UserError("it has too many scans", allowed=f"at most {SCANS}")
             pixels = pixels_of(opened, shape[1:])
     except UserError:

@@ -108,7 +108,7 @@ class Watch:
 
     def _learn_files(self, files: list[Path]) -> None:
         """Learn one session, and note what became of its pictures."""
-        continues, clashes = self._interrupted(), list[BadFile]()
+        continues, later = self._interrupted(), list[BadFile]()
         try:
             learner = learn_folder(
                 self.state,
@@ -116,29 +116,30 @@ class Watch:
                 {},
                 only={str(file) for file in files},
                 new_classes=self.new_classes,
-                clashes=clashes,
+                later=later,
                 report=self.report,
             )
         except NothingNewError:
             if not continues:
-                self._note(files, clashes)
+                self._note(files, later)
             raise NothingNewError(f"{len(files)} new pictures were all learned before") from None
-        except BadFilesError:
-            self._note(files, clashes)
+        except BadFilesError as error:
+            if not continues:
+                self._note(files, [*later, *(bad for bad in error.files if bad.passing)])
             raise
         except RefusedError:  # after any other error, such as a full disk, they are still new
             if not self._interrupted():
                 self.arrivals.note(files, refused=True)
             raise
         if not continues:  # else some of the files wait for a session of their own
-            self._note(files, clashes)
+            self._note(files, later)
         self.report(summary(learner))
 
-    def _note(self, files: list[Path], clashes: list[BadFile]) -> None:
-        """Note files as learned, but offer those again whose picture is in several classes."""
+    def _note(self, files: list[Path], later: list[BadFile]) -> None:
+        """Note files as learned, but offer those again that may be learned later."""
         self.arrivals.note(files)
-        if clashes:
-            self.arrivals.note([Path(each.file) for each in clashes], refused=True)
+        if later:
+            self.arrivals.note([Path(each.file) for each in later], refused=True)
 
     def _interrupted(self) -> bool:
         """Whether a session has begun and not ended, such as for a full disk."""

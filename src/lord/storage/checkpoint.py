@@ -45,7 +45,9 @@ def save_state(state: Any, path: Path, *, before: bool = True) -> None:
     try:
         if not before and _is_whole(path):
             previous(path).unlink(missing_ok=True)
-        keep = previous(path) if before else None
+        # A damaged checkpoint must not replace the whole one before it.
+        kept = before and (not previous(path).exists() or _is_whole(path))
+        keep = previous(path) if kept else None
         write_atomic(path, lambda draft: save_file(tensors, draft, header), keep=keep)
         if not before:
             previous(path).unlink(missing_ok=True)

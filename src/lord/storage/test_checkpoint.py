@@ -147,6 +147,13 @@ def test_no_older_checkpoint_replaces_one_of_a_newer_version(tmp_path):
         load_state(file)
 
 
+def test_a_damaged_checkpoint_does_not_replace_the_one_before_it(tmp_path):
+    file = saved_twice(tmp_path)
+    file.write_bytes(b"damaged")
+    save_state({"step": 3}, file)
+    assert [load_state(each)[0]["step"] for each in (file, previous(file))] == [3, 1]
+
+
 def test_a_checkpoint_with_a_second_name_stays_when_another_is_written(tmp_path):
     file, second = saved_twice(tmp_path), tmp_path / "second.safetensors"
     link_state(file, second)
