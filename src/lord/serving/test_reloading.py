@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from torch import nn
@@ -64,7 +65,8 @@ def test_a_server_goes_on_looking_after_an_error_of_its_output(tmp_path, monkeyp
             await asyncio.sleep(0.01)
         task.cancel()
 
-    asyncio.run(asyncio.wait_for(follow(), 60))
+    with ThreadPoolExecutor(1) as other:  # this thread may have a loop that runs, of a browser
+        other.submit(lambda: asyncio.run(asyncio.wait_for(follow(), 60))).result()
     assert len(lines) == 2
 
 
