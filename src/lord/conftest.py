@@ -1,9 +1,11 @@
 """Fixtures and helpers of all tests. Tests run in several processes, so each uses one thread."""
 
+import atexit
 import contextlib
 import os
 import random
 import re
+import shutil
 import signal
 import tempfile
 import time
@@ -22,7 +24,9 @@ from lord.test_forked import Forked
 torch.set_num_threads(1)
 settings.register_profile("lord", deadline=None)  # a slow machine is not a failure
 settings.load_profile("lord")
-os.environ.setdefault("LORD_CACHE", tempfile.mkdtemp(prefix="lord-test-cache-"))
+if "LORD_CACHE" not in os.environ:
+    os.environ["LORD_CACHE"] = tempfile.mkdtemp(prefix="lord-test-cache-")
+    atexit.register(shutil.rmtree, os.environ["LORD_CACHE"], ignore_errors=True)
 
 REAL = Path(os.environ.get("LORD_DATA", Path(__file__).parents[3] / "shared" / "data"))
 

@@ -34,7 +34,7 @@ def week(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def wrong(tmp_path_factory):
-    """Images of the same digits, turned upside down and with the names exchanged."""
+    """Images of the same digits, with the names exchanged."""
     images, labels = digits("0", "1", train=False)
     return write(tmp_path_factory.mktemp("week") / "two", {"0": "1", "1": "0"}, images, labels)
 

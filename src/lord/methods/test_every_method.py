@@ -199,7 +199,7 @@ def test_its_flops_are_counted_right_at_every_step(name, make):
 
 
 @every_method
-def test_only_the_newest_labels_matter_to_the_buffer_and_it_holds_raw_images(name, make):
+def test_the_buffer_holds_raw_images(name, make):
     method, stream = make(name)
     if method.buffer is None:
         pytest.skip("no buffer")

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lord.channels import tensors_of
+from lord.channels import assemble, tensors_of
 from lord.costs import tensor_bytes
 from lord.methods import OptimizerConfig, Progress, recomputed_statistics
 from lord.methods.conftest import batch_of, learn, take
@@ -16,6 +16,7 @@ from lord.methods.terms import (
     dark_experience,
     distillation,
 )
+from lord.teacher import by_importance, freeze
 from lord.training import compose
 
 
@@ -51,6 +52,16 @@ def test_the_first_task_has_no_teacher_and_teachers_only_grow(make):
         counts = method.teacher.counts
 
 
+def test_the_channels_of_a_task_before_lie_by_importance_when_the_student_grows(make):
+    method, stream = make("lord")
+    learn(method, stream, 1)
+    counts = method.elastic.counts
+    method.begin_task(stream.train[1])
+    narrow = assemble(method.elastic.skeleton, method.channels.take(method.elastic.full, counts))
+    for order in by_importance(method.channels, narrow).values():
+        assert order.tolist() == list(range(len(order)))
+
+
 def distilled(make):
     method, stream = make("lord", seed=3)
     learn(method, stream, 2)
@@ -73,6 +84,15 @@ def test_distillation_changes_only_weights_of_the_teachers_selection(make):
     assert reached > 0
     sizes = zip(method.teacher.counts, method.elastic.counts, strict=True)
     assert any(teacher < student for teacher, student in sizes)
+
+
+def test_distillation_is_the_mean_squared_difference_over_images_and_outputs(make):
+    method, x = distilled(make)
+    part = freeze(method.channels, method.student, method.teacher.candidate).module
+    wanted = ((part(x) - method.teacher.module(x)) ** 2).sum() / (len(x) * 10)
+    loss = distillation(method.channels, method.student, method.teacher, x)
+    assert loss.item() == pytest.approx(wanted.item(), rel=1e-4)
+    assert loss > 0
 
 
 def test_distillation_is_zero_if_the_sub_network_is_the_teacher(make):
@@ -166,8 +186,9 @@ def test_passes_of_the_baselines(make, monkeypatch, name, expected):
     assert got == expected
 
 
-def test_stored_logits_are_those_of_training_mode_when_the_image_was_seen(make):
-    method, stream = make("der++")
+@pytest.mark.parametrize("name", ["der++", "lord"])
+def test_stored_logits_are_those_of_training_mode_when_the_image_was_seen(make, name):
+    method, stream = make(name)
     method.begin_task(stream.train[0])
     wanted = []
     hook = method.student.register_forward_hook(lambda _, __, out: wanted.append(out.detach()))
@@ -279,6 +300,7 @@ def test_backward_passes_one_by_one_give_the_gradient_of_the_sum_of_terms(make):
     learn(method, stream, 1)
     task = stream.train[1]
     method.begin_task(task)
+    take(method, task, 1)  # before it, teacher and sub-network are equal
     batch, state = batch_of(task, 0), copy.deepcopy(method.state_dict())
     before = {name: p.detach().clone() for name, p in method.student.named_parameters()}
     method.step(batch, Progress(0, 100))
@@ -319,5 +341,5 @@ def test_lord_needs_no_more_memory_for_backward_passes_than_derpp(make):
         with torch.autograd.graph.saved_tensors_hooks(note, give):
             take(method, stream.train[4], 1)
         kept[name] = most
-    assert method.student.stem.out_channels == 8
+        assert method.student.stem.out_channels == 8
     assert kept["lord"] <= kept["der++"]

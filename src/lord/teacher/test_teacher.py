@@ -20,6 +20,7 @@ from lord.teacher import (
     freeze,
     search_teacher,
 )
+from lord.teacher.search import _scores
 
 NOISE = torch.randn(32, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 
@@ -81,6 +82,7 @@ def test_levels_are_drawn_uniformly():
     drawn = draw_candidates(LADDER, [3] * 12, 7, 4000, generator())
     counts = torch.tensor([c.levels for c in drawn]).flatten().bincount(minlength=8)[3:]
     assert (counts / counts.sum() - 0.2).abs().max() < 0.01
+    assert len(drawn) > 3900  # groups are drawn independently, so few candidates are equal
 
 
 def test_the_winner_has_the_lowest_score_computed_one_by_one():
@@ -94,6 +96,9 @@ def test_the_winner_has_the_lowest_score_computed_one_by_one():
             * math.exp(-c.share)
             for c in drawn
         ]
+        torch.testing.assert_close(
+            torch.stack([*_scores(ladder.channels, student, drawn, NOISE)]), torch.tensor(scores)
+        )
     assert teacher.candidate == drawn[scores.index(min(scores))]
 
 
