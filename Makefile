@@ -59,7 +59,7 @@ docs: .venv/docs  ## build the site in build/site and test it; a broken link or 
 interface: .venv/installed  ## update the list of public names, after an intended change
 	$(BIN)/python src/lord/test_interface.py
 
-speed: .venv/installed build/peers  ## measure results/speed again; half an hour, nothing else running
+speed: .venv/installed build/peers/installed  ## measure results/speed again; half an hour, nothing else running
 	mkdir -p results/speed
 	rm -f results/speed/width*.json  # 'lord bench' replaces nothing
 	$(BENCH) --width 16 --threads 1 --steps 12 --precision fp32 --out results/speed/width16-fp32-1thread.json
@@ -72,10 +72,11 @@ speed: .venv/installed build/peers  ## measure results/speed again; half an hour
 	GOMP_SPINCOUNT=1000 $(BIN)/python benchmarks/batch_norm.py --out results/speed/batch_norm.json
 	build/peers/bin/python benchmarks/peers.py --data $(CIFAR10) --out results/speed/peers.json
 
-build/peers: benchmarks/requirements-peers.txt  # Avalanche, with its versions of torch and torchvision
-	$(PYTHON) -m venv $@
-	$@/bin/python -m pip install --quiet -r benchmarks/requirements-peers.txt
-	$@/bin/python -m pip install --quiet --no-deps -e .
+build/peers/installed: benchmarks/requirements-peers.txt  # Avalanche, with its versions of torch and torchvision
+	$(PYTHON) -m venv build/peers
+	build/peers/bin/python -m pip install --quiet -r benchmarks/requirements-peers.txt
+	build/peers/bin/python -m pip install --quiet --no-deps -e .
+	touch $@
 
 pictures: .venv/installed  ## draw the pictures of the documentation; needs Chromium, and 'make demo' before
 	$(BIN)/python docs/pictures/make.py results/front-s-cifar10 runs/demo

@@ -68,7 +68,8 @@ def main() -> None:
     found, session_by_session, at_once = sessions(str(arguments.data))
     backbone = Backbone(BackboneConfig(backbone="efficientnet-lite0", backbone_size=SIZE), SIZE)
     record = {
-        "command": f"python benchmarks/many_sessions.py --data {arguments.data.name}",
+        "command": f"python benchmarks/many_sessions.py --data {arguments.data.name} "
+        f"--out {arguments.out}",
         "environment": environment(),
         "images a session": 2 * IMAGES,
         "flops an image": backbone.flops,
