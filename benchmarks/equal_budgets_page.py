@@ -4,11 +4,11 @@
 
 The folder has a study for each stream of ``equal_budgets.py``, and pages. Each table replaces what
 stands between its two marks in one of the pages. A table of several streams has a pair of runs for
-each stream and seed: Class-IL of ``lord+`` minus that of its rival, as a mean over their common
-budgets. ``lord+`` has the network of its rival. As rivals, ``lord+`` in ResNet-18 is compared with
-itself in ``resnet8``, and that with itself with ``stem=dct``. Differences of fewer than six pairs
-are not tested, because their p value cannot be below .05. They do not count as tests in the
-correction either.
+each stream and seed of ``COMMON``: Class-IL of ``lord+`` minus that of its rival, as a mean over
+their common budgets. ``lord+`` has the network of its rival. As rivals, ``lord+`` in ResNet-18 is
+compared with itself in ``resnet8``, and that with itself with ``stem=dct``. Differences of fewer
+than six pairs are not tested, because their p value cannot be below .05. They do not count as tests
+in the correction either.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from exact_tests import p_values
 
 from lord.evaluation import RunRecord
 from lord.reporting.report import find_records
-from lord.reporting.rows import Row, variant_of
+from lord.reporting.rows import Pick, Row, variant_of
 from lord.reporting.statistics import Difference, paired
 from lord.storage import write_text
 
@@ -35,6 +35,8 @@ STEM = f"{SHALLOW}:stem=dct"
 """The same, where the first layer starts from DCT filters."""
 LOW = 2
 """How many budgets of a stream count as its lowest."""
+SHARED_BY = ("lord+", "er-las", "er-las:width=6", "der++:tau=1", "der++:tau=1:width=6")
+"""Methods whose share of FLOPs for recomputed statistics is shown."""
 COMMON = (0, 1, 2)
 """Seeds that all methods have, where they were not run on one seed alone."""
 
@@ -51,10 +53,17 @@ def in_network_of(rival: str) -> str | None:
     return STEM if "stem=" in rival else SHALLOW if "network=" in rival else OURS
 
 
-def difference(one: Sequence[RunRecord], other: Sequence[RunRecord]) -> Difference | None:
+def difference(
+    one: Sequence[RunRecord], other: Sequence[RunRecord], pick: Pick = headline
+) -> Difference | None:
     """Return the paired difference in Class-IL."""
     first, second = (Row("", "", variant_of(each[0]), tuple(each)) for each in (one, other))
-    return paired(first, second, headline)
+    return paired(first, second, pick)
+
+
+def recomputed(record: RunRecord) -> float | None:
+    """Return Class-IL with statistics recomputed on the buffer."""
+    return record.class_il_recomputed
 
 
 def by_budget(cells: Cells, lowest: float, last: str = "") -> tuple[list[int], list[str]]:
@@ -128,7 +137,7 @@ def streams_table(streams: Sequence[Cells]) -> list[str]:
             mine = in_network_of(rival) or ""
             both = [level for method, level in cells if method == rival and (mine, level) in cells]
             found = {level: _gaps(cells[mine, level], cells[rival, level]) for level in both}
-            seeds = sorted({seed for each in found.values() for seed in each})
+            seeds = sorted({seed for each in found.values() for seed in each if seed in COMMON})
             common += bool(seeds)
             gaps += [
                 statistics.fmean(each[seed] for each in found.values() if seed in each)
@@ -144,7 +153,9 @@ def streams_table(streams: Sequence[Cells]) -> list[str]:
     return lines
 
 
-def best_rival_table(streams: Mapping[str, Cells], ours: str, rivals: str) -> list[str]:
+def best_rival_table(
+    streams: Mapping[str, Cells], ours: str, rivals: str, pick: Pick = headline
+) -> list[str]:
     """Return Class-IL of our best method minus that of its best rival, by stream and budget.
 
     The best have the highest mean over the seeds of ``COMMON``, and methods without these are left
@@ -155,6 +166,7 @@ def best_rival_table(streams: Mapping[str, Cells], ours: str, rivals: str) -> li
         streams: cells of each stream.
         ours: pattern of the labels of our methods.
         rivals: pattern of the labels of other methods.
+        pick: returns the accuracy of a run.
     """
     levels = range(LEVELS)
     heads = [f"lowest x {2**level}" if level else "lowest budget" for level in levels]
@@ -162,8 +174,10 @@ def best_rival_table(streams: Mapping[str, Cells], ours: str, rivals: str) -> li
     for name, cells in streams.items():
         line = []
         for level in levels:
-            mine, other = (best_of(cells, level, pattern) for pattern in (ours, rivals))
-            gap = difference(cells[mine, level], cells[other, level]) if mine and other else None
+            mine, other = (best_of(cells, level, pattern, pick) for pattern in (ours, rivals))
+            gap = None
+            if mine and other:
+                gap = difference(cells[mine, level], cells[other, level], pick)
             if gap is None or other is None:
                 line.append("")
                 continue
@@ -180,11 +194,30 @@ def lowest_of(cells: Cells) -> Cells:
     return {key: runs for key, runs in cells.items() if key[1] in levels}
 
 
-def best_of(cells: Cells, level: int, labels: str) -> str | None:
+def shares_table(streams: Mapping[str, Cells]) -> list[str]:
+    """Return the share of FLOPs for recomputed statistics, at the lowest and the highest budget."""
+    lines = ["| method | " + " | ".join(streams) + " |", "|---" * (len(streams) + 1) + "|"]
+    for method in SHARED_BY:
+        line = []
+        for cells in streams.values():
+            levels = sorted(level for each, level in cells if each == method)
+            ends = [
+                statistics.fmean(
+                    100 * r.recompute_flops / r.training_flops for r in cells[method, n]
+                )
+                for n in dict.fromkeys(levels[:1] + levels[-1:])
+            ]
+            line.append(" to ".join(dict.fromkeys(f"{share:.0f}" for share in ends)))
+        lines.append(f"| {named(method)} | " + " | ".join(line) + " |")
+    return lines
+
+
+def best_of(cells: Cells, level: int, labels: str, pick: Pick = headline) -> str | None:
     """Return the method with the highest mean over the common seeds; None if there is none."""
     means = {}
     for (method, each), records in cells.items():
-        values = [headline(record) for record in records if record.seed in COMMON]
+        found = [pick(record) for record in records if record.seed in COMMON]
+        values = [value for value in found if value is not None]
         if each == level and re.fullmatch(labels, method) and len(values) == len(COMMON):
             means[method] = statistics.fmean(values)
     return max(means, key=lambda method: means[method], default=None)
@@ -232,6 +265,13 @@ def tables_of(folder: Path) -> dict[str, list[str]]:
     return tables | {
         "all streams: best rival": best_rival_table(found, re.escape(OURS) + ".*", "(?!lord).*"),
         "ResNet-18: best rival": best_rival_table(found, re.escape(OURS), deep),
+        "all streams: best rival, recomputed": best_rival_table(
+            found, re.escape(OURS) + ".*", "(?!lord).*", recomputed
+        ),
+        "ResNet-18: best rival, recomputed": best_rival_table(
+            found, re.escape(OURS), deep, recomputed
+        ),
+        "statistics: share": shares_table(found),
         "all streams: differences": streams_table([*found.values()]),
         "lowest budgets: differences": streams_table([*map(lowest_of, found.values())]),
         "unseen streams: differences": streams_table([found[n] for n in UNSEEN if n in found]),
