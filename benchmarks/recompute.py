@@ -17,6 +17,7 @@ import re
 import statistics
 import sys
 from pathlib import Path
+from typing import Any
 
 from recompute_choices import wrong_heads, wrong_widths
 
@@ -228,7 +229,12 @@ def wrong_rivals(
             mine = [method for method in means if method.startswith("lord+")]
             others = [method for method in means if not method.startswith("lord")]
             if mine and others:
-                first, second = (max(some, key=lambda each: means[each]) for some in (mine, others))
+                cell = "".join(printed[len(computed) : len(computed) + 1])
+
+                def rank(method: str, means: Any = means, cell: str = cell) -> tuple[float, bool]:
+                    return round(means[method], 9), cell.endswith(f" {method}")  # of equal means
+
+                first, second = (max(some, key=rank) for some in (mine, others))
                 text, clear = differing(runs[first], runs[second])
                 computed.append(f"{text.split()[0]}{'*' if clear else ''} {second}")
         if printed != computed:

@@ -112,4 +112,4 @@ def test_each_quoted_figure_follows_from_the_records_and_a_wrong_one_is_named(tm
     study.write_text(before + mark + re.sub(r"[0-9.]+ ±", "1.2 ±", after, count=1))
     code, said = answer(*tables)
     assert code == 1
-    assert re.search(r"sprites: lord\+ at \S+: printed 1\.2 ±", said)
+    assert re.search(r"sprites: lord at \S+: printed 1\.2 ±", said)
