@@ -17,7 +17,6 @@ import re
 import statistics
 import sys
 from pathlib import Path
-from typing import Any
 
 from recompute_choices import wrong_heads, wrong_widths
 
@@ -231,7 +230,9 @@ def wrong_rivals(
             if mine and others:
                 cell = "".join(printed[len(computed) : len(computed) + 1])
 
-                def rank(method: str, means: Any = means, cell: str = cell) -> tuple[float, bool]:
+                def rank(
+                    method: str, means: dict[str, float] = means, cell: str = cell
+                ) -> tuple[float, bool]:
                     return round(means[method], 9), cell.endswith(f" {method}")  # of equal means
 
                 first, second = (max(some, key=rank) for some in (mine, others))

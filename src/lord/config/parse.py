@@ -94,7 +94,7 @@ def convert(name: str, value: object, kind: object) -> Any:
 
 
 def plain_number(value: Any) -> Any:
-    """Return any number as an int or a float of Python, and other values as they are."""
+    """Return numbers of any type as int or float, and other values unchanged."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return value
     return int(value) if isinstance(value, Integral) else float(value)

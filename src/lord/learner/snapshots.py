@@ -30,7 +30,7 @@ def load_latest(file: Path) -> tuple[Any, str | None]:
     """Read a learner's file, as ``load_state`` does.
 
     Raises:
-        UnreadableError: if a newer version wrote it, or it may not be read.
+        UnreadableError: if a newer version wrote it, or permission to read it is missing.
         UserError: if it is gone or damaged. The hint names the file of an earlier session.
     """
     try:
